@@ -1,0 +1,175 @@
+"""Dataset: samples and labels for training and testing, checked once. Knows no file format and no network."""
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmlp.data.check import Array, check_X, check_y, row_blocks
+from fastmlp.data.scaling import SCALES, Floats, fit_scaling
+from fastmlp.errors import DataError, DataTypeError
+
+
+class Dataset:
+    """A training set and a test set of labelled samples.
+
+    Parameters
+    ----------
+    X_train, X_test : array_like of shape (n_samples, n_features) or (n_samples, ...)
+        Samples: real, finite numbers. uint8, float32 and float64 arrays are kept where they lie, memory-mapped files
+        too, and are never written to; other numbers become float32, or float64 where float32 cannot hold them.
+    y_train, y_test : array_like of shape (n_samples,)
+        Labels 0 .. n_classes - 1: integers, or floats that are whole numbers. The test set may lack some classes.
+    scale : {"auto", "none", "unit", "standard"}
+        What becomes of a value on its way into the network, see `fastmlp.data.scaling.fit_scaling`: ``auto`` maps
+        uint8 to [0, 1] and standardises floats by the training set.
+    class_names : sequence of str, optional
+        A name for each class; without it there are as many classes as the largest label says.
+    name : str, optional
+        What the data set is called.
+
+    Attributes
+    ----------
+    X_train, X_test : numpy.ndarray of shape (n_samples, n_features)
+        uint8, float32 or float64, both alike; each row is contiguous.
+    y_train, y_test : numpy.ndarray of shape (n_samples,), int32
+        The labels, copied.
+    scale : str
+        As given.
+    class_names : tuple of str or None
+        As given.
+    name : str or None
+        As given.
+    n_features, n_classes : int
+        Width of the network's input and of its output.
+
+    Raises
+    ------
+    DataError
+        If shapes, lengths or values do not fit.
+    DataTypeError
+        If an array does not consist of real numbers, or class_names of strings.
+
+    Examples
+    --------
+    >>> from fastmlp.data import Dataset
+    >>> dataset = Dataset([[0.0, 1.0], [2.0, 3.0]], [0, 1], [[1.0, 1.0]], [1], name="tiny")
+    >>> dataset
+    <Dataset tiny: 2 training and 1 test samples, 2 features (float64), 2 classes, scale auto>
+    >>> dataset.scaling()[0]
+    array([1., 1.])
+    """
+
+    def __init__(
+        self,
+        X_train: npt.ArrayLike,
+        y_train: npt.ArrayLike,
+        X_test: npt.ArrayLike,
+        y_test: npt.ArrayLike,
+        scale: str = "auto",
+        class_names: Sequence[str] | None = None,
+        name: str | None = None,
+    ) -> None:
+        if scale not in SCALES:
+            raise DataError(f"scale is {scale!r}; one of {', '.join(SCALES)} is expected")
+        self.scale = scale
+        self.name = name
+        self.class_names = None if class_names is None else _check_names(class_names)
+        self.X_train, self.X_test = _check_pair(X_train, X_test)
+        n_classes = None if self.class_names is None else len(self.class_names)
+        self.y_train = check_y(y_train, len(self.X_train), n_classes, "y_train")
+        self.y_test = check_y(y_test, len(self.X_test), n_classes, "y_test")
+        self.n_features = int(self.X_train.shape[1])
+        self.n_classes = n_classes or int(max(self.y_train.max(), self.y_test.max())) + 1
+        if self.y_train.min() == self.y_train.max():
+            raise DataError(f"y_train holds one class only, {self.y_train[0]}; at least two are expected")
+
+    def __repr__(self) -> str:
+        return (
+            f"<Dataset {self.name or 'unnamed'}: {len(self.X_train)} training and {len(self.X_test)} test samples, "
+            f"{self.n_features} features ({self.X_train.dtype}), {self.n_classes} classes, scale {self.scale}>"
+        )
+
+    @property
+    def majority_accuracy(self) -> float:
+        """Share of the test set that one gets right by always naming the commonest class of the training set.
+
+        Returns
+        -------
+        float
+            From 0 to 1; of classes equally common, the lowest counts.
+
+        Examples
+        --------
+        >>> from fastmlp.data import Dataset
+        >>> Dataset([[0.0], [1.0], [2.0]], [1, 1, 0], [[3.0], [4.0]], [1, 0]).majority_accuracy
+        0.5
+        """
+        labels, counts = np.unique(self.y_train, return_counts=True)
+        return float(np.mean(self.y_test == labels[np.argmax(counts)]))
+
+    def scaling(self) -> tuple[Floats, Floats]:
+        """Give the map from a raw value to the network's input, fitted to the training set when first asked for.
+
+        Returns
+        -------
+        factor, offset : numpy.ndarray of shape (n_features,), float64
+            ``x * factor + offset`` is what enters the network.
+
+        Raises
+        ------
+        DataError
+            If values beyond 1e150 make the statistics overflow.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastmlp.data import Dataset
+        >>> pixels = np.array([[0], [255]], dtype=np.uint8)
+        >>> factor, offset = Dataset(pixels, [0, 1], pixels, [0, 1]).scaling()
+        >>> (pixels * factor + offset).ravel()
+        array([0., 1.])
+        """
+        return self._scaling
+
+    @cached_property
+    def _scaling(self) -> tuple[Floats, Floats]:
+        return fit_scaling(self.X_train, self.scale)
+
+    def checksum(self) -> str:
+        """Digest of all samples and labels, by which a result can say what it was measured on.
+
+        Returns
+        -------
+        str
+            sha256, as 64 hexadecimal digits, over the dtype, shape and bytes of X_train, y_train, X_test and y_test.
+
+        Examples
+        --------
+        >>> from fastmlp.data import Dataset
+        >>> Dataset([[0.0], [1.0]], [0, 1], [[0.5]], [1]).checksum()[:16]
+        '8059e19e204becb0'
+        """
+        digest = hashlib.sha256()
+        for array in (self.X_train, self.y_train, self.X_test, self.y_test):
+            digest.update(f"{array.dtype.newbyteorder('<').str} {array.shape}\n".encode())
+            for rows in row_blocks(len(array), array[0].nbytes):
+                digest.update(np.ascontiguousarray(array[rows], dtype=array.dtype.newbyteorder("<")).data)
+        return digest.hexdigest()
+
+
+def _check_pair(X_train: npt.ArrayLike, X_test: npt.ArrayLike) -> tuple[Array, Array]:
+    train = check_X(X_train, None, "X_train")
+    test = check_X(X_test, train.shape[1], "X_test")
+    common = np.result_type(train, test)
+    return train.astype(common, copy=False), test.astype(common, copy=False)
+
+
+def _check_names(class_names: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(class_names, str) or not all(isinstance(name, str) for name in class_names):
+        raise DataTypeError(f"class_names is {class_names!r}; a sequence of strings is expected")
+    if len(class_names) < 2 or len(set(class_names)) < len(class_names):
+        raise DataError(f"class_names is {list(class_names)}; at least two names, all different, are expected")
+    return tuple(class_names)

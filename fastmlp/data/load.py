@@ -1,0 +1,108 @@
+"""Load: the one door from a name, a file or arrays to a Dataset. Knows which module reads what, and no format."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy.typing as npt
+
+from fastmlp.data.arrays import load_npy, load_npz
+from fastmlp.data.dataset import Dataset
+from fastmlp.data.registry import KNOWN, fetch, find_known
+from fastmlp.data.table import load_table
+from fastmlp.errors import DataError, DataNotFoundError, DataTypeError, FileFormatError
+
+TABLES = (".csv", ".csv.gz")
+
+Arrays = tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike, npt.ArrayLike]
+
+
+def load_data(
+    name_or_path: str | os.PathLike[str] | Dataset | Arrays,
+    data_dir: str | os.PathLike[str] | None = None,
+    *,
+    target: str | None = None,
+    scale: str = "auto",
+) -> Dataset:
+    """Load a data set by name, from a file, or from arrays.
+
+    Parameters
+    ----------
+    name_or_path : str, path-like, tuple of four arrays, or Dataset
+        ``digits``, ``cifar10``, ``mnist`` or ``fashion-mnist``, fetched if need be; or a ``.npz``, ``.npy``, ``.csv``
+        or ``.csv.gz`` file, or a folder of ``.npy`` files; or (X_train, y_train, X_test, y_test); or a Dataset.
+    data_dir : path-like, optional
+        Where data sets known by name lie and are put; without it the environment variable ``FASTMLP_DATA``, and without
+        that the user's cache.
+    target : str, optional
+        The column of a CSV file that holds the labels.
+    scale : {"auto", "none", "unit", "standard"}
+        See `Dataset`.
+
+    Returns
+    -------
+    Dataset
+        Checked, ready for training.
+
+    Raises
+    ------
+    DataNotFoundError
+        If there is no such name or file, or it cannot be fetched.
+    FileFormatError
+        If a file is truncated, oversized, damaged or foreign.
+    DataError, DataTypeError
+        If it holds what cannot be trained on.
+    MissingExtraError
+        If what is needed to fetch it or read it is not installed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp.data import load_data
+    >>> X, y = np.arange(8.0).reshape(4, 2), np.array([0, 1, 0, 1])
+    >>> load_data((X, y, X, y)).n_features
+    2
+    """
+    if isinstance(name_or_path, str | os.PathLike):
+        return _load_named(os.fspath(name_or_path), data_dir, target, scale)
+    if target is not None:
+        raise DataError(f"target is {target!r}; it names a column of a CSV file, and arrays were given")
+    if isinstance(name_or_path, Dataset):
+        return name_or_path if scale == "auto" else _rescaled(name_or_path, scale)
+    if isinstance(name_or_path, tuple | list) and len(name_or_path) == 4:
+        return Dataset(*name_or_path, scale=scale)
+    raise DataTypeError(
+        f"a {type(name_or_path).__name__} was given as data; a name, a path, (X_train, y_train, X_test, y_test) "
+        "or a Dataset is expected"
+    )
+
+
+def _rescaled(data: Dataset, scale: str) -> Dataset:
+    return Dataset(data.X_train, data.y_train, data.X_test, data.y_test, scale, data.class_names, data.name)
+
+
+def _load_named(given: str, data_dir: str | os.PathLike[str] | None, target: str | None, scale: str) -> Dataset:
+    path = Path(given).expanduser()
+    is_table = path.name.lower().endswith(TABLES)
+    if target is not None and not is_table:
+        raise DataError(f"target is {target!r}; it names a column of a CSV file, and {given!r} is none")
+    if given in KNOWN:
+        return find_known(given).load(fetch(given, data_dir), scale)
+    _refuse_absent(path, given)
+    return load_table(path, target, scale) if is_table else _array_reader(path)(path, scale)
+
+
+def _refuse_absent(path: Path, given: str) -> None:
+    if path.exists():
+        return
+    if not path.suffix and path.name == given:
+        find_known(given)
+    raise DataNotFoundError(f"{path} does not exist; it was looked for in {Path.cwd()}")
+
+
+def _array_reader(path: Path) -> Callable[[Path, str], Dataset]:
+    if path.is_dir() or path.suffix.lower() == ".npy":
+        return load_npy
+    if path.suffix.lower() == ".npz":
+        return load_npz
+    raise FileFormatError(f"{path} is of a kind that is not read; .npz, .npy, {' and '.join(TABLES)} files are")

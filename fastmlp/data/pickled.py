@@ -1,0 +1,138 @@
+"""Pickled: reads the pickles of CIFAR-10's Python version, and nothing else that a pickle can say. Imports nothing.
+
+A pickle is a program. Python 2 wrote these, with a few of the format's instructions and three names of NumPy's; here
+those names stand for harmless records, and any other instruction or name is an error. Python's unpickler in C was
+rejected: it takes the length of its memo from the file, and nine bytes made it allocate half a gigabyte.
+"""
+
+import pickle
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fastmlp.data.check import Array
+from fastmlp.data.stream import Bounded, Readable
+from fastmlp.errors import FileFormatError
+
+OPCODES = (
+    pickle.PROTO, pickle.STOP, pickle.MARK,
+    pickle.EMPTY_DICT, pickle.SETITEM, pickle.SETITEMS,
+    pickle.EMPTY_LIST, pickle.APPEND, pickle.APPENDS,
+    pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3,
+    pickle.BININT, pickle.BININT1, pickle.BININT2, pickle.NONE, pickle.NEWFALSE, pickle.SHORT_BINSTRING,
+    pickle.BINPUT, pickle.LONG_BINPUT, pickle.BINGET, pickle.LONG_BINGET,
+    pickle.GLOBAL, pickle.REDUCE, pickle.BUILD,
+)  # fmt: skip
+
+
+def read_pickle(stream: Readable, n_bytes: int, name: str) -> dict[Any, Any]:
+    r"""Read one pickled dictionary as CIFAR-10's authors wrote it.
+
+    Parameters
+    ----------
+    stream : file object
+        Opened in binary mode.
+    n_bytes : int
+        Size of the pickle; it may not ask for more.
+    name : str
+        What messages call it.
+
+    Returns
+    -------
+    dict
+        Strings of Python 2 are bytes; arrays are uint8.
+
+    Raises
+    ------
+    FileFormatError
+        If it is damaged, or holds anything that those files do not hold.
+
+    Examples
+    --------
+    >>> import io
+    >>> from fastmlp.data.pickled import read_pickle
+    >>> pickled = b"\x80\x02}U\x06labels]K\x07as."
+    >>> read_pickle(io.BytesIO(pickled), len(pickled), "data_batch_1")
+    {b'labels': [7]}
+    """
+    try:
+        return _fields(_Unpickler(Bounded(stream, n_bytes, "it")).load())
+    except FileFormatError as error:
+        raise FileFormatError(f"{name} is not a batch of CIFAR-10: {error}") from error
+    except Exception as error:  # what a damaged pickle raises is not specified
+        raise FileFormatError(f"{name} is not a batch of CIFAR-10: {type(error).__name__}, {error}") from error
+
+
+def _fields(batch: object) -> dict[Any, Any]:
+    if not isinstance(batch, dict):
+        raise FileFormatError(f"it holds a {type(batch).__name__} instead of a dict")
+    return {key: value.pixels if isinstance(value, _PickledArray) else value for key, value in batch.items()}
+
+
+class _PickledDtype:
+    """Stands for numpy.dtype; the only one accepted is uint8."""
+
+    def __init__(self, code: bytes, align: int, copy: int) -> None:
+        if code != b"u1":
+            raise FileFormatError(f"it holds an array of dtype {code!r} instead of b'u1'")
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        """Byte order and alignment, which single bytes do not have."""
+
+
+class _PickledArray:
+    """Stands for numpy.ndarray: a shape and the bytes."""
+
+    pixels: Array
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, dtype, fortran, raw = state
+        if not isinstance(dtype, _PickledDtype) or not isinstance(raw, np.ndarray) or fortran:
+            raise FileFormatError("it holds an array whose state is not that of rows of bytes")
+        self.pixels = raw.reshape(shape)
+
+
+def _reconstruct(kind: type[_PickledArray], shape: object, code: object) -> _PickledArray:
+    if kind is not _PickledArray:
+        raise FileFormatError("it builds an array of something else than numpy.ndarray")
+    return _PickledArray()
+
+
+GLOBALS = {
+    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy", "ndarray"): _PickledArray,
+    ("numpy", "dtype"): _PickledDtype,
+}
+
+
+def _refuse_opcode(code: int) -> Callable[[Any], None]:
+    def refuse(unpickler: Any) -> None:
+        raise FileFormatError(f"it holds the pickle instruction {bytes([code])!r}, which those files do not")
+
+    return refuse
+
+
+def _load_pixels(unpickler: Any) -> None:
+    """Read a string too long for SHORT_BINSTRING, the 31 MB of pixels, once and into an array."""
+    n_bytes = int.from_bytes(unpickler.stream.read(4), "little")
+    unpickler.append(unpickler.stream.read_array(n_bytes))
+
+
+class _Unpickler(pickle._Unpickler):
+    """Python's unpickler in Python, its table of instructions narrowed."""
+
+    dispatch: ClassVar = {
+        **{code: _refuse_opcode(code) for code in range(256)},
+        **{code[0]: pickle._Unpickler.dispatch[code[0]] for code in OPCODES},
+        pickle.BINSTRING[0]: _load_pixels,
+    }
+
+    def __init__(self, stream: Bounded) -> None:
+        super().__init__(stream, encoding="bytes")
+        self.stream = stream
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in GLOBALS:
+            raise FileFormatError(f"it names {module}.{name}, which those files do not")
+        return GLOBALS[module, name]

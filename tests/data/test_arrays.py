@@ -1,0 +1,168 @@
+import tracemalloc
+import zipfile
+
+import numpy as np
+import pytest
+
+from fastmlp.data.arrays import load_npy, load_npz
+from fastmlp.errors import DataError, DataNotFoundError, FileFormatError
+
+X = np.arange(40, dtype=np.uint8).reshape(10, 4)
+y = np.arange(10) % 2
+PARTS = {"X_train": X, "y_train": y, "X_test": X[:3], "y_test": y[:3]}
+
+
+def write_folder(folder, parts=PARTS):
+    for name, array in parts.items():
+        np.save(folder / f"{name}.npy", array)
+    return folder
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_four_arrays_are_read_as_they_are(save, tmp_path):
+    save(tmp_path / "four.npz", **PARTS)
+    dataset = load_npz(tmp_path / "four.npz", scale="none")
+    np.testing.assert_array_equal(dataset.X_test, X[:3])
+    assert dataset.X_train.dtype == np.uint8
+    assert (dataset.name, dataset.scale) == ("four", "none")
+
+
+def test_keras_names_are_understood(tmp_path):
+    np.savez(tmp_path / "keras.npz", **{name.lower(): array for name, array in PARTS.items()})
+    np.testing.assert_array_equal(load_npz(tmp_path / "keras.npz").X_train, X)
+
+
+@pytest.mark.parametrize("name", ["X", "x"])
+def test_a_fifth_of_x_and_y_is_held_out(name, tmp_path):
+    np.savez(tmp_path / "whole.npz", **{name: X, "y": y})
+    dataset = load_npz(tmp_path / "whole.npz")
+    assert (len(dataset.X_train), len(dataset.X_test)) == (8, 2)
+    assert sorted([*dataset.X_train[:, 0], *dataset.X_test[:, 0]]) == X[:, 0].tolist()
+
+
+def test_missing_arrays_are_named(tmp_path):
+    np.savez(tmp_path / "odd.npz", X=X, z=y)
+    with pytest.raises(
+        FileFormatError, match="holds the arrays X, z; X_train, y_train, X_test, y_test, or X and y, are"
+    ):
+        load_npz(tmp_path / "odd.npz")
+
+
+@pytest.mark.parametrize("labels", [y[:9], np.array(3), np.eye(10)])
+def test_as_many_labels_as_samples_are_expected(labels, tmp_path):
+    np.savez(tmp_path / "odd.npz", X=X, y=labels)
+    with pytest.raises(DataError, match=r"X has shape \(10, 4\) and y"):
+        load_npz(tmp_path / "odd.npz")
+
+
+def test_what_a_dataset_refuses_is_told_as_such(tmp_path):
+    np.savez(tmp_path / "bad.npz", **PARTS | {"y_test": np.array([0, 0, -1])})
+    with pytest.raises(DataError, match="y_test holds the label -1"):
+        load_npz(tmp_path / "bad.npz")
+
+
+@pytest.mark.parametrize("n_kept", [0, 50, 700, -3])
+def test_a_truncated_npz_is_refused(n_kept, tmp_path):
+    path = tmp_path / "x.npz"
+    np.savez(path, **PARTS)
+    path.write_bytes(path.read_bytes()[:n_kept])
+    with pytest.raises(FileFormatError, match=r"x\.npz .* bytes\) is not an intact \.npz file"):
+        load_npz(path)
+
+
+def test_a_damaged_npz_is_refused(tmp_path):
+    path = tmp_path / "x.npz"
+    np.savez(path, **PARTS)
+    content = bytearray(path.read_bytes())
+    content[200] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(FileFormatError, match="CRC"):
+        load_npz(path)
+
+
+@pytest.mark.parametrize("content", [b"no zip", b"PK\3\4 but no more"])
+def test_a_foreign_npz_is_refused(content, tmp_path):
+    (tmp_path / "x.npz").write_bytes(content)
+    with pytest.raises(FileFormatError, match="not an intact"):
+        load_npz(tmp_path / "x.npz")
+
+
+def test_pickled_objects_are_refused(tmp_path):
+    np.savez(tmp_path / "x.npz", **PARTS | {"X_test": np.array([[None] * 4])})
+    with pytest.raises(FileFormatError, match=r"X_test\.npy holds pickled objects"):
+        load_npz(tmp_path / "x.npz")
+
+
+def claim(path, shape, dtype="<f8"):
+    """A header that announces what does not follow."""
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
+        file.write(bytes(80))
+
+
+def test_an_npz_that_announces_more_than_it_holds_allocates_nothing(tmp_path):
+    claim(tmp_path / "X_train.npy", (10**9, 10))
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        for name in ("y_train", "X_test", "y_test"):
+            np.save(tmp_path / f"{name}.npy", PARTS[name])
+        for name in PARTS:
+            archive.write(tmp_path / f"{name}.npy", f"{name}.npy")
+    tracemalloc.start()
+    with pytest.raises(FileFormatError, match=r"X_train\.npy has 208 bytes; its header announces 80,000,000,128"):
+        load_npz(tmp_path / "x.npz")
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 1 << 20
+
+
+@pytest.mark.parametrize("lower", [False, True])
+def test_a_folder_is_mapped_and_not_read(lower, tmp_path):
+    big = np.ones((2000, 1000), dtype=np.float32)
+    parts = {"X_train": big, "y_train": np.arange(2000) % 2, "X_test": big[:9], "y_test": np.arange(9) % 2}
+    write_folder(tmp_path, {name.lower() if lower else name: array for name, array in parts.items()})
+    tracemalloc.start()
+    dataset = load_npy(tmp_path)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 2 << 20
+    assert not dataset.X_train.flags.writeable
+    np.testing.assert_array_equal(dataset.X_train, big)
+
+
+def test_one_of_the_four_files_stands_for_all(tmp_path):
+    dataset = load_npy(write_folder(tmp_path) / "X_train.npy", scale="unit")
+    assert (dataset.name, dataset.scale) == (tmp_path.name, "unit")
+
+
+def test_a_missing_file_is_told(tmp_path):
+    (write_folder(tmp_path) / "y_test.npy").unlink()
+    with pytest.raises(DataNotFoundError, match=r"does not hold all of X_train\.npy, .*y_test\.npy"):
+        load_npy(tmp_path)
+
+
+@pytest.mark.parametrize("change", [lambda content: content[:-1], lambda content: content + b"\0"])
+def test_an_npy_of_another_length_is_refused(change, tmp_path):
+    path = write_folder(tmp_path) / "X_train.npy"
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(FileFormatError, match=r"X_train\.npy has 1\d\d bytes; its header announces 168"):
+        load_npy(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no array", b"\x93NUMPY\x01\x00", b"\x93NUMPY\x09\x00" + bytes(80)])
+def test_a_foreign_npy_is_refused(content, tmp_path):
+    path = write_folder(tmp_path) / "X_train.npy"
+    path.write_bytes(content)
+    with pytest.raises(FileFormatError, match=r"X_train\.npy"):
+        load_npy(tmp_path)
+
+
+def test_pickled_objects_in_an_npy_are_refused(tmp_path):
+    write_folder(tmp_path, PARTS | {"X_train": np.array([[None]])})
+    with pytest.raises(FileFormatError, match="pickled objects"):
+        load_npy(tmp_path)
+
+
+def test_an_empty_npy_is_refused(tmp_path):
+    write_folder(tmp_path, PARTS | {"X_test": X[:0]})
+    with pytest.raises(DataError, match=r"X_test\.npy is empty"):
+        load_npy(tmp_path)

@@ -1,0 +1,190 @@
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastmlp.data.check import check_X, check_y, row_blocks
+from fastmlp.errors import DataError, DataTypeError
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+def test_samples_stay_where_they_lie(dtype):
+    X = np.ones((4, 3), dtype=dtype)
+    assert np.shares_memory(check_X(X), X)
+
+
+@pytest.mark.parametrize("view", [np.s_[::2], np.s_[::-1], np.s_[:, 1:3], np.s_[2:, :1]])
+def test_views_with_contiguous_rows_are_not_copied(view):
+    X = np.arange(24.0).reshape(6, 4)
+    got = check_X(X[view])
+    assert np.shares_memory(got, X)
+    np.testing.assert_array_equal(got, X[view])
+
+
+@pytest.mark.parametrize("make", [np.asfortranarray, lambda X: X[:, ::2], lambda X: X[:, ::-1]])
+def test_other_layouts_are_copied_into_contiguous_rows(make):
+    X = make(np.arange(12.0).reshape(3, 4))
+    got = check_X(X)
+    assert got.strides[1] == got.itemsize
+    np.testing.assert_array_equal(got, X)
+
+
+def test_misaligned_samples_are_copied():
+    X = np.frombuffer(bytes(4 * 6 + 1), dtype=np.uint8)[1:].view(np.float32).reshape(2, 3)
+    assert check_X(X).flags.aligned
+
+
+def test_images_are_flattened_as_a_view():
+    X = np.zeros((5, 3, 4, 2), dtype=np.uint8)
+    got = check_X(X)
+    assert got.shape == (5, 24)
+    assert np.shares_memory(got, X)
+
+
+def test_a_mapped_file_is_not_read_into_memory(tmp_path: Path):
+    path = tmp_path / "X.npy"
+    np.save(path, np.ones((4000, 1000), dtype=np.float32))
+    mapped = np.load(path, mmap_mode="r")
+    tracemalloc.start()
+    got = check_X(mapped)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 1 << 20
+    assert np.shares_memory(got, mapped)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kept"),
+    [
+        (np.bool_, np.float32), (np.int8, np.float32), (np.uint16, np.float32), (np.float16, np.float32),
+        (np.int32, np.float32), (np.int64, np.float32), (np.uint64, np.float32), (np.longdouble, np.float64),
+        (">f4", np.float32), (">f8", np.float64),
+    ],
+)  # fmt: skip
+def test_other_numbers_are_converted_exactly(dtype, kept):
+    X = np.array([[0, 1], [1, 0]]).astype(dtype)
+    got = check_X(X)
+    assert got.dtype == kept
+    np.testing.assert_array_equal(got, X.astype(np.float64))
+
+
+@pytest.mark.parametrize("value", [2**24 + 1, -(2**24) - 1, 2**31 - 1])
+def test_integers_that_float32_cannot_hold_become_float64(value):
+    got = check_X(np.array([[value, 0]]))
+    assert got.dtype == np.float64
+    assert got[0, 0] == value
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_the_place_of_a_value_that_is_not_finite_is_named(value):
+    X = np.zeros((1000, 500), dtype=np.float32)
+    X[777, 3] = value
+    with pytest.raises(DataError, match=f"X_test holds {value} at row 777, column 3"):
+        check_X(X, name="X_test")
+
+
+def test_a_long_double_beyond_float64_is_refused():
+    huge = np.array([[np.finfo(np.longdouble).max]])
+    if huge[0, 0] == np.finfo(np.float64).max:
+        pytest.skip("long double is float64 on this machine")
+    with pytest.raises(DataError, match="inf"):
+        check_X(huge)
+
+
+class Sparse:
+    def tocsr(self): ...
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (np.array([[1, None]], dtype=object), "dtype object"),
+        (np.array([["a", "b"]]), "dtype <U1"),
+        (np.array([[1j, 2]]), "real and imaginary"),
+        (np.array([["2020-01-01"]], dtype="datetime64[D]"), "datetime64"),
+        (np.zeros((2, 2), dtype=[("a", "f4")]), "real numbers are expected"),
+        (np.ma.masked_array(np.ones((2, 2)), mask=[[0, 1], [0, 0]]), "masked"),
+        (Sparse(), "sparse"),
+        (None, "dtype object"),
+    ],
+)
+def test_what_does_not_consist_of_real_numbers_is_refused(X, message):
+    with pytest.raises(DataTypeError, match=message):
+        check_X(X)
+
+
+def test_a_sparse_matrix_of_scipy_is_refused():
+    sparse = pytest.importorskip("scipy.sparse")
+    with pytest.raises(DataTypeError, match="toarray"):
+        check_X(sparse.eye(3, format="csr"))
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (np.ones(3), r"shape \(3,\)"),
+        (1.0, r"shape \(\)"),
+        (np.ones((0, 3)), "zero samples"),
+        (np.ones((3, 0)), "zero features"),
+        (np.ones((3, 0, 2)), "zero features"),
+        ([[1, 2], [3]], "differ in length"),
+        (np.ones((2, 5)), "5 features; 4 are expected"),
+    ],
+)
+def test_wrong_shapes_are_refused(X, message):
+    with pytest.raises(DataError, match=message):
+        check_X(X, n_features=4)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.bool_, np.int32])
+def test_labels_become_a_copy_in_int32(dtype):
+    y = np.array([0, 1, 1]).astype(dtype)
+    got = check_y(y, 3, 2)
+    assert got.dtype == np.int32
+    assert not np.shares_memory(got, y)
+    assert got.tolist() == [0, 1, 1]
+
+
+def test_a_column_of_labels_is_accepted():
+    assert check_y(np.array([[3], [4]]), 2).tolist() == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ([0, 1], "2 labels for 3 samples"),
+        ([], "0 labels for 3 samples"),
+        ([0, 1, 5], "label 5 at index 2; 0 to 4"),
+        ([0, -1, 1], "label -1 at index 1"),
+        ([0.0, 1.5, 1.0], "1.5 at index 1"),
+        ([0.0, np.nan, 1.0], "nan at index 1"),
+        ([0.0, np.inf, 1.0], "inf at index 1"),
+        (np.eye(3), "argmax"),
+        (2, "one label a sample"),
+        (np.array([0, 2**40, 1]), "1099511627776"),
+        (np.array([0, 2**64 - 1, 1], dtype=np.uint64), "18446744073709551615"),
+    ],
+)
+def test_wrong_labels_are_refused(y, message):
+    with pytest.raises(DataError, match=message):
+        check_y(y, 3, 5)
+
+
+@pytest.mark.parametrize("y", [["cat", "dog", "cat"], [1j, 0, 1], np.array([0, 1, 2], dtype=object)])
+def test_labels_that_are_not_numbers_are_refused(y):
+    with pytest.raises(DataTypeError, match="y has dtype"):
+        check_y(y, 3, 5)
+
+
+def test_labels_beyond_int32_are_refused_without_a_number_of_classes():
+    with pytest.raises(DataError, match="2147483648"):
+        check_y(np.array([2**31, 0]), 2)
+
+
+@given(n_rows=st.integers(0, 1000), row_bytes=st.integers(0, 1 << 22))
+def test_blocks_cover_every_row_once(n_rows, row_bytes):
+    covered = [row for rows in row_blocks(n_rows, row_bytes) for row in range(rows.start, rows.stop)]
+    assert covered == list(range(n_rows))

@@ -1,0 +1,100 @@
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from fastmlp.data.scaling import fit_moments, fit_scaling
+from fastmlp.errors import DataError
+
+PIXELS = np.array([[0, 10], [255, 10], [51, 10]], dtype=np.uint8)
+MEASURED = np.random.default_rng(0).normal([3, -200, 1e6], [1, 50, 1e-2], (1000, 3))
+
+
+def scaled(X, scale):
+    factor, offset = fit_scaling(X, scale)
+    assert factor.dtype == offset.dtype == np.float64
+    assert factor.shape == offset.shape == (X.shape[1],)
+    return X * factor + offset
+
+
+@pytest.mark.parametrize("X", [PIXELS, MEASURED])
+def test_none_leaves_values_as_they_are(X):
+    np.testing.assert_array_equal(scaled(X, "none"), X)
+
+
+@pytest.mark.parametrize("scale", ["auto", "unit"])
+def test_pixels_are_divided_by_255(scale):
+    np.testing.assert_allclose(scaled(PIXELS, scale), PIXELS / 255, rtol=1e-15)
+
+
+@pytest.mark.parametrize("scale", ["auto", "standard"])
+def test_floats_get_mean_0_and_standard_deviation_1(scale):
+    got = scaled(MEASURED, scale)
+    np.testing.assert_allclose(got.mean(axis=0), 0, atol=1e-7)
+    np.testing.assert_allclose(got.std(axis=0), 1, rtol=1e-9)
+
+
+def test_pixels_are_standardised_where_asked():
+    np.testing.assert_allclose(scaled(PIXELS, "standard")[:, 0].std(), 1)
+
+
+def test_unit_maps_the_range_of_each_float_feature_to_0_and_1():
+    got = scaled(MEASURED, "unit")
+    np.testing.assert_allclose(got.min(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(got.max(axis=0), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", ["unit", "standard"])
+@pytest.mark.parametrize("value", [0.0, 0.1, -7e20, 1e-300])
+def test_a_constant_feature_becomes_0(scale, value):
+    factor, offset = fit_scaling(np.full((1001, 1), value), scale)
+    assert factor[0] == 1
+    assert offset[0] == -value
+
+
+@pytest.mark.parametrize("scale", ["unit", "standard"])
+def test_a_feature_spread_less_than_float32_can_tell_counts_as_constant(scale):
+    factor, _ = fit_scaling(np.array([[0.0], [1e-200]]), scale)
+    assert factor[0] == 1
+
+
+@pytest.mark.parametrize("magnitude", [1e-30, 1.0, 1e30])
+def test_statistics_hold_at_any_magnitude(magnitude):
+    X = (MEASURED[:, :2] * magnitude).astype(np.float32)
+    got, ref = fit_moments(X), X.astype(np.float64)
+    np.testing.assert_allclose(got.mean, ref.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(got.std, ref.std(axis=0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("scale", ["unit", "standard"])
+def test_values_that_overflow_the_statistics_are_refused(scale):
+    with pytest.raises(DataError, match=r"1e\+308"):
+        fit_scaling(np.array([[1e308], [-1e308]]), scale)
+
+
+def test_statistics_cost_no_copy_of_the_data():
+    X = np.ones((20_000, 400), dtype=np.float32)
+    tracemalloc.start()
+    fit_moments(X)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 4 << 20
+
+
+@given(hnp.arrays(np.float64, st.tuples(st.integers(1, 40), st.integers(1, 3)), elements=st.floats(-1e9, 1e9)))
+def test_moments_equal_numpys(X):
+    got = fit_moments(X)
+    np.testing.assert_allclose(got.mean, X.mean(axis=0), rtol=1e-12, atol=1e-6)
+    np.testing.assert_allclose(got.std, X.std(axis=0), rtol=1e-9, atol=1e-6)
+    np.testing.assert_array_equal(got.low, X.min(axis=0))
+    np.testing.assert_array_equal(got.high, X.max(axis=0))
+
+
+def test_moments_over_many_blocks_equal_numpys():
+    X = np.random.default_rng(1).normal(1e4, 1, (3000, 700))
+    got = fit_moments(X)
+    np.testing.assert_allclose(got.mean, X.mean(axis=0), rtol=1e-14)
+    np.testing.assert_allclose(got.std, X.std(axis=0), rtol=1e-11)
