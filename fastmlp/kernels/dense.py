@@ -1,0 +1,114 @@
+"""Forward and backward of a fully connected layer: the one translator between the products' words and the network's.
+
+The paper's equations have samples as rows; here they are columns (see the contract), so Z = A W + b reads Z = W A + b, with
+one row of W an output.
+"""
+
+from fastmlp import cpu
+from fastmlp.jit import kernel
+from fastmlp.kernels import layout as at
+from fastmlp.kernels.activation import activation_backward
+from fastmlp.kernels.matmul import block, matrix, product, transposed
+from fastmlp.kernels.sampling import gather_columns, gather_rows, transpose
+from fastmlp.kernels.update import N_COEFFICIENTS, update_block
+from fastmlp.shuffle import transpose_block
+from fastmlp.simd import address, broadcast, n_lanes, vload, vstore, zeros
+
+#: Rows of W that the sweep updates, then uses: their panel (6 KB) is in L1 when the forward product comes to it.
+BLOCK_ROWS = 2 * cpu.tile_heights()[0][0]
+
+
+@kernel
+def bias_forward(params, work, layer, stride, m):
+    """``Z = b`` in every column: where the sums of the forward product start."""
+    for j in range(layer[at.FAN_OUT]):
+        b = broadcast(params[0], layer[at.B] + j)
+        for i in range(0, m, n_lanes(work)):
+            vstore(work, layer[at.A] + j * stride + i, b)
+
+
+@kernel(merge=True)
+def dense_forward(params, work, below, layer, stride, m):
+    """``Z = A_below W + b``, for a layer whose input is another layer's output."""
+    bias_forward(params, work, layer, stride, m)
+    Z = matrix(work, layer[at.A], stride)
+    W = matrix(params[0], layer[at.W], layer[at.W_STRIDE])
+    product(Z, Z, W, matrix(work, below[at.A], stride), layer[at.FAN_OUT], m, layer[at.FAN_IN])
+
+
+@kernel(merge=True)
+def dense_backward(params, work, frame, below, layer, m):
+    """``dZ_below = (dZ W^T) * f'(Z_below)``: equations (6) and (7)."""
+    stride = frame[at.STRIDE]
+    W = matrix(params[0], layer[at.W], layer[at.W_STRIDE])
+    dZ, dA_below = matrix(work, layer[at.DZ], stride), matrix(work, below[at.DZ], stride)
+    nothing = matrix(work, frame[at.ZEROS], 0)
+    product(dA_below, nothing, transposed(W), dZ, layer[at.FAN_IN], m, layer[at.FAN_OUT])
+    activation_backward(work, below[at.A], below[at.DZ], stride, below[at.FAN_OUT], m, below[at.ACTIVATION])
+
+
+@kernel(merge=True)
+def weights_update(params, work, frame, start, stride, dZ, At, n_rows, n_columns, m, optimizer, c):
+    """``dW = A^T dZ`` (4, 5) on a block of weights, and their update while it lies in L1."""
+    gradient = matrix(work, frame[at.GRADIENT], frame[at.PANEL])
+    nothing = matrix(work, frame[at.ZEROS], 0)
+    product(gradient, nothing, dZ, At, n_rows, n_columns, m)
+    update_block(params, start, stride, gradient, n_rows, n_columns, optimizer, c)
+
+
+@kernel(merge=True)
+def dense_update(params, work, frame, below, layer, m, optimizer, c):
+    """Update of a layer whose input is another layer's output, block by block."""
+    stride, panel = frame[at.STRIDE], frame[at.PANEL]
+    transpose(work, below[at.A], stride, layer[at.FAN_IN], m, work, frame[at.AT], frame[at.AT_STRIDE])
+    dZ, At = matrix(work, layer[at.DZ], stride), matrix(work, frame[at.AT], frame[at.AT_STRIDE])
+    for k in range(0, layer[at.FAN_IN], panel):
+        width = min(panel, layer[at.FAN_IN] - k)
+        for j in range(0, layer[at.FAN_OUT], BLOCK_ROWS):
+            rows, start = min(BLOCK_ROWS, layer[at.FAN_OUT] - j), layer[at.W] + j * layer[at.W_STRIDE] + k
+            weights_update(
+                params, work, frame, start, layer[at.W_STRIDE],
+                block(dZ, j, 0), block(At, 0, k), rows, width, m, optimizer, c,
+            )  # fmt: skip
+
+
+@kernel
+def bias_update(params, work, frame, layer, m, optimizer, c):
+    """``db`` = sum of dZ over the samples, in their order, and the update of b, which has no L2 (8)."""
+    stride, gradient, lanes = frame[at.STRIDE], frame[at.GRADIENT], n_lanes(work)
+    for j in range(0, layer[at.FAN_OUT], lanes):
+        total = zeros(work)
+        for i in range(0, m, lanes):
+            transpose_block(work, layer[at.DZ] + j * stride + i, stride, work, frame[at.AT], lanes)
+            for r in range(min(lanes, m - i)):
+                total = total + vload(work, frame[at.AT] + r * lanes)
+        vstore(work, gradient, total)
+        no_l2 = address(c, N_COEFFICIENTS)
+        update_block(params, layer[at.B] + j, 0, matrix(work, gradient, 0), 1, lanes, optimizer, no_l2)
+
+
+@kernel(merge=True)
+def input_sweep(data, rows, params, work, frame, layer, past, coming, optimizer, c):
+    """Update of the first layer with the `past` batch and its forward product for the `coming` one, in one pass over W.
+
+    Exact: each block of weights is updated, then used. past and coming are (first place in rows, number of samples), the
+    number 0 for none. A panel of a batch is gathered and scaled when its weights' turn comes and never stored whole.
+    """
+    stride, panel = frame[at.STRIDE], frame[at.PANEL]
+    W, dZ = matrix(params[0], layer[at.W], layer[at.W_STRIDE]), matrix(work, layer[at.DZ], stride)
+    Z, At, A = matrix(work, layer[at.A], stride), matrix(work, frame[at.ROWS], panel), matrix(work, frame[at.COLUMNS], stride)
+    for k in range(0, layer[at.FAN_IN], panel):
+        width = min(panel, layer[at.FAN_IN] - k)
+        if coming[1] > 0:
+            gather_columns(data, rows, coming[0], coming[1], k, width, work, frame)
+        if past[1] > 0:
+            gather_rows(data, rows, past[0], past[1], k, width, work, frame[at.ROWS], panel)
+        for j in range(0, layer[at.FAN_OUT], BLOCK_ROWS):
+            n = min(BLOCK_ROWS, layer[at.FAN_OUT] - j)
+            if past[1] > 0:
+                start = layer[at.W] + j * layer[at.W_STRIDE] + k
+                weights_update(
+                    params, work, frame, start, layer[at.W_STRIDE], block(dZ, j, 0), At, n, width, past[1], optimizer, c
+                )
+            if coming[1] > 0:
+                product(block(Z, j, 0), block(Z, j, 0), block(W, j, k), A, n, coming[1], width)

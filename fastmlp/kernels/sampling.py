@@ -1,0 +1,124 @@
+"""Seeded order of the samples, and the gather of a batch out of data that stays as it lies.
+
+The generator is the project's own (splitmix64, Steele, Lea and Flood 2014), so that no library's version changes a result.
+"""
+
+import numpy as np
+
+from fastmlp.cpu import LINE_BYTES
+from fastmlp.jit import kernel
+from fastmlp.kernels import layout as at
+from fastmlp.shuffle import transpose_block, transpose_octets
+from fastmlp.simd import fma, n_lanes, prefetch, vload, vload_as, vstore
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+MIX1, MIX2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+#: Types of the numbers in X.
+UINT8, FLOAT32, FLOAT64 = range(3)
+KINDS = {"uint8": UINT8, "float32": FLOAT32, "float64": FLOAT64}
+
+LOW_HALF, HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
+
+
+@kernel(inline=True)
+def splitmix64(state):
+    """Mix a state into a random 64-bit number; states that differ by any amount give unrelated numbers."""
+    z = (state ^ (state >> np.uint64(30))) * MIX1
+    z = (z ^ (z >> np.uint64(27))) * MIX2
+    return z ^ (z >> np.uint64(31))
+
+
+@kernel
+def permutation_fill(order, state):
+    """``order`` = a uniform permutation of 0 .. n - 1 (n < 2**32) that depends on `state` alone.
+
+    Fisher and Yates's shuffle; each draw by Lemire's multiplication (2019), with rejection, so that it has no bias.
+    """
+    for i in range(order.size):
+        order[i] = i
+    for i in range(order.size - 1, 0, -1):
+        bound = np.uint64(i + 1)
+        least = ((LOW_HALF + np.uint64(1)) - bound) % bound
+        low, product = np.uint64(0), np.uint64(0)
+        while True:
+            state += GOLDEN
+            product = (splitmix64(state) >> HALF) * bound
+            low = product & LOW_HALF
+            if low >= least:
+                break
+        j = np.int64(product >> HALF)
+        order[i], order[j] = order[j], order[i]
+
+
+@kernel
+def transpose(source, s, s_stride, n_rows, n_columns, target, t, t_stride):
+    """``target = source.T``, both padded to whole vectors either way."""
+    lanes = n_lanes(source)
+    for i in range(0, n_rows, lanes):
+        for j in range(0, n_columns, lanes):
+            transpose_block(source, s + i * s_stride + j, s_stride, target, t + j * t_stride + i, t_stride)
+
+
+@kernel(inline=True)
+def prefetch_panel(X, source, column, width, kind):
+    """Ask for the part of a sample that the next panel will gather: samples lie apart, so no hardware guesses it."""
+    itemsize = 1 if kind == UINT8 else 4 if kind == FLOAT32 else 8
+    for octet in range(source + column * itemsize, source + (column + width) * itemsize, LINE_BYTES):
+        prefetch(X, octet)
+
+
+@kernel
+def gather_rows(data, rows, first, m, column, width, out, start, stride):
+    """``out[i] = X[rows[first + i], column : column + width] * factor + offset``: a panel of a batch, samples as rows.
+
+    Zeros from `width` to the last vector's end. Rows from m to a whole number of vectors are copies of the last sample, so
+    that a transposed block is full. The type of X is a number, looked at once a row, so that one compilation serves all.
+    """
+    X, sample_bytes, kind, factor, offset = data
+    lanes = n_lanes(out)
+    for i in range((m + lanes - 1) // lanes * lanes):
+        source, target = rows[first + min(i, m - 1)] * sample_bytes, start + i * stride
+        prefetch_panel(X, source, column + width, width, kind)
+        if kind == UINT8:
+            for c in range(0, width, lanes):
+                x = vload_as(X, source + column + c, np.uint8, width - c, out)
+                vstore(out, target + c, fma(x, vload(factor, column + c), vload(offset, column + c)))
+        elif kind == FLOAT32:
+            for c in range(0, width, lanes):
+                x = vload_as(X, source + 4 * (column + c), np.float32, width - c, out)
+                vstore(out, target + c, fma(x, vload(factor, column + c), vload(offset, column + c)))
+        else:
+            for c in range(0, width, lanes):
+                x = vload_as(X, source + 8 * (column + c), np.float64, width - c, out)
+                vstore(out, target + c, fma(x, vload(factor, column + c), vload(offset, column + c)))
+
+
+@kernel
+def gather_columns(data, rows, first, m, column, width, work, frame):
+    """A panel of a batch, samples as columns: `gather_rows`, transposed into the frame's COLUMNS.
+
+    Pixels, where there are four vectors' lanes of them, are transposed as octets, on the way in: 13 % of the paper's epoch
+    were spent on gathering before.
+    """
+    X, sample_bytes, kind, factor, offset = data
+    lanes, stride, panel = n_lanes(work), frame[at.STRIDE], frame[at.PANEL]
+    whole = width // (4 * lanes) * (4 * lanes) if kind == UINT8 else 0
+    for i in range(0, m, lanes):
+        places = rows, first + i, first + m - 1, sample_bytes
+        for k in range(0, whole, 4 * lanes):
+            transpose_octets(
+                X, places, column + k, (factor, offset), work, frame[at.COLUMNS] + k * stride + i, stride
+            )
+    if whole < width:
+        gather_rows(data, rows, first, m, column + whole, width - whole, work, frame[at.ROWS], panel)
+        target = frame[at.COLUMNS] + whole * stride
+        transpose(work, frame[at.ROWS], panel, m, width - whole, work, target, stride)
+
+
+@kernel
+def gather_labels(y, rows, first, m, out, labels, weights):
+    """A batch's labels as floating numbers; each sample's weight 1/m, and 0 beyond the batch's end."""
+    lanes = n_lanes(out)
+    for i in range((m + lanes - 1) // lanes * lanes):
+        out[labels + i] = y[rows[first + min(i, m - 1)]]
+        out[weights + i] = 1.0 / m if i < m else 0.0
