@@ -1,0 +1,16 @@
+"""fastmlp trains multi-layer perceptrons on the CPU with kernels compiled by Numba."""
+
+from fastmlp.config import Config as Config
+from fastmlp.data import Dataset as Dataset
+from fastmlp.data import load_data as load_data
+from fastmlp.errors import DivergedError as DivergedError
+from fastmlp.errors import FastMLPError as FastMLPError
+from fastmlp.history import History as History
+from fastmlp.model import Model as Model
+from fastmlp.model import init_model as init_model
+from fastmlp.model import load_model as load_model
+from fastmlp.train import Run as Run
+from fastmlp.train import train as train
+from fastmlp.warmup import warmup as warmup
+
+__version__ = "0.1.0"

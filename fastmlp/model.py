@@ -1,0 +1,367 @@
+"""A trained network, or one about to be: predict, evaluate, save, load. Knows nothing of how it is trained."""
+
+import json
+import math
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastmlp.config import Config
+from fastmlp.cpu import row_stride
+from fastmlp.data.check import check_X, check_y
+from fastmlp.errors import ConfigError, DataError, DataNotFoundError, FastMLPError, FileFormatError, OutputError
+from fastmlp.kernels.epoch import predict_stretch
+from fastmlp.kernels.sampling import KINDS
+from fastmlp.params import Params, Views, aligned_zeros, init_params
+from fastmlp.workspace import Workspace
+
+FORMAT, FORMAT_VERSION = "fastmlp model", 1
+#: Samples a batch when predicting: the weights are read from L2 once a batch, so larger than a training batch; results do
+#: not depend on it.
+PREDICT_BATCH = 128
+#: Work of one call into a kernel when predicting, so that Ctrl-C is answered: a quarter of a second at 20 GFLOP/s.
+PREDICT_FLOPS = 5e9
+
+
+class Evaluation(NamedTuple):
+    """How a network does on labelled samples.
+
+    Attributes
+    ----------
+    loss : float
+        Mean cross-entropy: equation (1) without its penalty.
+    accuracy : float
+        Share of the samples whose most probable class is their label.
+    """
+
+    loss: float
+    accuracy: float
+
+
+class Model:
+    """A multi-layer perceptron: its parameters, and how raw samples are scaled on the way in.
+
+    Made by `init_model`, `train` and `load_model`.
+
+    Attributes
+    ----------
+    config : Config
+        The settings it was made or last trained with.
+    n_features, n_classes : int
+        Width of its input and of its output.
+    weights, biases : sequence of ndarray
+        Of each layer, (fan_in, fan_out) and (fan_out,), in the precision of the config. To read, to change in place, or to
+        assign: ``model.weights[0] = W`` copies W into the network.
+    scaling : tuple of ndarray or None
+        factor and offset, (n_features,), float64: the network's input is ``X * factor + offset``. None: X itself.
+    class_names : tuple of str or None
+        A name for each class.
+    n_epochs : int
+        Epochs trained so far.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> model = fastmlp.init_model(fastmlp.Config(hidden=(4,)), n_features=3, n_classes=2)
+    >>> [W.shape for W in model.weights]
+    [(3, 4), (4, 2)]
+    >>> model.predict_proba([[0.0, 1.0, 2.0]]).shape
+    (1, 2)
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        params: Params,
+        scaling: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
+        class_names: tuple[str, ...] | None = None,
+        n_epochs: int = 0,
+    ) -> None:
+        self.config = config
+        self.params = params
+        self.scaling = scaling
+        self.class_names = class_names
+        self.n_epochs = n_epochs
+
+    @property
+    def n_features(self) -> int:
+        """Width of the input."""
+        return self.params.sizes[0]
+
+    @property
+    def n_classes(self) -> int:
+        """Width of the output."""
+        return self.params.sizes[-1]
+
+    @property
+    def weights(self) -> Views:
+        """Each layer's weights, (fan_in, fan_out)."""
+        return self.params.weights
+
+    @weights.setter
+    def weights(self, arrays: list[ArrayLike]) -> None:
+        self.params.weights.assign(arrays)
+
+    @property
+    def biases(self) -> Views:
+        """Each layer's biases, (fan_out,)."""
+        return self.params.biases
+
+    @biases.setter
+    def biases(self, arrays: list[ArrayLike]) -> None:
+        self.params.biases.assign(arrays)
+
+    def __repr__(self) -> str:
+        shape = "-".join(map(str, self.params.sizes))
+        return f"<Model {shape}, {self.config.activation}, {self.config.precision}, {self.n_epochs} epochs trained>"
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
+        """Probability of each class, equation (2).
+
+        Parameters
+        ----------
+        X : array_like (n_samples, n_features)
+            Samples as in training, not scaled.
+
+        Returns
+        -------
+        ndarray (n_samples, n_classes)
+            In the precision of the config.
+
+        Raises
+        ------
+        DataError, DataTypeError
+            If X is not finite numbers of that shape.
+        """
+        X = check_X(X, self.n_features)
+        return self._forward(X, np.zeros(len(X), np.int32))[0]
+
+    def predict(self, X: ArrayLike) -> NDArray[np.int64]:
+        """Number of the most probable class.
+
+        Parameters
+        ----------
+        X : array_like (n_samples, n_features)
+            Samples as in training, not scaled.
+
+        Returns
+        -------
+        ndarray (n_samples,) of int64
+
+        Raises
+        ------
+        DataError, DataTypeError
+            If X is not finite numbers of that shape.
+        """
+        return self.predict_proba(X).argmax(axis=1)
+
+    def evaluate(self, X: ArrayLike, y: ArrayLike) -> Evaluation:
+        """Mean cross-entropy and accuracy.
+
+        Parameters
+        ----------
+        X : array_like (n_samples, n_features)
+            Samples as in training, not scaled.
+        y : array_like (n_samples,)
+            Labels 0 .. n_classes - 1.
+
+        Returns
+        -------
+        Evaluation
+            loss and accuracy.
+
+        Raises
+        ------
+        DataError, DataTypeError
+            If X or y is not what is described.
+        """
+        X = check_X(X, self.n_features)
+        return self.evaluate_checked(X, check_y(y, len(X), self.n_classes))
+
+    def evaluate_checked(self, X: NDArray[Any], y: NDArray[np.int32]) -> Evaluation:
+        """`evaluate` for arrays that a Dataset has checked already."""
+        probs, losses = self._forward(X, y)
+        return Evaluation(math.fsum(losses) / len(y), float(np.mean(probs.argmax(axis=1) == y)))
+
+    def objective(self, X: ArrayLike, y: ArrayLike) -> float:
+        """Equation (1): mean cross-entropy plus ``l2 / (2 m) * ||W||**2`` over the m samples, l2 from the config.
+
+        The gradient that training follows, equation (8), has ``l2 * W``; that of (1) has ``l2 / m * W``. The paper's
+        equations disagree by this factor of m: the update follows (8), and this is (1) as it stands.
+        """
+        n_samples = len(check_X(X, self.n_features))
+        squares = math.fsum(float(np.sum(np.square(W, dtype=np.float64))) for W in self.weights)
+        return self.evaluate(X, y).loss + self.config.l2 / (2 * n_samples) * squares
+
+    def _forward(self, X: NDArray[Any], y: NDArray[np.int32]) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        n, dtype = len(X), self.params.theta.dtype
+        batch = min(PREDICT_BATCH, n)
+        workspace = Workspace(self.params, self.config.activation, batch)
+        probs, losses = np.empty((n, self.n_classes), dtype), np.empty(n)
+        empty = np.empty(0, dtype)
+        flops = 2 * sum(W.size for W in self.weights)
+        stretch = max(1, int(PREDICT_FLOPS / flops) // batch) * batch
+        for first in range(0, n, stretch):
+            predict_stretch(
+                self.kernel_data(X), y, np.empty(batch, np.int32), (self.params.theta, empty, empty),
+                workspace.tables, workspace.coefficients, probs, losses, first, min(first + stretch, n),
+            )  # fmt: skip
+        return probs, losses
+
+    def kernel_data(self, X: NDArray[Any]) -> tuple[NDArray[np.uint8], int, int, NDArray[Any], NDArray[Any]]:
+        """Checked samples and the scaling as the kernels take them: the octets of X where they lie, read-only."""
+        factor, offset = self.scaling or (np.ones(self.n_features), np.zeros(self.n_features))
+        dtype, n = self.params.theta.dtype, self.n_features
+        scaling = aligned_zeros(2 * row_stride(n, dtype.itemsize), dtype).reshape(2, -1)
+        scaling[:, :n] = factor, offset
+        sample_bytes = X.strides[0] if len(X) > 1 else X[0].nbytes
+        octets = np.lib.stride_tricks.as_strided(
+            X[:1].view(np.uint8).reshape(-1), ((len(X) - 1) * sample_bytes + X[0].nbytes,), (1,), writeable=False
+        )
+        return octets, sample_bytes, KINDS[X.dtype.name], scaling[0], scaling[1]
+
+    def copy(self) -> "Model":
+        """The same network in memory of its own."""
+        return Model(self.config, self.params.copy(), self.scaling, self.class_names, self.n_epochs)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network to an ``.npz`` file: a new file first, which then takes the old one's place.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written.
+        """
+        header = {
+            "format": FORMAT,
+            "version": FORMAT_VERSION,
+            "config": self.config.to_dict(),
+            "sizes": self.params.sizes,
+            "class_names": self.class_names,
+            "n_epochs": self.n_epochs,
+        }
+        arrays = {f"weights_{i}": W for i, W in enumerate(self.weights)}
+        arrays |= {f"biases_{i}": b for i, b in enumerate(self.biases)}
+        if self.scaling is not None:
+            arrays["factor"], arrays["offset"] = self.scaling
+        path = Path(path)
+        try:
+            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
+                np.savez(file, header=np.array(json.dumps(header)), **arrays)
+            os.replace(file.name, path)
+        except OSError as error:
+            raise OutputError(f"the model could not be written to {path}: {error.strerror}") from error
+
+
+def init_model(config: Config, n_features: int, n_classes: int) -> Model:
+    """An untrained network.
+
+    Parameters
+    ----------
+    config : Config
+        Hidden layers, activation, init, seed and precision are what matters here.
+    n_features, n_classes : int
+        Width of its input and of its output.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    ConfigError
+        If n_features is less than 1 or n_classes less than 2.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> fastmlp.init_model(fastmlp.Config(), n_features=3072, n_classes=10)
+    <Model 3072-100-100-10, sigmoid, float32, 0 epochs trained>
+    """
+    for name, given, least in (("n_features", n_features, 1), ("n_classes", n_classes, 2)):
+        if not isinstance(given, (int, np.integer)) or given < least:
+            raise ConfigError(f"{name}: given {given!r}; accepted: an integer >= {least}")
+    sizes = (int(n_features), *config.hidden, int(n_classes))
+    return Model(config, init_params(sizes, np.dtype(config.precision), config.init, config.activation, config.seed))
+
+
+def load_model(path: str | os.PathLike[str]) -> Model:
+    """Read a network that `Model.save` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+
+    Returns
+    -------
+    Model
+        Predicts the same, bit for bit.
+
+    Raises
+    ------
+    DataNotFoundError
+        If there is no such file.
+    FileFormatError
+        If it is damaged, not a model, or of another version.
+
+    Examples
+    --------
+    >>> import fastmlp, tempfile
+    >>> model = fastmlp.init_model(fastmlp.Config(), n_features=5, n_classes=3)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model.save(f"{folder}/model.npz")
+    ...     twin = fastmlp.load_model(f"{folder}/model.npz")
+    >>> bool((twin.weights[0] == model.weights[0]).all())
+    True
+    """
+    path = Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except FileNotFoundError as error:
+        raise DataNotFoundError(f"there is no model at {path}") from error
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, KeyError) as error:
+        raise FileFormatError(f"{path} is not a model that fastmlp can read: {error}") from error
+    return _model_of(arrays, path)
+
+
+def _model_of(arrays: dict[str, NDArray[Any]], path: Path) -> Model:
+    try:
+        header = json.loads(str(arrays["header"]))
+        kind, version = header["format"], header["version"]
+        if kind != FORMAT:
+            raise ValueError(f"its format is {kind!r}")
+        if version != FORMAT_VERSION:
+            raise ValueError(f"it has format version {version}; this fastmlp reads version {FORMAT_VERSION}")
+        config, sizes = Config.from_dict(header["config"]), tuple(header["sizes"])
+        if sizes[1:-1] != config.hidden:
+            raise ValueError(f"its sizes are {sizes} and its hidden layers {config.hidden}")
+        params = Params(sizes, np.dtype(config.precision))
+        params.weights.assign([arrays[f"weights_{i}"] for i in range(len(sizes) - 1)])
+        params.biases.assign([arrays[f"biases_{i}"] for i in range(len(sizes) - 1)])
+        names = header["class_names"]
+        scaling = _read_scaling(arrays, sizes[0])
+        return Model(config, params, scaling, None if names is None else tuple(names), int(header["n_epochs"]))
+    except (KeyError, TypeError, ValueError, FastMLPError) as error:
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else error
+        raise FileFormatError(f"{path} is not a model that fastmlp can read: {reason}") from error
+
+
+def _read_scaling(arrays: dict[str, NDArray[Any]], n_features: int) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    if "factor" not in arrays:
+        return None
+    scaling = arrays["factor"], arrays["offset"]
+    if any(part.shape != (n_features,) or part.dtype != np.float64 or not np.isfinite(part).all() for part in scaling):
+        raise DataError(f"its scaling is not two arrays of {n_features} finite float64 numbers")
+    return scaling

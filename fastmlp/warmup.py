@@ -1,0 +1,72 @@
+"""Compiles both doors for a precision before they are needed, or finds them on disk."""
+
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from fastmlp.config import Precision
+from fastmlp.jit import is_kept
+from fastmlp.kernels.epoch import predict_stretch, train_stretch
+from fastmlp.kernels.sampling import UINT8
+from fastmlp.params import Params
+from fastmlp.workspace import Workspace
+
+
+def _arguments(precision: str) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """The smallest arguments that both doors accept: two samples of one feature."""
+    dtype = np.dtype(precision)
+    params = Params((1, 2), dtype)
+    workspace = Workspace(params, "identity", 2)
+    octets = np.zeros(2, np.uint8)
+    octets.flags.writeable = False
+    factor, empty = np.zeros(params.theta.size, dtype), np.zeros(0, dtype)
+    data, labels, rows = (octets, 1, UINT8, factor, factor), np.zeros(2, np.int32), np.zeros(2, np.int32)
+    common = data, labels, rows, (params.theta, empty, empty), workspace.tables
+    training = (*common, np.zeros(5), np.ones(2), workspace.coefficients, np.zeros(2), np.array([0, 1, 0, 0, 0]))
+    predicting = (*common, workspace.coefficients, np.zeros((2, 2), dtype), np.zeros(2), 0, 2)
+    return training, predicting
+
+
+def is_warm(precision: Precision) -> bool:
+    """Whether the kernels for a precision are compiled already, in this process or on disk.
+
+    Parameters
+    ----------
+    precision : str
+        ``"float32"`` or ``"float64"``.
+
+    Returns
+    -------
+    bool
+    """
+    training, predicting = _arguments(precision)
+    return is_kept(train_stretch, training) and is_kept(predict_stretch, predicting)
+
+
+def warmup(precision: Precision = "float32") -> float:
+    """Compile the kernels for a precision, or load them from disk, by training and predicting two samples.
+
+    One compilation serves every network, optimizer and type of input.
+
+    Parameters
+    ----------
+    precision : str
+        ``"float32"`` or ``"float64"``.
+
+    Returns
+    -------
+    float
+        The seconds that it took.
+
+    Examples
+    --------
+    >>> seconds = warmup("float32")
+    >>> is_warm("float32")
+    True
+    """
+    start = perf_counter()
+    training, predicting = _arguments(precision)
+    train_stretch(*training)
+    predict_stretch(*predicting)
+    return perf_counter() - start

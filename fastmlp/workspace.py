@@ -1,0 +1,73 @@
+"""Every buffer that a run needs, sized once: the kernels' scratch, and the tables that say where each part begins.
+
+Knows sizes and offsets; nothing of what is computed in them.
+"""
+
+import numpy as np
+
+from fastmlp import cpu
+from fastmlp.kernels import layout as at
+from fastmlp.kernels.activation import CODES
+from fastmlp.kernels.dense import BLOCK_ROWS
+from fastmlp.kernels.update import N_COEFFICIENTS
+from fastmlp.params import Params, aligned_zeros
+
+
+class Workspace:
+    """Scratch for batches of up to `batch_size` samples through a network.
+
+    Parameters
+    ----------
+    params : Params
+        The network's parameters, whose offsets go into the table of layers.
+    activation : str
+        Of the hidden layers.
+    batch_size : int
+        Most samples in a batch.
+
+    Attributes
+    ----------
+    tables : tuple of ndarray
+        The table of layers (int64), the scratch in the parameters' dtype, and its frame (int64): see
+        `fastmlp.kernels.layout`.
+    coefficients : ndarray
+        Scratch for a step's coefficients.
+    """
+
+    def __init__(self, params: Params, activation: str, batch_size: int) -> None:
+        dtype, sizes = params.theta.dtype, params.sizes
+        per_line = cpu.LINE_BYTES // dtype.itemsize
+        self._size = 0
+        frame = np.zeros(at.N_PLACES, np.int64)
+        layers = np.zeros((len(sizes) - 1, at.N_COLUMNS), np.int64)
+        self.coefficients = aligned_zeros(2 * N_COEFFICIENTS, dtype)
+
+        stride = cpu.row_stride(batch_size, dtype.itemsize)
+        panel = cpu.panel_bytes() // dtype.itemsize
+        padded_batch = _round_up(batch_size, per_line)
+        widest = max(sizes[1:-1], default=1)
+        frame[[at.BATCH, at.STRIDE, at.PANEL]] = batch_size, stride, panel
+        frame[at.AT_STRIDE] = cpu.row_stride(widest, dtype.itemsize)
+        frame[at.ROWS] = self._reserve(padded_batch * panel)
+        frame[at.COLUMNS] = self._reserve(panel * stride)
+        frame[at.AT] = self._reserve(padded_batch * frame[at.AT_STRIDE])
+        frame[at.GRADIENT] = self._reserve(BLOCK_ROWS * panel)
+        frame[at.ZEROS] = self._reserve(max(panel, stride))
+        for place in (at.LABELS, at.WEIGHTS, at.LOSS):
+            frame[place] = self._reserve(stride)
+        for row, start, fan_in, fan_out in zip(layers, params.starts, sizes, sizes[1:], strict=False):
+            padded_rows = _round_up(fan_out, per_line)
+            row[[at.FAN_IN, at.FAN_OUT]] = fan_in, fan_out
+            row[[at.W, at.W_STRIDE, at.B]] = start
+            row[[at.A, at.DZ]] = self._reserve(padded_rows * stride), self._reserve(padded_rows * stride)
+            row[at.ACTIVATION] = CODES[activation]
+        self.tables = layers, aligned_zeros(self._size, dtype), frame
+
+    def _reserve(self, n: int) -> int:
+        start = self._size
+        self._size += int(n)
+        return start
+
+
+def _round_up(n: int, multiple: int) -> int:
+    return -(-n // multiple) * multiple
