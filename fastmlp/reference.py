@@ -1,24 +1,20 @@
-"""The whole mathematics in plain NumPy, equations numbered as in the paper: the drawings that the kernels are built from.
+"""The whole mathematics in plain NumPy, equations numbered as in the paper: the drawings that the kernels follow.
 
-Every function equals its namesake in `fastmlp.kernels` bit for bit, in float32 and float64, so the kernels are tested without
-a tolerance. Shapes are the paper's: samples are rows, ``W (fan_in, fan_out)``. Knows nothing of tiles, panels, padding, or speed.
+Each function equals its namesake in `fastmlp.kernels` bit for bit, in float32 and float64, so kernels are tested
+without a tolerance. Samples are rows, W is (fan_in, fan_out). Knows nothing of tiles, panels, padding or speed.
 
-Three rules make the bits the same everywhere:
-
-- A sum is one chain of fused multiply-adds in index order: see `product`, and where each chain starts.
-- Exponential and logarithm are written out in the same operations, not taken from a library.
-- Numbers below the smallest normal one are zero, as operands and as results, and keep their sign: the kernels run with
-  the CPU's switches for it on, and NumPy does not, so `fma`, `multiply`, `divide` and `flush` say so here. Whether a result
-  is below it is judged after rounding, as on x86. (Arm judges before: a product less than half a unit below 2**-126 is
-  2**-126 on x86 and 0 there.)
-
-All operands are finite; after an overflow the kernels and these functions may differ.
+- A sum is one chain of fused multiply-adds in index order (`product`).
+- Exponential and logarithm are made of the same operations, not taken from a library.
+- Subnormal numbers are zero, operands and results, and keep their sign. The kernels switch their CPU to that; here
+  `fma`, `multiply`, `divide` and `flush` do it. Whether a result is subnormal is judged after rounding, as on x86;
+  Arm judges before, so that less than half a unit below the least normal number is zero there.
+- Operands are finite: after an overflow, kernels and drawings may differ.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, TypeAlias
+from collections import namedtuple
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,131 +23,95 @@ from fastmlp.config import Config
 from fastmlp.seeding import splitmix64
 
 Array: TypeAlias = NDArray[Any]
-
-GOLDEN: Final = 0x9E3779B97F4A7C15
-#: A power of two: a result times LIFT shows how it rounds where the format is too narrow for the result itself.
-LIFT: Final = 2.0**64
+SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
+LIFT: Final = 2.0**64  # a result times this, rounded, tells how the result rounds where its format ends
 
 
-class Format(NamedTuple):
-    """What the exponential and the logarithm of a float format need.
-
-    Beyond `lowest` and `highest` e**x leaves the normal numbers. Adding `rounder` rounds to an integer. ln 2 is in two
-    parts, the first so short that its multiples are exact. The series end where the next term is lost in rounding.
-    """
-
-    lowest: float
-    highest: float
-    rounder: float
-    ln2_high: float
-    ln2_low: float
-    exp_degree: int
-    artanh_degree: int
-
-
-FORMATS: Final = {
-    np.dtype(np.float32): Format(-87.0, 88.0, 1.5 * 2**23, 0.693145751953125, 1.42860682030941723212e-6, 7, 11),
-    np.dtype(np.float64): Format(
-        -708.0, 709.0, 1.5 * 2**52, 0.693147180369123816490, 1.90821492927058770002e-10, 13, 23
-    ),
-}
-
-
-# Arithmetic: one rounding, and no subnormal numbers.
-
-
-def flush(x: Array) -> Array:
-    """Zero, of x's sign, where x is subnormal; a sum that small is exact, so this is all that sums need.
-
-    Examples
-    --------
-    >>> flush(np.array([1e-40, -1e-40, 1e-30], np.float32))
-    array([ 0.e+00, -0.e+00,  1.e-30], dtype=float32)
-    """
-    return np.where(abs(x) < np.finfo(x.dtype).tiny, np.copysign(x.dtype.type(0), x), x)
-
-
-def _flush_lifted(x: Array, lifted: Array) -> Array:
-    """Zero where x, rounded as if exponents had no end, is subnormal; lifted is LIFT times x, rounded."""
+@np.errstate(over="ignore")
+def flush(x: Array, lifted: Array | None = None) -> Array:
+    """Zero, of x's sign, where x is subnormal. Sums so small are exact; of all else, say ``x * LIFT`` rounded, too."""
+    lifted = x * LIFT if lifted is None else lifted
     return np.where(abs(lifted) < np.finfo(x.dtype).tiny * LIFT, np.copysign(x.dtype.type(0), x), x)
 
 
-@np.errstate(over="ignore")
-def multiply(a: Array, b: Array | float) -> Array:
+@np.errstate(over="ignore", invalid="ignore")
+def multiply(a: Array, b: Array) -> Array:
     """``a * b``."""
-    return _flush_lifted(a * b, a * LIFT * b)
+    return flush(a * b, a * LIFT * b)
 
 
 @np.errstate(over="ignore")
-def divide(a: Array | float, b: Array) -> Array:
+def divide(a: Array, b: Array) -> Array:
     """``a / b``."""
-    return _flush_lifted(a / b, a * b.dtype.type(LIFT) / b)
+    return flush(a / b, a * LIFT / b)
 
 
 def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:
-    """``a + b`` as its rounded value and the exact rest (Knuth 1969)."""
+    """``a + b`` rounded, and the exact rest (Knuth 1969)."""
     total = a + b
     part = total - a
     return total, (a - (total - part)) + (b - part)
 
 
 def _split(a: Array) -> tuple[Array, Array]:
-    """Float64 as a sum of two that have 26 bits each (Veltkamp 1968)."""
-    high = a * (2.0**27 + 1)
-    high = high - (high - a)
+    """A float64 as a sum of two that have 26 bits each (Veltkamp 1968)."""
+    scaled = a * (2.0**27 + 1)
+    high = scaled - (scaled - a)
     return high, a - high
 
 
 def _two_product(a: Array, b: Array) -> tuple[Array, Array]:
-    """``a * b`` in float64 as its rounded value and the exact rest (Dekker 1971)."""
-    total = a * b
-    (a_high, a_low), (b_high, b_low) = _split(a), _split(b)
-    return total, a_low * b_low - (((total - a_high * b_high) - a_low * b_high) - a_high * b_low)
+    """``a * b`` rounded, and the exact rest, in float64 (Dekker 1971)."""
+    total, (a1, a2), (b1, b2) = a * b, _split(a), _split(b)
+    return total, a2 * b2 - (((total - a1 * b1) - a2 * b1) - a1 * b2)
 
 
 def _add_to_odd(a: Array, b: Array) -> Array:
-    """``a + b`` in float64, if inexact rounded to whichever neighbour's last bit is odd: a later rounding is then right."""
+    """``a + b`` in float64; if inexact, the neighbour whose last bit is odd, which leaves a later rounding right."""
     total, rest = _two_sum(a, b)
-    even = total.view(np.int64) & 1 == 0
+    even = total.view(np.int64) % 2 == 0
     return np.where((rest != 0) & even, np.nextafter(total, np.copysign(np.inf, rest)), total)
 
 
 @np.errstate(over="ignore")
 def fma(a: Array | float, b: Array | float, c: Array | float) -> Array:
-    """Fused multiply-add: ``a * b + c`` rounded once, for finite operands of one format; Python numbers take it on.
+    """``a * b + c`` rounded once; Python numbers take on the format of the others.
 
-    float32: the product is exact in float64; its sum with c is rounded to odd, then to float32. float64: Boldo and
-    Melquiond (2008, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd"), on operands
-    scaled up where no term would survive otherwise; right as long as |a| and |b| are below 2**995 and nothing overflows.
+    float32: the product is exact in float64, its sum with c is rounded to odd, then to float32. float64: Boldo and
+    Melquiond (2008, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd"), scaled up
+    where error terms would be lost; |a| and |b| below 2**995, and their product and |c| below 2**1021.
 
     Examples
     --------
-    The product of 1 + 2**-12 by itself has one bit more than a float32:
-
-    >>> a = np.float32(1 + 2**-12)
-    >>> float(a * a - 1), float(fma(a, a, -1.0))
-    (0.00048828125, 0.00048834085464477539)
+    >>> a = np.array(1 + 2**-12, np.float32)
+    >>> float(fma(a, a, -1.0)) - float(a * a - 1) == 2**-24
+    True
     """
     dtype = np.result_type(a, b, c)
-    a, b, c = (flush(x) for x in np.broadcast_arrays(*(np.asarray(x, dtype) for x in (a, b, c))))
-    if dtype == np.float32:
-        wide = _add_to_odd(a.astype(np.float64) * b, c.astype(np.float64))
-        return _flush_lifted(wide.astype(dtype), (wide * LIFT).astype(dtype))
+    a, b, c = np.broadcast_arrays(*(flush(np.asarray(x, dtype)) for x in (a, b, c)))
+    if dtype == SINGLE:
+        wide = _add_to_odd(a.astype(DOUBLE) * b, c.astype(DOUBLE))
+        return flush(wide.astype(dtype), (wide * LIFT).astype(dtype))
     scale = np.where(np.maximum(abs(a * b), abs(c)) < 2.0**-500, 2.0**500, 1.0)
     high, low = _two_product(a * scale, b)
     middle, rest = _two_sum(c * scale, low)
-    top, second = _two_sum(high, middle)
-    total = top + _add_to_odd(second, rest)
+    top, bottom = _two_sum(high, middle)
+    total = top + _add_to_odd(bottom, rest)
     total = np.where(total == 0, high + c * scale, total)
-    return _flush_lifted(total / scale, total * (LIFT / scale))
+    return flush(total / scale, total * (LIFT / scale))
 
 
-# Activations.
+#: Of a float format: where e**x is normal; what rounds to an integer if added; ln 2 in two parts; ends of series.
+Format = namedtuple("Format", "lowest highest rounder ln2_high ln2_low exp_degree artanh_degree")
+FORMATS = {
+    SINGLE: Format(-87.0, 88.0, 1.5 * 2**23, 0.693145751953125, 1.42860682030941723212e-6, 7, 11),
+    DOUBLE: Format(-708.0, 709.0, 1.5 * 2**52, 0.693147180369123816490, 1.90821492927058770002e-10, 13, 23),
+}
 
 
-def polynomial(x: Array, coefficients: Iterator[float]) -> Array:
+def polynomial(x: Array, coefficients: Iterable[float]) -> Array:
     """Horner's scheme, the coefficient of the highest power first."""
-    value = np.full_like(x, next(coefficients))
+    value = np.zeros_like(x)
     for coefficient in coefficients:
         value = fma(value, x, coefficient)
     return value
@@ -168,15 +128,9 @@ def exp_split(x: Array) -> tuple[Array, Array]:
 
 
 def exp(x: Array) -> Array:
-    """``e**x``.
-
-    Examples
-    --------
-    >>> exp(np.array([0.0, 1.0, -1000.0], np.float32))
-    array([1.0000000e+00, 2.7182817e+00, 1.6458115e-38], dtype=float32)
-    """
+    """``e**x``, and beyond the range of normal numbers their least and greatest."""
     scale, q = exp_split(x)
-    return fma(scale, q, scale)
+    return multiply(scale, 1 + q)
 
 
 def expm1(x: Array) -> Array:
@@ -186,67 +140,35 @@ def expm1(x: Array) -> Array:
 
 
 def log(x: Array) -> Array:
-    """Natural logarithm of positive normal x: ``n ln 2 + 2 artanh((m - 1) / (m + 1))``, m in [sqrt(1/2), sqrt(2)).
-
-    Examples
-    --------
-    >>> log(np.array([1.0, 10.0]))
-    array([0.        , 2.30258509])
-    """
+    """Logarithm of positive normal x: ``n ln 2 + 2 artanh((m - 1) / (m + 1))``, m from sqrt(1/2) to sqrt(2)."""
     f = FORMATS[x.dtype]
     m, n = np.frexp(x)
-    low = m * 2 <= x.dtype.type(math.sqrt(2))
-    m, n = np.where(low, m * 2, m), (n - low).astype(x.dtype)
+    low = m + m <= x.dtype.type(math.sqrt(2))
+    m, n = np.where(low, m + m, m), (n - low).astype(x.dtype)
     t = divide(m - 1, m + 1)
-    artanh = multiply(t + t, polynomial(t * t, (1 / k for k in range(f.artanh_degree, 0, -2))))
+    artanh = multiply(t + t, polynomial(multiply(t, t), (1 / k for k in range(f.artanh_degree, 0, -2))))
     return fma(n, f.ln2_high, fma(n, f.ln2_low, artanh))
 
 
-def sigmoid(Z: Array) -> Array:
-    """Equation (3).
-
-    Examples
-    --------
-    >>> sigmoid(np.array([-100, 0, 100], np.float32))
-    array([0. , 0.5, 1. ], dtype=float32)
-    """
-    return divide(1.0, 1 + exp(0 - Z))
+def sigmoid(z: Array) -> Array:
+    """Equation (3)."""
+    return divide(np.ones_like(z), 1 + exp(0 - z))
 
 
-def tanh(Z: Array) -> Array:
-    """``(e**2z - 1) / (e**2z + 1)``.
-
-    Examples
-    --------
-    >>> tanh(np.array([0.0, 0.5]))
-    array([0.        , 0.46211716])
-    """
-    Z = np.clip(Z, -20, 20)
-    e = expm1(Z + Z)
+def tanh(z: Array) -> Array:
+    """``(e**2z - 1) / (e**2z + 1)``."""
+    z = np.clip(z, -20, 20)
+    e = expm1(z + z)
     return divide(e, e + 2)
 
 
-def relu(Z: Array) -> Array:
-    """``max(Z, 0)``."""
-    return np.where(Z < 0, Z.dtype.type(0), Z)
-
-
-def identity(Z: Array) -> Array:
-    """``Z``."""
-    return Z
-
-
-ACTIVATIONS: Final[dict[str, Callable[[Array], Array]]] = {
-    "sigmoid": sigmoid,
-    "tanh": tanh,
-    "relu": relu,
-    "identity": identity,
-}
-
-
 def activation_forward(Z: Array, activation: str) -> Array:
-    """``A = f(Z)``."""
-    return ACTIVATIONS[activation](Z)
+    """``A = f(Z)``; equation (3) for the sigmoid."""
+    if activation == "sigmoid":
+        return sigmoid(Z)
+    if activation == "tanh":
+        return tanh(Z)
+    return np.where(Z < 0, Z.dtype.type(0), Z) if activation == "relu" else Z
 
 
 def activation_backward(dA: Array, A: Array, activation: str) -> Array:
@@ -258,21 +180,8 @@ def activation_backward(dA: Array, A: Array, activation: str) -> Array:
     return np.where(A > 0, dA, dA.dtype.type(0)) if activation == "relu" else dA
 
 
-# Softmax and cross-entropy.
-
-
 def softmax_forward(logits: Array, y: Array) -> tuple[Array, Array]:
-    """Probabilities, equation (2), and each sample's loss ``-log probs[y]``: the sum in equation (1), without its penalty.
-
-    Parameters
-    ----------
-    logits : ndarray (m, n_classes)
-    y : ndarray (m,) of int
-
-    Returns
-    -------
-    probs : ndarray (m, n_classes)
-    loss : ndarray (m,)
+    """Probabilities, equation (2), and each sample's ``-log probs[y]``: the sum in equation (1), without its penalty.
 
     Examples
     --------
@@ -280,232 +189,162 @@ def softmax_forward(logits: Array, y: Array) -> tuple[Array, Array]:
     (array([[0.25, 0.75]]), array([1.38629436]))
     """
     z = flush(logits - logits.max(axis=1, keepdims=True))
-    e = exp(z)
-    total = np.zeros_like(e[:, 0])
+    e, total = exp(z), np.zeros_like(z[:, :1])
     for j in range(e.shape[1]):
-        total = total + e[:, j]
-    return divide(e, total[:, None]), log(total) - z[np.arange(len(y)), y]
+        total = total + e[:, j : j + 1]
+    return divide(e, total), log(total[:, 0]) - z[np.arange(len(y)), y]
 
 
 def softmax_backward(probs: Array, y: Array) -> Array:
-    """``dZ = (probs - onehot(y)) / m``: equation (5), and the 1/m of the mean in (1)."""
+    """``dZ = (probs - onehot(y)) / m``: equation (5), with the 1/m of the mean in (1)."""
     onehot = np.eye(probs.shape[1], dtype=probs.dtype)[y]
-    return multiply(probs - onehot, float(probs.dtype.type(1 / len(y))))
+    return multiply(probs - onehot, probs.dtype.type(1 / len(y)))
 
 
-# A fully connected layer.
-
-
-def product(start: Array | float, P: Array, Q: Array) -> Array:
-    """``start + P Q``: each element one chain of fused multiply-adds over the steps, in their order.
-
-    Examples
-    --------
-    >>> product(10.0, np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]))
-    array([[21.]])
-    """
-    total = np.zeros((len(P), Q.shape[1]), P.dtype) + start
+def product(start: Array, P: Array, Q: Array) -> Array:
+    """``start + P Q``: each element one chain of fused multiply-adds in the order of the steps."""
+    total = start
     for k in range(len(Q)):
         total = fma(P[:, k, None], Q[k], total)
     return total
 
 
 def dense_forward(A_below: Array, W: Array, b: Array) -> Array:
-    """``Z = A_below W + b``: every sum starts from the bias."""
+    """``Z = A_below W + b``; a sum starts from the bias."""
     return product(b, A_below, W)
 
 
 def dense_backward(dZ: Array, W: Array, A_below: Array, activation: str) -> Array:
-    """``dZ_below = (dZ W^T) * f'(Z_below)``: equations (6) and (7)."""
-    return activation_backward(product(0.0, dZ, W.T), A_below, activation)
+    """``dZ_below = (dZ W^T) * f'(Z_below)``: equations (6) and (7); a sum over the outputs starts from zero."""
+    return activation_backward(product(np.zeros_like(A_below), dZ, W.T), A_below, activation)
 
 
-def weights_gradient(A_below: Array, dZ: Array) -> Array:
-    """``dW = A_below^T dZ``: equations (4) and (5)."""
-    return product(0.0, A_below.T, dZ)
-
-
-def bias_gradient(dZ: Array) -> Array:
-    """``db``: the sum of dZ over the samples, in their order."""
-    total = np.zeros_like(dZ[0])
+def dense_gradient(A_below: Array, dZ: Array) -> tuple[Array, Array]:
+    """``dW = A_below^T dZ``, (4) and (5), and db, the sum of dZ: both over the samples in their order, from zero."""
+    dW, db = np.zeros((A_below.shape[1], dZ.shape[1]), dZ.dtype), np.zeros_like(dZ[0])
     for row in dZ:
-        total = flush(total + row)
-    return total
+        db = flush(db + row)
+    return product(dW, A_below.T, dZ), db
 
 
-# Optimizers.
-
-
-@dataclass
-class Parameter:
-    """Weights or biases of a layer, and Adam's moments of them."""
-
-    w: Array
-    m: Array
-    v: Array
-
-    @classmethod
-    def begin(cls, w: Array) -> "Parameter":
-        """A copy of w, with moments of zero."""
-        return cls(w.copy(), np.zeros_like(w), np.zeros_like(w))
-
-
-class Coefficients(NamedTuple):
-    """What the updates of a step share, in the format of the parameters; lr is negated."""
-
-    lr: float
-    l2: float
-    beta1: float
-    beta2: float
-    eps: float
-    one_minus_beta1: float
-    one_minus_beta2: float
+#: What the updates of a step share; lr is negated, co_beta is 1 - beta.
+Coefficients = namedtuple("Coefficients", "lr l2 beta1 beta2 eps co_beta1 co_beta2")
 
 
 def coefficients_of_step(config: Config, lr: float, powers: Array) -> Coefficients:
-    """Coefficients of the next step, from float64; Adam's ``powers`` (beta1**t, beta2**t) go one step on, in place.
+    """Coefficients of the next step, computed in float64; `powers` (beta1**t, beta2**t) go on with Adam, in place.
 
     Adam's bias corrections (10) are moved out of the update:
-    ``lr mhat / (sqrt(vhat) + eps)  =  lr c2 / c1 * m / (sqrt(v) + eps c2)``, c1 = 1 - beta1**t, c2 = sqrt(1 - beta2**t).
+    ``lr mhat / (sqrt(vhat) + eps) = lr c2 / c1 * m / (sqrt(v) + eps c2)``, c1 = 1 - beta1**t, c2 = sqrt(1 - beta2**t).
     """
-    eps = config.eps
+    beta1, beta2, eps = config.beta1, config.beta2, config.eps
     if config.optimizer == "adam":
-        powers[:] = multiply(powers, np.array([config.beta1, config.beta2]))
+        powers[:] = multiply(powers, np.array([beta1, beta2]))
         correction = np.sqrt(1 - powers[1])
         lr, eps = lr * correction / (1 - powers[0]), eps * correction
-    numbers = -lr, config.l2, config.beta1, config.beta2, eps, 1 - config.beta1, 1 - config.beta2
-    return Coefficients(*flush(np.array(numbers).astype(config.precision)).tolist())
+    numbers = np.array([-lr, config.l2, beta1, beta2, eps, 1 - beta1, 1 - beta2])
+    return Coefficients(*flush(numbers.astype(config.precision)))
 
 
 def sgd_update(w: Array, g: Array, c: Coefficients) -> Array:
     """``w - lr (g + l2 w)``: equations (8) and (9).
 
-    g is the gradient of the mean loss, and (8) adds ``l2 w`` to it. Differentiating (1) would give ``l2 / m w``: the
-    paper's equations disagree by a factor of m, and the update follows (8).
+    g is the gradient of the mean loss, to which (8) adds ``l2 w``. The gradient of (1) has ``l2 / m w``: the paper's
+    equations disagree by this factor of m, and the update follows (8).
     """
     return fma(c.lr, fma(c.l2, w, g), w)
 
 
 def adam_moments(m: Array, v: Array, g: Array, c: Coefficients) -> tuple[Array, Array]:
     """Equation (10), the first two lines: the running means of the gradient and of its square."""
-    m = fma(c.beta1, m, multiply(g, c.one_minus_beta1))
-    return m, fma(c.beta2, v, multiply(multiply(g, c.one_minus_beta2), g))
+    m = fma(c.beta1, m, multiply(c.co_beta1, g))
+    return m, fma(c.beta2, v, multiply(multiply(c.co_beta2, g), g))
 
 
 def adam_update(w: Array, m: Array, v: Array, c: Coefficients) -> Array:
     """Equation (10), the last two lines, the bias corrections folded into the coefficients."""
-    return fma(c.lr, divide(m, np.sqrt(v) + w.dtype.type(c.eps)), w)
-
-
-def update(parameter: Parameter, g: Array, optimizer: str, c: Coefficients) -> None:
-    """One step on a parameter, in place; L2 enters Adam as it enters SGD, in the gradient (8)."""
-    if optimizer == "sgd":
-        parameter.w = sgd_update(parameter.w, g, c)
-        return
-    parameter.m, parameter.v = adam_moments(parameter.m, parameter.v, fma(c.l2, parameter.w, g), c)
-    parameter.w = adam_update(parameter.w, parameter.m, parameter.v, c)
-
-
-# Batches, steps, epochs.
+    return fma(c.lr, divide(m, np.sqrt(v) + c.eps), w)
 
 
 def permutation_fill(order: Array, state: int) -> None:
-    """``order`` = a permutation of 0 .. n - 1: Fisher and Yates's shuffle, each draw by Lemire's multiplication (2019).
-
-    Examples
-    --------
-    >>> order = np.empty(5, np.int32)
-    >>> permutation_fill(order, state=1)
-    >>> sorted(order.tolist())
-    [0, 1, 2, 3, 4]
-    """
+    """``order`` = a permutation of 0 .. n - 1: Fisher and Yates's shuffle, each draw by Lemire's multiplication."""
     order[:] = np.arange(len(order))
     for i in range(len(order) - 1, 0, -1):
-        low = -1
-        while low < (2**32 - (i + 1)) % (i + 1):
-            state = (state + GOLDEN) % 2**64
-            j, low = divmod((int(splitmix64(np.array([state], np.uint64))[0]) >> 32) * (i + 1), 2**32)
+        bound, low = i + 1, -1
+        while low < (2**32 - bound) % bound:
+            state = (state + 0x9E3779B97F4A7C15) % 2**64
+            j, low = divmod((int(splitmix64(np.array([state], np.uint64))[0]) >> 32) * bound, 2**32)
         order[[i, j]] = order[[j, i]]
 
 
 def gather_rows(X: Array, rows: Array, scaling: tuple[Array, Array], dtype: Any) -> Array:
-    """``X[rows] * factor + offset``, all three in the network's format first."""
-    factor, offset = (np.asarray(part).astype(dtype) for part in scaling)
-    return fma(flush(X[rows].astype(np.result_type(X, np.float32))).astype(dtype), factor, offset)
+    """``X[rows] * factor + offset``, all of them rounded to the network's format first."""
+    factor, offset = (part.astype(dtype) for part in scaling)
+    return fma(X[rows].astype(dtype), factor, offset)
 
 
-@dataclass
 class Network:
-    """Layers, each its weights ``(fan_in, fan_out)`` and its biases ``(fan_out,)``, and the settings.
+    """The parameters of a network in training, and what a step does to them.
+
+    ``theta = [W1, b1, W2, b2, ...]``; m and v, Adam's moments, likewise; powers, beta1**t and beta2**t.
 
     Examples
     --------
-    One step of the smallest network that has anything to learn:
-
-    >>> config = Config(hidden=(), batch_size=1, learning_rate=1.0, shuffle=False, precision="float64")
-    >>> network = Network.begin(config, [np.zeros((1, 2))], [np.zeros(2)])
-    >>> data = np.ones((1, 1)), np.array([0]), (np.ones(1), np.zeros(1))
-    >>> loss = train_epoch(*data, network, lr=1.0, powers=np.ones(2), state=0)
-    >>> bool(loss == np.log(2)), network.layers[0][0].w
-    (True, array([[ 0.5, -0.5]]))
+    >>> config = Config(hidden=(), learning_rate=1.0, precision="float64")
+    >>> network = Network(config, [np.zeros((1, 2))], [np.zeros(2)])
+    >>> network.train_step(np.ones((1, 1)), np.array([0]), lr=1.0), network.theta[0]
+    (array([0.69314718]), array([[ 0.5, -0.5]]))
     """
 
-    config: Config
-    layers: list[tuple[Parameter, Parameter]]
+    def __init__(self, config: Config, weights: Sequence[Array], biases: Sequence[Array]) -> None:
+        self.config = config
+        self.theta = [array.copy() for pair in zip(weights, biases, strict=True) for array in pair]
+        self.m, self.v = ([np.zeros_like(array) for array in self.theta] for _ in "mv")
+        self.powers = np.ones(2)
 
-    @classmethod
-    def begin(cls, config: Config, weights: Sequence[Array], biases: Sequence[Array]) -> "Network":
-        """A network of copies of these arrays, with moments of zero."""
-        return cls(config, [(Parameter.begin(W), Parameter.begin(b)) for W, b in zip(weights, biases, strict=True)])
+    def layers_forward(self, A: Array) -> list[Array]:
+        """The input of each layer, the batch first, and the logits last."""
+        inputs, *hidden = [A], *self.theta[:-2]
+        for W, b in zip(hidden[::2], hidden[1::2], strict=True):
+            inputs.append(activation_forward(dense_forward(inputs[-1], W, b), self.config.activation))
+        return [*inputs, dense_forward(inputs[-1], *self.theta[-2:])]
 
+    def update(self, i: int, g: Array, c: Coefficients) -> None:
+        """Equation (9) or (10) on ``theta[i]``; L2 (8) acts on weights, in Adam's gradient too, and not on biases."""
+        if i % 2 == 1:
+            c = c._replace(l2=c.l2 * 0)
+        if self.config.optimizer == "sgd":
+            self.theta[i] = sgd_update(self.theta[i], g, c)
+        else:
+            self.m[i], self.v[i] = adam_moments(self.m[i], self.v[i], fma(c.l2, self.theta[i], g), c)
+            self.theta[i] = adam_update(self.theta[i], self.m[i], self.v[i], c)
 
-def layers_forward(network: Network, A: Array) -> list[Array]:
-    """What goes into each layer, from the batch on, and what comes out of the last: the logits."""
-    inputs = [A]
-    for i, (W, b) in enumerate(network.layers):
-        A = inputs[-1] if i == 0 else activation_forward(inputs.pop(), network.config.activation)
-        inputs += [A] if i else []
-        inputs.append(dense_forward(A, W.w, b.w))
-    return inputs
+    def train_step(self, A: Array, y: Array, lr: float) -> Array:
+        """One step on a batch, equations (2) to (10); gives each sample's loss as it was before."""
+        c = coefficients_of_step(self.config, lr, self.powers)
+        *inputs, logits = self.layers_forward(A)
+        probs, loss = softmax_forward(logits, y)
+        dZ = softmax_backward(probs, y)
+        for layer in reversed(range(len(inputs))):
+            dW, db = dense_gradient(inputs[layer], dZ)
+            if layer > 0:
+                dZ = dense_backward(dZ, self.theta[2 * layer], inputs[layer], self.config.activation)
+            self.update(2 * layer, dW, c)
+            self.update(2 * layer + 1, db, c)
+        return loss
 
+    def train_epoch(self, X: Array, y: Array, scaling: tuple[Array, Array], lr: float, state: int) -> float:
+        """An epoch over samples as they lie; gives the mean loss, each batch's as it was before its step."""
+        n, batch = len(X), min(self.config.batch_size, len(X))
+        order, loss_sum = np.arange(n), np.zeros(batch)
+        if self.config.shuffle:
+            permutation_fill(order, state)
+        for rows in np.split(order, range(batch, n, batch)):
+            A = gather_rows(X, rows, scaling, self.config.precision)
+            loss_sum[: len(rows)] += self.train_step(A, y[rows], lr)
+        return math.fsum(loss_sum) / n
 
-def layers_backward(network: Network, inputs: list[Array], dZ: Array, c: Coefficients) -> None:
-    """Deltas (5, 6, 7) from the last layer to the first, each layer updated when its deltas have been passed on."""
-    activation, optimizer = network.config.activation, network.config.optimizer
-    for i in reversed(range(len(network.layers))):
-        W, b = network.layers[i]
-        dW, db = weights_gradient(inputs[i], dZ), bias_gradient(dZ)
-        if i > 0:
-            dZ = dense_backward(dZ, W.w, inputs[i], activation)
-        update(W, dW, optimizer, c)
-        update(b, db, optimizer, c._replace(l2=0.0))
-
-
-def train_step(network: Network, X: Array, y: Array, c: Coefficients) -> Array:
-    """One step on a batch of scaled samples; gives each sample's loss before it."""
-    *inputs, logits = layers_forward(network, X)
-    probs, loss = softmax_forward(logits, y)
-    layers_backward(network, inputs, softmax_backward(probs, y), c)
-    return loss
-
-
-def train_epoch(
-    X: Array, y: Array, scaling: tuple[Array, Array], network: Network, lr: float, powers: Array, state: int
-) -> float:
-    """An epoch over samples as they lie; gives the mean loss, each batch's as it was before its step."""
-    config, n = network.config, len(X)
-    order, batch = np.arange(n), min(config.batch_size, n)
-    loss_sum = np.zeros(batch)
-    if config.shuffle:
-        permutation_fill(order, state)
-    for rows in np.split(order, range(batch, n, batch)):
-        c = coefficients_of_step(config, lr, powers)
-        A = gather_rows(X, rows, scaling, config.precision)
-        loss_sum[: len(rows)] += train_step(network, A, y[rows], c)
-    return math.fsum(loss_sum) / n
-
-
-def predict(X: Array, y: Array, scaling: tuple[Array, Array], network: Network) -> tuple[Array, Array]:
-    """Probabilities (2) and losses (1) of all samples."""
-    A = gather_rows(X, np.arange(len(X)), scaling, network.config.precision)
-    return softmax_forward(layers_forward(network, A)[-1], y)
+    def predict(self, X: Array, y: Array, scaling: tuple[Array, Array]) -> tuple[Array, Array]:
+        """Probabilities (2) and losses (1) of samples as they lie."""
+        A = gather_rows(X, np.arange(len(X)), scaling, self.config.precision)
+        return softmax_forward(self.layers_forward(A)[-1], y)

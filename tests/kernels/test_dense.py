@@ -1,0 +1,151 @@
+import numpy as np
+import pytest
+
+from fastmlp import reference
+from fastmlp.config import Config
+from fastmlp.kernels import layout as at
+from fastmlp.kernels.dense import bias_update, dense_backward, dense_forward, dense_update, input_sweep
+
+#: fan_in, fan_out, samples.
+SHAPES = [(1, 1, 1), (5, 3, 2), (16, 16, 16), (17, 13, 15), (63, 7, 17), (64, 11, 5), (65, 12, 33), (129, 25, 3)]
+#: Inputs of the first layer: whole panels of the sweep, and how many more.
+PANELS = pytest.mark.parametrize(("whole", "more"), [(0, 1), (0, 17), (1, -1), (1, 0), (1, 1), (2, 1)])
+NONE = (np.int64(0), np.int64(0))
+
+
+def config_of(dtype, optimizer="sgd", l2=0.01, activation="sigmoid"):
+    return Config(precision=dtype.name, optimizer=optimizer, l2=l2, activation=activation)
+
+
+class Pair:
+    """A layer of fan_in neurons, and a layer upon it; random activations of the one, deltas of the other."""
+
+    def __init__(self, engine, config, shape):
+        fan_in, fan_out, m = shape
+        dtype, random = np.dtype(config.precision), np.random.default_rng(5)
+        self.both = engine.Layers(config, (2, fan_in, fan_out), m)
+        self.W, self.b = (views[1] for views in (self.both.params.weights, self.both.params.biases))
+        self.A, self.dZ = (random.uniform(0, 1, (m, n)).astype(dtype) for n in (fan_in, fan_out))
+        self.both.write(0, at.A, self.A)
+        self.both.write(1, at.DZ, self.dZ)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_layer_s_sums_equal_their_namesake(engine, flushed, same_bits, dtype, shape):
+    pair = Pair(engine, config_of(dtype), shape)
+    both = pair.both
+    with flushed():
+        dense_forward(both.theta, both.work, *both.layers, both.frame[at.STRIDE], shape[2])
+    same_bits(both.read(1, at.A), reference.dense_forward(pair.A, pair.W, pair.b))
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "identity"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_deltas_passed_down_equal_their_namesake(engine, flushed, same_bits, dtype, shape, activation):
+    pair = Pair(engine, config_of(dtype, activation=activation), shape)
+    both = pair.both
+    with flushed():
+        dense_backward(both.theta, both.work, both.frame, *both.layers, shape[2])
+    same_bits(both.read(0, at.DZ), reference.dense_backward(pair.dZ, pair.W, pair.A, activation))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_updated_weights_equal_their_namesake(engine, flushed, same_bits, dtype, shape, optimizer):
+    pair = Pair(engine, config_of(dtype, optimizer), shape)
+    both, (dW, _) = pair.both, reference.dense_gradient(pair.A, pair.dZ)
+    c, ref_c = both.coefficients()
+    both.network.update(2, dW, ref_c)
+    with flushed():
+        dense_update(both.theta, both.work, both.frame, *both.layers, shape[2], both.optimizer, c)
+    same_bits(pair.W, both.network.theta[2])
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_updated_biases_equal_their_namesake(engine, flushed, same_bits, dtype, shape, optimizer):
+    pair = Pair(engine, config_of(dtype, optimizer), shape)
+    both, (_, db) = pair.both, reference.dense_gradient(pair.A, pair.dZ)
+    c, ref_c = both.coefficients()
+    both.network.update(3, db, ref_c)
+    with flushed():
+        bias_update(both.theta, both.work, both.frame, both.layers[1], shape[2], both.optimizer, c)
+    same_bits(pair.b, both.network.theta[3])
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_padding_stays_zero(engine, dtype, shape, optimizer):
+    both = Pair(engine, config_of(dtype, optimizer), shape).both
+    c, _ = both.coefficients()
+    dense_update(both.theta, both.work, both.frame, *both.layers, shape[2], both.optimizer, c)
+    bias_update(both.theta, both.work, both.frame, both.layers[1], shape[2], both.optimizer, c)
+    for array in (*both.params.weights, *both.params.biases):
+        array[:] = 0
+    assert not both.params.theta.any()
+
+
+class Sweep:
+    """A first layer, data of a kind, and deltas of a past batch of 5 samples before a coming one of 9."""
+
+    def __init__(self, engine, config, kind, whole, more):
+        dtype, random = np.dtype(config.precision), np.random.default_rng(6)
+        fan_in = whole * engine.panel(dtype) + more
+        self.layers, X = engine.Layers(config, (fan_in, 13), 9), engine.samples(kind, 20, fan_in)
+        door = engine.Door(config.replace(hidden=(), batch_size=9), X, 13)
+        self.data = door.model.kernel_data(X)
+        self.rows = random.permutation(20).astype(np.int32)
+        self.past, self.coming = (
+            reference.gather_rows(X, self.rows[first:stop], door.model.scaling, dtype)
+            for first, stop in ((2, 7), (7, 16))
+        )
+        self.dZ = np.zeros((9, 13), dtype)
+        self.dZ[:5] = random.normal(size=(5, 13))
+        self.layers.write(0, at.DZ, self.dZ)
+        self.b = self.layers.params.biases[0]
+
+    def run(self, past, coming):
+        layers = self.layers
+        self.c, self.ref_c = layers.coefficients()
+        layers.write(0, at.A, np.broadcast_to(self.b, (9, 13)))
+        input_sweep(
+            self.data, self.rows, layers.theta, layers.work, layers.frame, layers.layers[0], past, coming,
+            layers.optimizer, self.c,
+        )  # fmt: skip
+
+    def update_reference(self):
+        self.layers.network.update(0, reference.dense_gradient(self.past, self.dZ[:5])[0], self.ref_c)
+
+
+PAST, COMING = (np.int64(2), np.int64(5)), (np.int64(7), np.int64(9))
+
+
+@pytest.mark.parametrize("kind", ["uint8", "float32", "float64", "strided"])
+@PANELS
+def test_the_first_layer_s_sums_equal_their_namesake(engine, flushed, same_bits, dtype, whole, more, kind):
+    sweep = Sweep(engine, config_of(dtype), kind, whole, more)
+    with flushed():
+        sweep.run(NONE, COMING)
+    W = sweep.layers.network.theta[0]
+    same_bits(sweep.layers.read(0, at.A), reference.dense_forward(sweep.coming, W, sweep.b))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@PANELS
+def test_the_first_layer_s_update_equals_its_namesake(engine, flushed, same_bits, dtype, whole, more, optimizer):
+    sweep = Sweep(engine, config_of(dtype, optimizer), "uint8", whole, more)
+    with flushed():
+        sweep.run(PAST, NONE)
+    sweep.update_reference()
+    same_bits(sweep.layers.params.weights[0], sweep.layers.network.theta[0])
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@PANELS
+def test_the_sweep_updates_weights_and_then_uses_them(engine, flushed, same_bits, dtype, whole, more, optimizer):
+    sweep = Sweep(engine, config_of(dtype, optimizer), "uint8", whole, more)
+    with flushed():
+        sweep.run(PAST, COMING)
+    sweep.update_reference()
+    W = sweep.layers.network.theta[0]
+    same_bits(sweep.layers.read(0, at.A), reference.dense_forward(sweep.coming, W, sweep.b))

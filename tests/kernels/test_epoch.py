@@ -1,0 +1,235 @@
+import ctypes
+import mmap
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numba.core.runtime import _nrt_python
+from numba.core.runtime.nrt import rtsys
+
+import fastmlp
+from fastmlp import reference
+from fastmlp.config import Config
+from fastmlp.jit import kernel
+from fastmlp.kernels.epoch import predict_stretch, train_stretch
+from fastmlp.schedule import exponential
+from fastmlp.seeding import Purpose, stream
+from fastmlp.workspace import Workspace
+
+
+def config_of(dtype, **settings):
+    return Config(precision=dtype.name, **{"hidden": (9, 5), "batch_size": 7, "l2": 0.01, **settings})
+
+
+def check_equal(same_bits, door):
+    for got, ref in zip(door.arrays(), door.network.theta, strict=True):
+        same_bits(got, ref)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("kind", ["uint8", "float32", "float64", "strided"])
+def test_two_epochs_equal_their_namesakes(engine, same_bits, dtype, kind, optimizer):
+    door = engine.Door(config_of(dtype, optimizer=optimizer), engine.samples(kind, 31, engine.panel(dtype) + 70), 3)
+    for state in (11, 12):
+        assert door.train(0.25, state) == door.train_reference(0.25, state)
+    check_equal(same_bits, door)
+
+
+@settings(derandomize=True, max_examples=12, deadline=None)
+@given(
+    n=st.integers(1, 24), n_features=st.integers(1, 70), hidden=st.lists(st.integers(1, 20), max_size=3).map(tuple),
+    n_classes=st.integers(2, 20), batch=st.integers(1, 24), seed=st.integers(0, 2**64 - 1), shuffle=st.booleans(),
+    activation=st.sampled_from(["sigmoid", "tanh", "relu", "identity"]), optimizer=st.sampled_from(["sgd", "adam"]),
+)  # fmt: skip
+def test_an_epoch_of_any_network_equals_its_namesake(
+    engine, same_bits, dtype, n, n_features, hidden, n_classes, batch, seed, shuffle, activation, optimizer
+):
+    config = config_of(
+        dtype, hidden=hidden, batch_size=batch, shuffle=shuffle, activation=activation, optimizer=optimizer
+    )  # fmt: skip
+    door = engine.Door(config, engine.samples("float32", n, n_features), n_classes)
+    assert door.train(0.125, seed) == door.train_reference(0.125, seed)
+    check_equal(same_bits, door)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("cuts", [(1,), (4,), (1, 2, 3, 4), (2, 3)])
+def test_an_epoch_cut_anywhere_has_the_same_bits(engine, same_bits, dtype, optimizer, cuts):
+    whole, cut = (
+        engine.Door(config_of(dtype, optimizer=optimizer), engine.samples("uint8", 31, engine.panel(dtype) + 70), 3)
+        for _ in range(2)
+    )
+    for state in (11, 12):
+        assert whole.train(0.25, state) == cut.train(0.25, state, cuts)
+    for got, ref in zip(cut.arrays(), whole.arrays(), strict=True):
+        same_bits(got, ref)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("activation", ["sigmoid", "relu"])
+def test_training_equals_the_drawings_from_data_to_history(blobs, same_bits, dtype, activation, optimizer):
+    config = config_of(dtype, activation=activation, optimizer=optimizer, n_epochs=3, decay_rate=0.5, batch_size=50)
+    run, begun = fastmlp.train(blobs, config), fastmlp.init_model(config, blobs.n_features, blobs.n_classes)
+    network = reference.Network(config, begun.weights, begun.biases)
+    losses = [
+        network.train_epoch(
+            blobs.X_train, blobs.y_train, blobs.scaling(), exponential(0.3, 0.5, epoch),
+            stream(config.seed, Purpose.ORDER, epoch),
+        )
+        for epoch in range(3)
+    ]  # fmt: skip
+    assert run.history["train_loss"] == losses
+    for i, (W, b) in enumerate(zip(run.model.weights, run.model.biases, strict=True)):
+        same_bits(W, network.theta[2 * i])
+        same_bits(b, network.theta[2 * i + 1])
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "identity"])
+@pytest.mark.parametrize("kind", ["uint8", "float32", "float64", "strided"])
+def test_prediction_equals_its_namesake(engine, same_bits, dtype, kind, activation):
+    door = engine.Door(config_of(dtype, activation=activation), engine.samples(kind, 13, engine.panel(dtype) + 70), 3)
+    probs, _ = door.network.predict(door.X, door.y, door.model.scaling)
+    same_bits(door.model.predict_proba(door.X), probs)
+
+
+def predict_arguments(door, batch):
+    theta, n = door.params[0], len(door.X)
+    probs, losses, empty = np.empty((n, door.model.n_classes), theta.dtype), np.empty(n), np.empty(0, theta.dtype)
+    workspace = Workspace(door.model.params, door.config.activation, batch)
+    rows = np.empty(batch, np.int32)
+    return (
+        door.model.kernel_data(door.X), door.y, rows, (theta, empty, empty), workspace.tables,
+        workspace.coefficients, probs, losses, 0, n,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("batch", [1, 2, 7, 16, 29, 31, 128])
+def test_predictions_and_losses_do_not_depend_on_the_batch(engine, same_bits, dtype, batch):
+    door = engine.Door(config_of(dtype), engine.samples("uint8", 31, 70), 3)
+    arguments = predict_arguments(door, batch)
+    predict_stretch(*arguments)
+    probs, losses = door.network.predict(door.X, door.y, door.model.scaling)
+    same_bits(arguments[6], probs)
+    same_bits(arguments[7], losses.astype(np.float64))
+
+
+# Numbers too small to hold: saturated sigmoids, decayed moments, weights shrunk by L2.
+
+
+def test_saturated_sigmoids_equal_their_namesake(engine, same_bits, dtype):
+    door = engine.Door(config_of(dtype), engine.samples("float32", 21, 20), 3)
+    for network_array, array in zip(door.network.theta, door.arrays(), strict=True):
+        array *= 200
+        network_array *= 200
+    assert door.train(0.25, 3) == door.train_reference(0.25, 3)
+    check_equal(same_bits, door)
+
+
+def test_decayed_moments_equal_their_namesake(engine, same_bits, dtype):
+    """A feature that is zero from the third step on: its moments shrink till they are zero."""
+    config = config_of(dtype, optimizer="adam", beta1=0.01, beta2=0.001, l2=0.0, hidden=(), shuffle=False, batch_size=2)
+    door = engine.Door(config, engine.samples("float32", 400, 3), 2)
+    door.X[4:, 1] = 0
+    door.model.scaling[1][:] = 0
+    assert door.train(0.01, 0) == door.train_reference(0.01, 0)
+    assert not door.network.m[0][1].any()
+    check_equal(same_bits, door)
+
+
+def test_weights_shrunk_by_l2_equal_their_namesake(engine, same_bits, dtype):
+    config = config_of(dtype, l2=3.9, hidden=(), shuffle=False, batch_size=1)
+    door = engine.Door(config, np.zeros((300, 2), np.float32), 2)
+    door.model.scaling[1][:] = 0
+    assert door.train(0.25, 0) == door.train_reference(0.25, 0)
+    assert (door.network.theta[0] == 0).all()
+    check_equal(same_bits, door)
+
+
+def test_subnormal_parameters_and_samples_are_zero(engine, same_bits, dtype):
+    door = engine.Door(config_of(dtype, shuffle=False), engine.samples(dtype.name, 21, 20), 3)
+    tiny = np.finfo(dtype).tiny / 4
+    door.X[:, ::3] = tiny
+    for network_array, array in zip(door.network.theta, door.arrays(), strict=True):
+        array[..., ::2] = network_array[..., ::2] = tiny
+    assert door.train(0.25, 3) == door.train_reference(0.25, 3)
+    check_equal(same_bits, door)
+
+
+@kernel
+def halve(x):
+    return x * 0.5
+
+
+def test_the_doors_leave_the_caller_s_subnormal_numbers_alone(engine, dtype):
+    door = engine.Door(config_of(dtype), engine.samples("float32", 21, 20), 3)
+    door.train(0.25, 0)
+    predict_stretch(*predict_arguments(door, 5))
+    assert halve(sys.float_info.min) > 0
+
+
+# What a step must not do.
+
+
+@pytest.fixture
+def n_allocations():
+    """How many blocks Numba's run time allocates in a call."""
+    was_on = _nrt_python.memsys_stats_enabled()
+    _nrt_python.memsys_enable_stats()
+
+    def count(door, arguments):
+        door(*arguments)
+        before = rtsys.get_allocation_stats().alloc
+        door(*arguments)
+        return rtsys.get_allocation_stats().alloc - before
+
+    yield count
+    if not was_on:
+        _nrt_python.memsys_disable_stats()
+
+
+def n_arrays(argument):
+    """How many arrays are handed over: Numba allocates a wrapper for each, on the way in."""
+    if isinstance(argument, tuple):
+        return sum(map(n_arrays, argument))
+    return int(isinstance(argument, np.ndarray))
+
+
+@kernel
+def allocate(x):
+    return np.zeros(x.size).sum()
+
+
+def test_an_allocation_is_counted(n_allocations):
+    assert n_allocations(allocate, (np.zeros(10),)) == 2
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_training_allocates_nothing(engine, n_allocations, dtype, optimizer):
+    door = engine.Door(config_of(dtype, optimizer=optimizer), engine.samples("uint8", 31, 70), 3)
+    arguments = door.arguments(0.25, 0, door.n_steps, 1)
+    assert n_allocations(train_stretch, arguments) == n_arrays(arguments)
+
+
+def test_prediction_allocates_nothing(engine, n_allocations, dtype):
+    door = engine.Door(config_of(dtype), engine.samples("uint8", 31, 70), 3)
+    arguments = predict_arguments(door, 7)
+    assert n_allocations(predict_stretch, arguments) == n_arrays(arguments)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no mprotect")
+@pytest.mark.parametrize("kind", ["uint8", "float32", "float64"])
+@pytest.mark.parametrize("n_features", [1, 37, 70, 128, 600])
+def test_nothing_is_read_beyond_the_last_sample(engine, dtype, kind, n_features):
+    """A page that may not be read lies behind the samples: to read there ends the process."""
+    X = engine.samples(kind, 31, n_features)
+    size = -(-X.nbytes // mmap.PAGESIZE) * mmap.PAGESIZE
+    memory = np.frombuffer(mmap.mmap(-1, size + mmap.PAGESIZE), np.uint8)
+    forbidden = ctypes.c_void_p(memory.ctypes.data + size)
+    assert ctypes.CDLL(None).mprotect(forbidden, ctypes.c_size_t(mmap.PAGESIZE), 0) == 0
+    at_the_edge = memory[size - X.nbytes : size].view(X.dtype).reshape(X.shape)
+    at_the_edge[:] = X
+    door, ref = (engine.Door(config_of(dtype, shuffle=False), samples, 3) for samples in (at_the_edge, X))
+    assert door.train(0.25, 1) == ref.train(0.25, 1)
+    np.testing.assert_array_equal(door.model.predict_proba(at_the_edge), ref.model.predict_proba(X))

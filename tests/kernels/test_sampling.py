@@ -1,0 +1,150 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastmlp import reference
+from fastmlp.config import Config
+from fastmlp.cpu import vector_bits
+from fastmlp.jit import kernel
+from fastmlp.kernels import layout as at
+from fastmlp.kernels import sampling
+from fastmlp.kernels.sampling import (
+    KINDS,
+    gather_columns,
+    gather_labels,
+    gather_rows,
+    permutation_fill,
+    transpose,
+)
+from fastmlp.model import Model
+from fastmlp.params import Params
+
+SIZES = [1, 3, 4, 5, 8, 15, 16, 17, 33]
+SAMPLES = ["uint8", "float32", "float64", "strided"]
+
+
+@kernel
+def mix(state):
+    return sampling.splitmix64(state)
+
+
+def data_of(X, dtype):
+    """Samples and a random scaling, as the kernels take them and as the drawings do."""
+    random = np.random.default_rng(4)
+    scaling = random.normal(size=X.shape[1]), random.normal(size=X.shape[1])
+    model = Model(Config(hidden=(), precision=dtype.name), Params((X.shape[1], 2), dtype), scaling)
+    return model.kernel_data(X), scaling
+
+
+def test_the_generator_gives_the_numbers_of_vigna_s_reference_code():
+    golden, state, got = int(sampling.GOLDEN), 1234567, []
+    for _ in range(5):
+        state = (state + golden) % 2**64
+        got.append(int(mix(np.uint64(state))))
+    assert got == [
+        6457827717110365317,
+        3203168211198807973,
+        9817491932198370423,
+        4593380528125082431,
+        16408922859458223821,
+    ]
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 7, 64, 1009])
+@pytest.mark.parametrize("state", [0, 1, 2**63, 2**64 - 1])
+def test_a_permutation_equals_its_namesake(n, state):
+    got, ref = np.full(n, -1, np.int32), np.full(n, -1, np.int32)
+    permutation_fill(got, np.uint64(state))
+    reference.permutation_fill(ref, state)
+    np.testing.assert_array_equal(got, ref)
+
+
+@settings(derandomize=True, max_examples=30)
+@given(st.integers(0, 3000), st.integers(0, 2**64 - 1))
+def test_a_permutation_holds_every_number_once(n, state):
+    order = np.empty(n, np.int32)
+    permutation_fill(order, np.uint64(state))
+    np.testing.assert_array_equal(np.sort(order), np.arange(n))
+
+
+def test_every_permutation_is_as_likely_as_any_other():
+    """24 orders, 24,000 draws: chi-squared of 23 degrees of freedom is below 50 in 999 of 1000 seeds."""
+    order, counts = np.empty(4, np.int32), {}
+    for state in range(24_000):
+        permutation_fill(order, np.uint64(state * 0x1234567))
+        counts[tuple(order)] = counts.get(tuple(order), 0) + 1
+    assert len(counts) == 24
+    assert sum((count - 1000) ** 2 / 1000 for count in counts.values()) < 50
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+@pytest.mark.parametrize("width", SIZES)
+@pytest.mark.parametrize("m", [1, 5, 16, 17])
+def test_a_gathered_panel_equals_its_namesake(engine, flushed, same_bits, dtype, kind, width, m):
+    X, first, column, stride = engine.samples(kind, 40, 40), 2, 3, 48
+    data, scaling = data_of(X, dtype)
+    rows, out = np.random.default_rng(m).permutation(40).astype(np.int32), np.full(32 * stride, np.nan, dtype)
+    with flushed():
+        gather_rows(data, rows, first, m, column, width, out, 0, stride)
+    ref = reference.gather_rows(X, rows[first : first + m], scaling, dtype)[:, column : column + width]
+    same_bits(out.reshape(32, stride)[:m, :width], ref)
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+@pytest.mark.parametrize("m", [1, 5, 16, 17])
+def test_a_gathered_panel_ends_with_copies_of_its_last_sample(engine, dtype, kind, m):
+    X, lanes, out = engine.samples(kind, 20, 20), vector_bits() // 8 // dtype.itemsize, np.zeros((32, 48), dtype)
+    gather_rows(data_of(X, dtype)[0], np.arange(20, dtype=np.int32), 0, m, 0, 20, out.reshape(-1), 0, 48)
+    assert (out[m : -(-m // lanes) * lanes] == out[m - 1]).all()
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+@pytest.mark.parametrize("width", SIZES)
+def test_the_last_panel_ends_in_zeros(engine, dtype, kind, width):
+    X, lanes = engine.samples(kind, 4, width), vector_bits() // 8 // dtype.itemsize
+    out = np.full((16, 48), np.nan, dtype)
+    gather_rows(data_of(X, dtype)[0], np.arange(4, dtype=np.int32), 0, 4, 0, width, out.reshape(-1), 0, 48)
+    assert (out[:4, width : -(-width // lanes) * lanes] == 0).all()
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+@pytest.mark.parametrize("m", [1, 5, 16, 17])
+def test_a_panel_gathered_as_columns_equals_its_namesake(engine, flushed, same_bits, dtype, kind, m):
+    config = Config(hidden=(), precision=dtype.name)
+    X = engine.samples(kind, 40, engine.panel(dtype) + 9)
+    layers, (data, scaling) = engine.Layers(config, (X.shape[1], 2), 17), data_of(X, dtype)
+    rows = np.random.default_rng(m).permutation(40).astype(np.int32)
+    start, stride, panel = layers.frame[[at.COLUMNS, at.STRIDE, at.PANEL]]
+    for width in (1, 15, 16, 17, 63, 64, panel - 1, panel):
+        with flushed():
+            gather_columns(data, rows, 2, m, 5, width, layers.work, layers.frame)
+        got = layers.work[start : start + width * stride].reshape(width, stride)[:, :m].T
+        same_bits(got, reference.gather_rows(X, rows[2 : 2 + m], scaling, dtype)[:, 5 : 5 + width])
+
+
+def test_a_number_too_small_for_float32_is_zero(flushed, same_bits):
+    X, out = np.array([[1e-40, -1e-40, 1e-38, -1e-300]]), np.ones(256, np.float32)
+    one, nothing = np.ones(16, np.float32), np.full(16, -0.0, np.float32)
+    data = np.frombuffer(X.tobytes(), np.uint8), X.nbytes, KINDS["float64"], one, nothing
+    with flushed():
+        gather_rows(data, np.zeros(1, np.int32), 0, 1, 0, 4, out, 0, 16)
+    same_bits(out[:4], np.array([0.0, -0.0, 0.0, -0.0], np.float32))
+
+
+@pytest.mark.parametrize("n_rows", SIZES)
+@pytest.mark.parametrize("n_columns", SIZES)
+def test_a_transpose_is_numpy_s(same_bits, dtype, n_rows, n_columns):
+    source, target = np.random.default_rng(0).normal(size=(48, 64)).astype(dtype), np.zeros((64, 48), dtype)
+    transpose(source.reshape(-1), 0, 64, n_rows, n_columns, target.reshape(-1), 0, 48)
+    same_bits(target[:n_columns, :n_rows], source.T[:n_columns, :n_rows])
+
+
+@pytest.mark.parametrize("m", SIZES)
+def test_labels_of_a_batch_are_numbers_and_its_weights_a_mean(dtype, m):
+    y, rows = np.arange(100, 140, dtype=np.int32), np.random.default_rng(m).permutation(40).astype(np.int32)
+    out, lanes = np.full(160, np.nan, dtype), vector_bits() // 8 // dtype.itemsize
+    whole = -(-m // lanes) * lanes
+    gather_labels(y, rows, 3, m, out, 0, 80)
+    np.testing.assert_array_equal(out[:whole], y[rows[np.minimum(3 + np.arange(whole), 2 + m)]])
+    np.testing.assert_array_equal(out[80 : 80 + whole], np.where(np.arange(whole) < m, dtype.type(1 / m), 0))

@@ -1,0 +1,57 @@
+"""One step through the door, against the drawings: networks of every form, batches of every length."""
+
+import pytest
+
+from fastmlp.config import Config
+
+#: n_features, hidden, n_classes, batch: no hidden layer, one neuron, sizes about a vector, a tile and a panel.
+NETWORKS = [
+    (1, (), 2, 1),
+    (5, (), 3, 7),
+    (65, (), 17, 16),
+    (3, (1,), 2, 1),
+    (64, (16,), 10, 16),
+    (63, (13,), 3, 17),
+    (129, (12, 1), 2, 5),
+    (17, (15, 16, 17), 5, 9),
+    (33, (31, 1, 7), 11, 33),
+]
+
+
+def check_step(engine, same_bits, config, network, kind="float32"):
+    n_features, hidden, n_classes, batch = network
+    config = config.replace(hidden=hidden, batch_size=batch, shuffle=False)
+    door = engine.Door(config, engine.samples(kind, batch, n_features), n_classes)
+    loss = door.train(0.25, state=0)
+    assert loss == door.train_reference(0.25, state=0)
+    for got, ref in zip(door.arrays(), door.network.theta, strict=True):
+        same_bits(got, ref)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("network", NETWORKS, ids=str)
+def test_a_step_of_any_network_equals_its_namesake(engine, same_bits, dtype, network, optimizer):
+    check_step(engine, same_bits, Config(precision=dtype.name, optimizer=optimizer, l2=0.01), network)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize(("whole", "more"), [(1, -1), (1, 0), (1, 1), (2, 1)])
+def test_a_step_over_several_panels_equals_its_namesake(engine, same_bits, dtype, whole, more, optimizer):
+    network = whole * engine.panel(dtype) + more, (13,), 3, 5
+    check_step(engine, same_bits, Config(precision=dtype.name, optimizer=optimizer, l2=0.01), network)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "identity"])
+@pytest.mark.parametrize("l2", [0.0, 0.125])
+def test_a_step_with_any_activation_equals_its_namesake(engine, same_bits, dtype, activation, l2):
+    check_step(engine, same_bits, Config(precision=dtype.name, activation=activation, l2=l2), NETWORKS[-2])
+
+
+@pytest.mark.parametrize("kind", ["uint8", "float32", "float64", "strided"])
+def test_a_step_on_any_samples_equals_its_namesake(engine, same_bits, dtype, kind):
+    check_step(engine, same_bits, Config(precision=dtype.name), NETWORKS[5], kind)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31])
+def test_a_step_on_a_batch_of_any_length_equals_its_namesake(engine, same_bits, dtype, batch):
+    check_step(engine, same_bits, Config(precision=dtype.name), (20, (9,), 4, batch))
