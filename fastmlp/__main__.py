@@ -13,12 +13,19 @@ def main() -> int:
     int
         The exit code.
     """
+    # This process is ours. Where SciPy is installed, Numba imports scipy.linalg on its first use, for np.dot's sake,
+    # which no kernel calls: 0.2 s of the 0.9 s until the first epoch begins.
+    sys.modules.setdefault("scipy.linalg", None)  # type: ignore[arg-type]
     try:
         from fastmlp import cli
+
+        return cli.main()
     except FastMLPError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    return cli.main()
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return 130
 
 
 if __name__ == "__main__":

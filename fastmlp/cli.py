@@ -6,7 +6,6 @@ Exit codes: 0; 2 for a mistake, which the message names; 130 for Ctrl-C; 141 whe
 
 import csv
 import json
-import math
 import os
 import platform
 import sys
@@ -32,18 +31,27 @@ from fastmlp.train import train
 from fastmlp.warmup import is_warm, warmup
 
 try:
-    from cyclopts import App, CycloptsError, Parameter
+    from cyclopts import App, CoercionError, CycloptsError, Parameter, Token, convert
 except ImportError:
     raise MissingExtraError("cyclopts", "cli", "The command line") from None
 
 RESULTS = ("config.json", "history.csv", "model.npz", "curves.png")
+
+
+def _convert(kind: Any, tokens: Sequence[Token]) -> Any:
+    """The conversion of cyclopts, without its rounding of 1.5 to an integer."""
+    if int in (kind, *get_args(kind)) and not all(token.value.lstrip("+-").isdecimal() for token in tokens):
+        given = " ".join(token.value for token in tokens)
+        raise CoercionError(msg=f"{tokens[0].keyword}: given {given}; accepted: integers")
+    return convert(kind, tokens)
+
 
 app = App(
     name="fastmlp",
     version=__version__,
     help="Train multi-layer perceptrons on the CPU with kernels compiled by Numba.",
     help_format="rst",
-    default_parameter=Parameter(consume_multiple=1),
+    default_parameter=Parameter(consume_multiple=1, converter=_convert),
     suppress_keyboard_interrupt=False,
 )
 
@@ -75,7 +83,6 @@ Settings = Annotated[Config, Parameter(name="*", group="Network and training")]
     name="train",
     help_epilogue="""Examples:
 
-    | fastmlp train
     | fastmlp train --hidden 300 100 --activation relu --learning-rate 0.1
     | fastmlp train --data cifar10 --decay-rate 0.1 --out runs/decay
     | fastmlp train --data flowers.csv --target species
@@ -97,21 +104,21 @@ def train_command(
     out : path
         Folder for config.json, history.csv, model.npz and curves.png; it must not hold any of them yet.
     """
-    _claim(out)
+    if out is not None:
+        _claim(out)
     dataset = _load(options, scale)
     _note(_headline(config, dataset))
     _compile(config.precision)
     try:
-        with _reporter() as report:
+        with _bar() if _is_terminal() else nullcontext(_line) as report:
             run = train(dataset, config, progress=report)
     except DivergedError as error:
         _save(out, config, error.model, error.history)
         raise
     _save(out, config, run.model, run.history)
-    n_epochs, last = len(run.history), run.history[-1]
-    seconds = sum(run.history["train_s"] + run.history["eval_s"])
-    verdict = _verdict(last["test_accuracy"], last["test_loss"], dataset)
-    print(f"{verdict}, {n_epochs} epoch{'s' * (n_epochs > 1)} in {seconds:.2f} s")
+    last, seconds = run.history[-1], sum(run.history["train_s"] + run.history["eval_s"])
+    verdict = _verdict(last["test_loss"], last["test_accuracy"], dataset)
+    print(f"{verdict}, {last['epoch']} epoch{'s' * (last['epoch'] > 1)} in {seconds:.1f} s")
 
 
 @app.command(name="evaluate")
@@ -128,8 +135,7 @@ def evaluate_command(model: Path, /, *, options: DataOptions = DataOptions()) ->
     if network.class_names is not None and dataset.class_names not in (None, network.class_names):
         raise DataError(f"the model tells {network.class_names} apart, and the data holds {dataset.class_names}")
     _compile(network.config.precision)
-    result = network.evaluate(dataset.X_test, dataset.y_test)
-    print(_verdict(result.accuracy, result.loss, dataset))
+    print(_verdict(*network.evaluate(dataset.X_test, dataset.y_test), dataset))
 
 
 @app.command(name="predict")
@@ -224,12 +230,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             app(argv, exit_on_error=False, print_error=False, result_action="return_value")
             sys.stdout.flush()
-        except (CycloptsError, FastMLPError) as error:
+        except (CycloptsError, FastMLPError, MemoryError) as error:
             _note(f"error: {error}")
             return 2
-        except KeyboardInterrupt:
-            _note("interrupted")
-            return 130
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more on its way out
             return 141
@@ -248,17 +251,15 @@ def _headline(config: Config, dataset: Dataset) -> str:
     samples = f"{len(dataset.X_train):,} training and {len(dataset.X_test):,} test samples"
     network = "-".join(map(str, (dataset.n_features, *config.hidden, dataset.n_classes)))
     optimizer = f"{config.optimizer}, learning rate {config.learning_rate:g}"
-    return f"{dataset.name or 'data'}: {samples}; {network}, {config.activation}; {optimizer}; {config.precision}"
+    return f"{dataset.name or 'data'}: {samples}\n{network}, {config.activation}, {optimizer}, {config.precision}"
 
 
-def _verdict(accuracy: float, loss: float, dataset: Dataset) -> str:
-    return f"test accuracy {accuracy:.4f} (majority class {dataset.majority_accuracy:.4f}), test loss {loss:.4f}"
+def _verdict(loss: float, accuracy: float, dataset: Dataset) -> str:
+    return f"test accuracy {accuracy:.4f} (majority class {dataset.majority_accuracy:.4f}), loss {loss:#.4g}"
 
 
-def _claim(out: Path | None) -> None:
+def _claim(out: Path) -> None:
     """Find out before training, not after, whether results can be written."""
-    if out is None:
-        return
     plot.require_matplotlib()
     taken = [name for name in RESULTS if (out / name).exists()]
     if taken:
@@ -311,10 +312,6 @@ def _spinner(text: str) -> AbstractContextManager[object]:
     return Console(stderr=True).status(text) if _is_terminal() else nullcontext()
 
 
-def _reporter() -> AbstractContextManager[Callable[[Progress], None]]:
-    return _bar() if _is_terminal() else nullcontext(_line)
-
-
 def _line(progress: Progress) -> None:
     """A line an epoch, where there is no terminal; of more than twenty epochs, twenty lines at most."""
     epoch, row = progress.epoch, progress.row
@@ -323,8 +320,9 @@ def _line(progress: Progress) -> None:
         _note(f"epoch {epoch}/{progress.n_epochs}  {_numbers(row['train_loss'], row['test_accuracy'], speed)}")
 
 
-def _numbers(loss: float, accuracy: float, speed: float) -> str:
-    return f"loss {loss:.4f}  test accuracy {accuracy:.4f}  {speed:,.0f} samples/s"
+def _numbers(loss: float, accuracy: float | None, speed: float) -> str:
+    tested = "     -" if accuracy is None else f"{accuracy:.4f}"
+    return f"loss {loss:#.4g}  test accuracy {tested}  {speed:,.0f} samples/s"
 
 
 @contextmanager
@@ -332,17 +330,21 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
+    from rich.table import Column
 
-    columns = "{task.description}", BarColumn(20), "{task.fields[numbers]}", TimeRemainingColumn()
-    with Bar(*columns, console=Console(stderr=True)) as bar:
+    time_left = TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True))
+    console = Console(stderr=True)
+    console.width -= 3  # room for the terminal's ^C: on a line that wraps, the bar would be drawn twice
+    with Bar("{task.description}", BarColumn(20), "{task.fields[numbers]} ", time_left, console=console) as bar:
         task = bar.add_task("epoch 1", total=None, numbers="")
-        start, accuracy = perf_counter(), math.nan
+        start, evaluated_s, accuracy = perf_counter(), 0.0, None
 
         def show(p: Progress) -> None:
-            nonlocal accuracy
-            accuracy = accuracy if p.row is None else p.row["test_accuracy"]
+            nonlocal accuracy, evaluated_s
+            if p.row is not None:
+                accuracy, evaluated_s = p.row["test_accuracy"], evaluated_s + p.row["eval_s"]
             done, total = (p.epoch - 1) * p.n_samples + p.n_seen, p.n_epochs * p.n_samples
-            numbers = _numbers(p.train_loss, accuracy, done / (perf_counter() - start))
+            numbers = _numbers(p.train_loss, accuracy, done / (perf_counter() - start - evaluated_s))
             bar.update(task, description=f"epoch {p.epoch}/{p.n_epochs}", total=total, completed=done, numbers=numbers)
 
         yield show

@@ -5,8 +5,9 @@ Knows that kernels are compiled and kept; nothing of what they compute.
 
 import hashlib
 import os
+import pickle
 import sys
-import tempfile
+import warnings
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -14,7 +15,8 @@ from typing import Any
 
 import llvmlite
 import numba
-from numba.core import caching
+from numba.core import caching, config, serialize
+from numba.core.compiler import CompileResult
 
 from fastmlp import cpu
 
@@ -28,89 +30,94 @@ def kernel(
 
     - ``nogil``: a run may sit on a thread of its own.
     - ``error_model="numpy"``: a division by zero gives infinity, not a branch and an exception in the inner loop.
-    - No ``fastmath``: it may reorder sums, and every sum has one order here. No ``parallel``: its default layer aborts when
-      two Python threads meet in it, and OpenMP's dies after a fork.
+    - No ``fastmath``: it may reorder sums, and every sum has one order here. No ``parallel``: its default layer aborts
+      when two Python threads meet in it, and OpenMP's dies after a fork.
     - `inline` for functions of vectors: a call would pass them through memory.
     - `merge` for functions that do little but call others: compiled on its own, each storey would optimise all the code
       beneath it once more. The first compilation takes 6 s with it and 11 s without.
-    - `keep` for the doors, which Python calls: their machine code, with all that they call, is kept on disk. Keeping the
-      inner kernels too would store the same code again for each floor that calls it.
+    - `keep` for the doors, which Python calls: their machine code, with all that they call, is kept on disk. Keeping
+      the inner kernels too would store the same code again for each floor that calls it.
     """
     if function is None:
         return partial(kernel, inline=inline, merge=merge, keep=keep)
     merging = "always" if merge else "never"
     dispatcher = numba.njit(function, nogil=True, error_model="numpy", forceinline=inline, inline=merging)
     if keep:
-        dispatcher._cache = _KernelCache(function)
+        dispatcher._cache = _KernelCache(function.__name__)
     return dispatcher
 
 
 def is_kept(door: Any, arguments: tuple[Any, ...]) -> bool:
     """Whether a door is compiled for arguments of these types, in this process or on disk."""
     types = tuple(numba.typeof(argument) for argument in arguments)
-    if types in door.overloads:
-        return True
-    key = door._cache._index_key(types, door.targetctx.codegen())
-    return key in door._cache._cache_file._load_index()
+    return types in door.overloads or door._cache.path(types, door.targetctx).exists()
+
+
+def sources() -> list[Path]:
+    """The files that compiled kernels are made of."""
+    foundation = [_PACKAGE / f"{name}.py" for name in ("cpu", "fpu", "jit", "shuffle", "simd")]
+    return [*foundation, *sorted((_PACKAGE / "kernels").glob("*.py"))]
 
 
 @cache
 def stamp() -> str:
-    """Name of everything that compiled kernels are made of: their sources, versions, and the width of a vector.
+    """Name of everything that compiled kernels depend on: sources, versions, Numba's switches, the width of a vector.
 
     Numba itself notices an edit only in the file of the function that it cached, not in those that the function calls.
     """
-    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {cpu.vector_bits()}".encode())
-    foundation = [_PACKAGE / name for name in ("cpu.py", "fpu.py", "jit.py", "shuffle.py", "simd.py")]
-    for path in [*foundation, *sorted((_PACKAGE / "kernels").glob("*.py"))]:
+    versions, switches = (sys.version, numba.__version__, llvmlite.__version__), (config.BOUNDSCHECK, config.OPT)
+    digest = hashlib.sha256(repr((versions, switches, cpu.vector_bits())).encode())
+    for path in sources():
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:20]
 
 
 def _user_cache() -> Path:
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
-@cache
 def cache_dir() -> Path:
-    """Folder of the compiled kernels: in ``NUMBA_CACHE_DIR`` or the user's cache, or a temporary one if neither is writable."""
-    parent = Path(os.environ["NUMBA_CACHE_DIR"]) if os.environ.get("NUMBA_CACHE_DIR") else _user_cache()
-    folder = parent / "fastmlp" / f"kernels-{stamp()}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError:
-        return Path(tempfile.mkdtemp(prefix="fastmlp-kernels-"))
-    return folder
+    """Folder of the compiled kernels, in ``NUMBA_CACHE_DIR`` or the user's cache; it need not exist."""
+    return Path(os.environ.get("NUMBA_CACHE_DIR") or _user_cache()) / "fastmlp" / f"kernels-{stamp()}"
 
 
-class _KernelLocator(caching._CacheLocator):
-    """Tells Numba's cache where kernels are kept and what makes a kept one stale."""
+class _KernelCache(caching._Cache):
+    """A door's machine code on disk: a file for every set of argument types and CPU.
 
-    def __init__(self, py_func: Any, py_file: str) -> None:
-        self._py_file = py_file
+    Numba's own cache keeps an index beside it, hashes sources and makes folders on import, and dies of a damaged file.
+    """
 
-    @classmethod
-    def from_function(cls, py_func: Any, py_file: str) -> "_KernelLocator":
-        return cls(py_func, py_file)
+    def __init__(self, name: str) -> None:
+        self._name = name
 
-    def get_cache_path(self) -> str:
-        return str(cache_dir())
+    def path(self, types: tuple[Any, ...], context: Any) -> Path:
+        key = repr((types, context.codegen().magic_tuple()))
+        return cache_dir() / f"{self._name}-{hashlib.sha256(key.encode()).hexdigest()[:20]}.pickle"
 
-    def get_source_stamp(self) -> str:
-        return stamp()
+    def load_overload(self, types: tuple[Any, ...], context: Any) -> Any:
+        context.refresh()
+        try:
+            return CompileResult._rebuild(context, *pickle.loads(self.path(types, context).read_bytes()))
+        except Exception:  # what is not there, or was damaged in whatever way, is compiled again
+            return None
 
-    def get_disambiguator(self) -> str:
-        return "kernel"
+    def save_overload(self, types: tuple[Any, ...], result: Any) -> None:
+        path = self.path(types, result.target_context)
+        unfinished = path.with_suffix(f".{os.getpid()}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            unfinished.write_bytes(serialize.dumps(result._reduce()))
+            unfinished.replace(path)
+        except OSError as error:
+            text = f"the compiled kernels cannot be kept in {path.parent} ({error.strerror}): the next process compiles"
+            warnings.warn(f"{text} them again. NUMBA_CACHE_DIR names another folder", stacklevel=2)
 
+    cache_path = property(lambda self: str(cache_dir()))
 
-class _KernelCacheImpl(caching.CompileResultCacheImpl):
-    _locator_classes = [_KernelLocator]  # noqa: RUF012 - Numba's own attribute
-
-
-class _KernelCache(caching.FunctionCache):
-    _impl_class = _KernelCacheImpl
+    def enable(self) -> None: ...
+    def disable(self) -> None: ...
+    def flush(self) -> None: ...

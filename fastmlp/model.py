@@ -1,28 +1,26 @@
 """A trained network, or one about to be: predict, evaluate, save, load. Knows nothing of how it is trained."""
 
-import json
 import math
 import os
-import tempfile
-import zipfile
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastmlp.archive import Arrays, read_archive, write_archive
 from fastmlp.config import Config
 from fastmlp.cpu import row_stride
 from fastmlp.data.check import check_X, check_y
-from fastmlp.errors import ConfigError, DataError, DataNotFoundError, FastMLPError, FileFormatError, OutputError
+from fastmlp.errors import ConfigError
 from fastmlp.kernels.epoch import predict_stretch
 from fastmlp.kernels.sampling import KINDS
 from fastmlp.params import Params, Views, aligned_zeros, init_params
 from fastmlp.workspace import Workspace
 
-FORMAT, FORMAT_VERSION = "fastmlp model", 1
-#: Samples a batch when predicting: the weights are read from L2 once a batch, so larger than a training batch; results do
-#: not depend on it.
+FILE_VERSION = 1
+#: Samples a batch when predicting: larger than a training batch, since the weights are read from L2 once a batch; no
+#: result depends on it.
 PREDICT_BATCH = 128
 #: Work of one call into a kernel when predicting, so that Ctrl-C is answered: a quarter of a second at 20 GFLOP/s.
 PREDICT_FLOPS = 5e9
@@ -55,8 +53,8 @@ class Model:
     n_features, n_classes : int
         Width of its input and of its output.
     weights, biases : sequence of ndarray
-        Of each layer, (fan_in, fan_out) and (fan_out,), in the precision of the config. To read, to change in place, or to
-        assign: ``model.weights[0] = W`` copies W into the network.
+        Of each layer, (fan_in, fan_out) and (fan_out,), in the precision of the config. To read, to change in place, or
+        to assign: ``model.weights[0] = W`` copies W into the network, and raises `DataError` if W does not fit.
     scaling : tuple of ndarray or None
         factor and offset, (n_features,), float64: the network's input is ``X * factor + offset``. None: X itself.
     class_names : tuple of str or None
@@ -104,7 +102,7 @@ class Model:
         return self.params.weights
 
     @weights.setter
-    def weights(self, arrays: list[ArrayLike]) -> None:
+    def weights(self, arrays: Iterable[object]) -> None:
         self.params.weights.assign(arrays)
 
     @property
@@ -113,7 +111,7 @@ class Model:
         return self.params.biases
 
     @biases.setter
-    def biases(self, arrays: list[ArrayLike]) -> None:
+    def biases(self, arrays: Iterable[object]) -> None:
         self.params.biases.assign(arrays)
 
     def __repr__(self) -> str:
@@ -158,7 +156,8 @@ class Model:
         DataError, DataTypeError
             If X is not finite numbers of that shape.
         """
-        return self.predict_proba(X).argmax(axis=1)
+        labels: NDArray[np.int64] = self.predict_proba(X).argmax(axis=1)
+        return labels
 
     def evaluate(self, X: ArrayLike, y: ArrayLike) -> Evaluation:
         """Mean cross-entropy and accuracy.
@@ -214,16 +213,14 @@ class Model:
         return probs, losses
 
     def kernel_data(self, X: NDArray[Any]) -> tuple[NDArray[np.uint8], int, int, NDArray[Any], NDArray[Any]]:
-        """Checked samples and the scaling as the kernels take them: the octets of X where they lie, read-only."""
+        """Checked samples and the scaling as the kernels take them: X by its first sample, where it lies, read-only."""
         factor, offset = self.scaling or (np.ones(self.n_features), np.zeros(self.n_features))
         dtype, n = self.params.theta.dtype, self.n_features
         scaling = aligned_zeros(2 * row_stride(n, dtype.itemsize), dtype).reshape(2, -1)
         scaling[:, :n] = factor, offset
-        sample_bytes = X.strides[0] if len(X) > 1 else X[0].nbytes
-        octets = np.lib.stride_tricks.as_strided(
-            X[:1].view(np.uint8).reshape(-1), ((len(X) - 1) * sample_bytes + X[0].nbytes,), (1,), writeable=False
-        )
-        return octets, sample_bytes, KINDS[X.dtype.name], scaling[0], scaling[1]
+        octets = X[:1].view(np.uint8)[0]
+        octets.flags.writeable = False
+        return octets, X.strides[0], KINDS[X.dtype.name], scaling[0], scaling[1]
 
     def copy(self) -> "Model":
         """The same network in memory of its own."""
@@ -242,25 +239,12 @@ class Model:
         OutputError
             If the file cannot be written.
         """
-        header = {
-            "format": FORMAT,
-            "version": FORMAT_VERSION,
-            "config": self.config.to_dict(),
-            "sizes": self.params.sizes,
-            "class_names": self.class_names,
-            "n_epochs": self.n_epochs,
-        }
+        header = {"config": self.config.to_dict(), "class_names": self.class_names, "n_epochs": self.n_epochs}
         arrays = {f"weights_{i}": W for i, W in enumerate(self.weights)}
         arrays |= {f"biases_{i}": b for i, b in enumerate(self.biases)}
         if self.scaling is not None:
             arrays["factor"], arrays["offset"] = self.scaling
-        path = Path(path)
-        try:
-            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
-                np.savez(file, header=np.array(json.dumps(header)), **arrays)
-            os.replace(file.name, path)
-        except OSError as error:
-            raise OutputError(f"the model could not be written to {path}: {error.strerror}") from error
+        write_archive(path, "model", FILE_VERSION, header, arrays)
 
 
 def init_model(config: Config, n_features: int, n_classes: int) -> Model:
@@ -325,43 +309,28 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     >>> bool((twin.weights[0] == model.weights[0]).all())
     True
     """
-    path = Path(path)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except FileNotFoundError as error:
-        raise DataNotFoundError(f"there is no model at {path}") from error
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, KeyError) as error:
-        raise FileFormatError(f"{path} is not a model that fastmlp can read: {error}") from error
-    return _model_of(arrays, path)
+    with read_archive(path, "model", FILE_VERSION) as (header, arrays):
+        config, names = Config.from_dict(header["config"]), header["class_names"]
+        params = _read_params(arrays, config)
+        scaling = _read_scaling(arrays, params.sizes[0])
+        return Model(config, params, scaling, names and tuple(names), header["n_epochs"])
 
 
-def _model_of(arrays: dict[str, NDArray[Any]], path: Path) -> Model:
-    try:
-        header = json.loads(str(arrays["header"]))
-        kind, version = header["format"], header["version"]
-        if kind != FORMAT:
-            raise ValueError(f"its format is {kind!r}")
-        if version != FORMAT_VERSION:
-            raise ValueError(f"it has format version {version}; this fastmlp reads version {FORMAT_VERSION}")
-        config, sizes = Config.from_dict(header["config"]), tuple(header["sizes"])
-        if sizes[1:-1] != config.hidden:
-            raise ValueError(f"its sizes are {sizes} and its hidden layers {config.hidden}")
-        params = Params(sizes, np.dtype(config.precision))
-        params.weights.assign([arrays[f"weights_{i}"] for i in range(len(sizes) - 1)])
-        params.biases.assign([arrays[f"biases_{i}"] for i in range(len(sizes) - 1)])
-        names = header["class_names"]
-        scaling = _read_scaling(arrays, sizes[0])
-        return Model(config, params, scaling, None if names is None else tuple(names), int(header["n_epochs"]))
-    except (KeyError, TypeError, ValueError, FastMLPError) as error:
-        reason = f"it lacks {error}" if isinstance(error, KeyError) else error
-        raise FileFormatError(f"{path} is not a model that fastmlp can read: {reason}") from error
+def _read_params(arrays: Arrays, config: Config) -> Params:
+    weights = [arrays[f"weights_{i}"] for i in range(len(config.hidden) + 1)]
+    sizes = (len(weights[0]), *(W.shape[1] for W in weights))
+    if sizes[1:-1] != config.hidden:
+        raise ValueError(f"its hidden layers are {sizes[1:-1]}, those of its config {config.hidden}")
+    params = Params(sizes, config.precision)
+    params.weights.assign(weights)
+    params.biases.assign(arrays[f"biases_{i}"] for i in range(len(weights)))
+    return params
 
 
-def _read_scaling(arrays: dict[str, NDArray[Any]], n_features: int) -> tuple[NDArray[Any], NDArray[Any]] | None:
+def _read_scaling(arrays: Arrays, n_features: int) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     if "factor" not in arrays:
         return None
     scaling = arrays["factor"], arrays["offset"]
     if any(part.shape != (n_features,) or part.dtype != np.float64 or not np.isfinite(part).all() for part in scaling):
-        raise DataError(f"its scaling is not two arrays of {n_features} finite float64 numbers")
+        raise ValueError(f"its scaling is not two arrays of {n_features} finite float64 numbers")
     return scaling

@@ -30,6 +30,8 @@ def aligned_zeros(n: int, dtype: DTypeLike) -> NDArray[Any]:
     0
     """
     n_bytes = n * np.dtype(dtype).itemsize
+    if n_bytes >= 2**63:
+        raise MemoryError(f"Unable to allocate {n_bytes:,} bytes")  # of which NumPy says other things
     raw = np.zeros(n_bytes + LINE_BYTES, np.uint8)
     first = -raw.ctypes.data % LINE_BYTES
     return raw[first : first + n_bytes].view(dtype)

@@ -50,8 +50,9 @@ def _transposed(builder: ir.IRBuilder, rows: list[ir.Value]) -> list[ir.Value]:
 def transpose_octets(_: Any, octets: Any, places: Any, k: Any, scaling: Any, out: Any, t: Any, t_stride: Any) -> Any:
     """``out[j, i] = octets[place(i) + k + j] * factor[k + j] + offset[k + j]``, for i < lanes and j < 4 lanes.
 
-    places is (rows, first, last, sample_bytes): place(i) = rows[min(first + i, last)] * sample_bytes. scaling is (factor,
-    offset). Octets are exchanged four at a time, as words, and taken apart when they lie in place: a quarter of the exchanges.
+    places is (rows, first, last, sample_bytes): place(i) = rows[min(first + i, last)] * sample_bytes. scaling is
+    (factor, offset). Octets are exchanged four at a time, as words, and taken apart when they lie in place: a quarter
+    of the exchanges.
     """
     vector = Vector(out.dtype)
     lanes = vector.lanes
@@ -77,7 +78,8 @@ def transpose_octets(_: Any, octets: Any, places: Any, k: Any, scaling: Any, out
             for b in range(4):
                 shifted = builder.and_(builder.lshr(word, ir.Constant(words_type, [8 * b] * lanes)), octet)
                 scale = [
-                    splat(builder, builder.load(builder.gep(part, [I64(4 * q + b)])), lanes) for part in (factor, offset)
+                    splat(builder, builder.load(builder.gep(part, [I64(4 * q + b)])), lanes)
+                    for part in (factor, offset)
                 ]
                 number = call(builder, "fma", [builder.sitofp(shifted, number_type), *scale])
                 target = builder.add(args[5], builder.mul(args[6], I64(4 * q + b)))

@@ -20,7 +20,7 @@ I32 = ir.IntType(32)
 I64 = ir.IntType(64)
 
 
-class Vector(types.Type):  # type: ignore[misc]
+class Vector(types.Type):
     """Numba's type of a vector of `lanes` numbers of type `element`."""
 
     def __init__(self, element: Any) -> None:
@@ -30,7 +30,7 @@ class Vector(types.Type):  # type: ignore[misc]
 
 
 @register_model(Vector)
-class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
+class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, vector: Vector) -> None:
         super().__init__(manager, vector, ir_vector(vector.element, vector.lanes))
 
@@ -187,7 +187,9 @@ def fma(_: Any, a: Any, b: Any, c: Any) -> Any:
     vector = next(x for x in (a, b, c) if isinstance(x, Vector))
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
-        return call(builder, "fma", [_as_vector(context, builder, vector, *x) for x in zip(sig.args, args, strict=True)])
+        return call(
+            builder, "fma", [_as_vector(context, builder, vector, *x) for x in zip(sig.args, args, strict=True)]
+        )
 
     return vector(a, b, c), emit
 
@@ -248,7 +250,7 @@ def _as_vector(context: Any, builder: ir.IRBuilder, vector: Vector, given: Any, 
 
 def _vector_operator(function: Any, instruction: str) -> None:
     @infer_global(function)
-    class Typing(AbstractTemplate):  # type: ignore[misc]
+    class Typing(AbstractTemplate):
         def generic(self, args: Any, kws: Any) -> Any:
             vector = next((x for x in args if isinstance(x, Vector)), None)
             return vector and signature(vector, *args)

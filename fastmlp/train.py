@@ -127,9 +127,7 @@ def _check_arguments(dataset: Dataset, config: Config, model: Model | None) -> N
 class _Loop:
     """Everything an epoch needs, made once: the buffers, the order of the samples, the optimizer's state."""
 
-    def __init__(
-        self, dataset: Dataset, config: Config, model: Model, progress: Callable[[Progress], None]
-    ) -> None:
+    def __init__(self, dataset: Dataset, config: Config, model: Model, progress: Callable[[Progress], None]) -> None:
         n_samples, dtype = len(dataset.X_train), model.params.theta.dtype
         if config.batch_size > n_samples:
             text = f"batch_size is {config.batch_size} and there are {n_samples} training samples: they make one batch"

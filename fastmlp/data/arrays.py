@@ -106,7 +106,7 @@ def load_npy(path: Path, scale: str = "auto") -> Dataset:
     if not names:
         wanted = ", ".join(f"{name}.npy" for name in DIVIDED)
         raise DataNotFoundError(f"{folder} does not hold all of {wanted}; give a folder that does, or one of these")
-    X_train, y_train, X_test, y_test = (_map_file(folder / f"{name}.npy") for name in names)
+    X_train, y_train, X_test, y_test = (map_npy(folder / f"{name}.npy") for name in names)
     return Dataset(X_train, y_train, X_test, y_test, scale, name=folder.resolve().name)
 
 
@@ -133,7 +133,35 @@ def _read_member(archive: zipfile.ZipFile, name: str, path: Path) -> Array:
     return array
 
 
-def _map_file(path: Path) -> Array:
+def map_npy(path: Path) -> Array:
+    """Map a ``.npy`` file into memory.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+
+    Returns
+    -------
+    numpy.ndarray
+        Read-only; what is not used of it is not read.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is truncated, oversized, foreign, or holds pickled objects.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from fastmlp.data.arrays import map_npy
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.save(Path(folder, "X.npy"), np.eye(3))
+    ...     map_npy(Path(folder, "X.npy")).shape
+    (3, 3)
+    """
     with intact(path, ".npy file", ValueError), path.open("rb") as stream:
         _check_header(stream, path.stat().st_size, str(path))
         array: Array = np.load(path, mmap_mode="r", allow_pickle=False)

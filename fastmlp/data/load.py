@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy.typing as npt
 
-from fastmlp.data.arrays import load_npy, load_npz
+from fastmlp.data.arrays import load_npy, load_npz, map_npy
+from fastmlp.data.check import Array
 from fastmlp.data.dataset import Dataset
 from fastmlp.data.registry import KNOWN, fetch, find_known
-from fastmlp.data.table import load_table
+from fastmlp.data.table import load_table, read_samples
 from fastmlp.errors import DataError, DataNotFoundError, DataTypeError, FileFormatError
 
 TABLES = (".csv", ".csv.gz")
@@ -75,6 +76,50 @@ def load_data(
         f"a {type(name_or_path).__name__} was given as data; a name, a path, (X_train, y_train, X_test, y_test) "
         "or a Dataset is expected"
     )
+
+
+def load_samples(path: str | os.PathLike[str]) -> Array:
+    r"""Load samples without labels, to predict from.
+
+    Parameters
+    ----------
+    path : path-like
+        A ``.npy`` file, which is mapped into memory, or a ``.csv`` or ``.csv.gz`` file of numbers whose first line
+        names the columns.
+
+    Returns
+    -------
+    numpy.ndarray of shape (n_samples, ...)
+        As they stand in the file; whether they suit a network, its ``predict`` checks.
+
+    Raises
+    ------
+    DataNotFoundError
+        If there is no such file.
+    FileFormatError
+        If it is truncated, oversized, damaged or foreign.
+    DataError
+        If a cell of a CSV file is not a finite number.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from fastmlp.data import load_samples
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "new.csv")
+    ...     _ = path.write_text("a,b\n0,1\n1,1\n")
+    ...     load_samples(path).shape
+    (2, 2)
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise DataNotFoundError(f"{path} is not a file; it was looked for in {Path.cwd()}")
+    if path.name.lower().endswith(TABLES):
+        return read_samples(path)
+    if path.suffix.lower() == ".npy":
+        return map_npy(path)
+    raise FileFormatError(f"{path} is of a kind that is not read; .npy, {' and '.join(TABLES)} files are")
 
 
 def _rescaled(data: Dataset, scale: str) -> Dataset:

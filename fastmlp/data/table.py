@@ -123,6 +123,52 @@ def read_table(path: Path, target: str | None = None) -> Table:
     return Table(X, *_encode(labels))
 
 
+def read_samples(path: Path) -> Array:
+    r"""Read a CSV file of features alone.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A ``.csv`` or ``.csv.gz`` file, UTF-8, its first line naming the columns.
+
+    Returns
+    -------
+    numpy.ndarray of shape (n_samples, n_features), float64
+        In the order of the file.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is empty, damaged, its first line holds numbers only, or a row has too many or too few cells.
+    DataError
+        If a cell is not a finite number.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from fastmlp.data.table import read_samples
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "pets.csv")
+    ...     _ = path.write_text("weight,height\n4.1,25\n30,60\n")
+    ...     read_samples(path)
+    array([[ 4.1, 25. ],
+           [30. , 60. ]])
+    """
+    with intact(path, "CSV file", csv.Error, UnicodeDecodeError), _open_text(path) as lines:
+        rows = csv.reader(lines, strict=True)
+        header = [name.strip() for name in next(rows, [])]
+        if all(map(_is_finite, header)):
+            begin = ", ".join(header[:5]) or "an empty line"
+            raise FileFormatError(f"{path} begins with {begin}; names are expected there")
+        cells = array("d")
+        for row in filter(None, rows):
+            place = f"{path}, line {rows.line_num}"
+            _refuse_width(row, header, place)
+            cells.extend(_numbers(row, header, place))
+    return np.frombuffer(cells, dtype=np.float64).reshape(-1, len(header))
+
+
 def _open_text(path: Path) -> IO[str]:
     if path.suffix == ".gz":
         return cast("IO[str]", gzip.open(path, "rt", encoding="utf-8-sig", newline=""))

@@ -40,7 +40,7 @@ ARTANH_64 = tuple(1 / k for k in range(23, 0, -2))
 
 @kernel(inline=True)
 def exp_split(x):
-    """``exp(x) = scale * (1 + q)``: scale a power of two, |q| < 0.42; beyond the range of normal numbers, x is clamped to it."""
+    """``exp(x) = scale * (1 + q)``: scale a power of two, |q| < 0.42; x is clamped to the range of normal numbers."""
     if is_single(x):
         x = where_less(x, -87.0, -87.0, where_less(88.0, x, 88.0, x))
         rounded = fma(x, LOG2_E, ROUNDER_32)

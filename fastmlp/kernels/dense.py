@@ -1,7 +1,7 @@
 """Forward and backward of a fully connected layer: the one translator between the products' words and the network's.
 
-The paper's equations have samples as rows; here they are columns (see the contract), so Z = A W + b reads Z = W A + b, with
-one row of W an output.
+The paper's equations have samples as rows; here they are columns (see the contract), so Z = A W + b reads Z = W A +
+b, with one row of W an output.
 """
 
 from fastmlp import cpu
@@ -9,13 +9,13 @@ from fastmlp.jit import kernel
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.activation import activation_backward
 from fastmlp.kernels.matmul import block, matrix, product, transposed
-from fastmlp.kernels.sampling import gather_columns, gather_rows, transpose
+from fastmlp.kernels.sampling import gather_columns, gather_rows, prefetch_rows, transpose
 from fastmlp.kernels.update import N_COEFFICIENTS, update_block
 from fastmlp.shuffle import transpose_block
-from fastmlp.simd import address, broadcast, n_lanes, vload, vstore, zeros
+from fastmlp.simd import address, broadcast, n_lanes, prefetch, vload, vstore, zeros
 
-#: Rows of W that the sweep updates, then uses: their panel (6 KB) is in L1 when the forward product comes to it.
-BLOCK_ROWS = 2 * cpu.tile_heights()[0][0]
+#: Rows of W that the sweep updates, then uses: their panel (12 KB) is in L1 when the forward product comes to it.
+BLOCK_ROWS = cpu.tile_heights()[0][0]
 
 
 @kernel
@@ -49,7 +49,13 @@ def dense_backward(params, work, frame, below, layer, m):
 
 @kernel(merge=True)
 def weights_update(params, work, frame, start, stride, dZ, At, n_rows, n_columns, m, optimizer, c):
-    """``dW = A^T dZ`` (4, 5) on a block of weights, and their update while it lies in L1."""
+    """``dW = A^T dZ`` (4, 5) on a block of weights, and their update while it lies in L1.
+
+    The weights come from L2 while the product is under way: asked for first, 2 % of an epoch.
+    """
+    for r in range(n_rows):
+        for k in range(0, n_columns, n_lanes(work)):
+            prefetch(params[0], start + r * stride + k)
     gradient = matrix(work, frame[at.GRADIENT], frame[at.PANEL])
     nothing = matrix(work, frame[at.ZEROS], 0)
     product(gradient, nothing, dZ, At, n_rows, n_columns, m)
@@ -87,24 +93,42 @@ def bias_update(params, work, frame, layer, m, optimizer, c):
         update_block(params, layer[at.B] + j, 0, matrix(work, gradient, 0), 1, lanes, optimizer, no_l2)
 
 
+@kernel
+def prefetch_share(data, rows, batch, j, n, fan_out, column, width):
+    """Rows j to j + n of fan_out's share of a batch's next panel.
+
+    A panel asked for at once waits for the 16 lines that a core can have under way; asked for between the row blocks
+    of the panel before, it comes for nothing.
+    """
+    first, m = batch
+    prefetch_rows(data, rows, first + m * j // fan_out, first + m * (j + n) // fan_out, column, width)
+
+
 @kernel(merge=True)
 def input_sweep(data, rows, params, work, frame, layer, past, coming, optimizer, c):
     """Update of the first layer with the `past` batch and its forward product for the `coming` one, in one pass over W.
 
-    Exact: each block of weights is updated, then used. past and coming are (first place in rows, number of samples), the
-    number 0 for none. A panel of a batch is gathered and scaled when its weights' turn comes and never stored whole.
+    Exact: each block of weights is updated, then used. past and coming are (first place in rows, number of samples),
+    the number 0 for none. A panel of a batch is gathered and scaled when its weights' turn comes and never stored
+    whole.
     """
-    stride, panel = frame[at.STRIDE], frame[at.PANEL]
+    stride, panel, fan_in, fan_out = frame[at.STRIDE], frame[at.PANEL], layer[at.FAN_IN], layer[at.FAN_OUT]
     W, dZ = matrix(params[0], layer[at.W], layer[at.W_STRIDE]), matrix(work, layer[at.DZ], stride)
-    Z, At, A = matrix(work, layer[at.A], stride), matrix(work, frame[at.ROWS], panel), matrix(work, frame[at.COLUMNS], stride)
-    for k in range(0, layer[at.FAN_IN], panel):
-        width = min(panel, layer[at.FAN_IN] - k)
+    Z, At, A = (
+        matrix(work, layer[at.A], stride),
+        matrix(work, frame[at.ROWS], panel),
+        matrix(work, frame[at.COLUMNS], stride),
+    )
+    for k in range(0, fan_in, panel):
+        width = min(panel, fan_in - k)
         if coming[1] > 0:
             gather_columns(data, rows, coming[0], coming[1], k, width, work, frame)
         if past[1] > 0:
             gather_rows(data, rows, past[0], past[1], k, width, work, frame[at.ROWS], panel)
-        for j in range(0, layer[at.FAN_OUT], BLOCK_ROWS):
-            n = min(BLOCK_ROWS, layer[at.FAN_OUT] - j)
+        for j in range(0, fan_out, BLOCK_ROWS):
+            n = min(BLOCK_ROWS, fan_out - j)
+            prefetch_share(data, rows, past, j, n, fan_out, k + width, min(width, fan_in - k - width))
+            prefetch_share(data, rows, coming, j, n, fan_out, k + width, min(width, fan_in - k - width))
             if past[1] > 0:
                 start = layer[at.W] + j * layer[at.W_STRIDE] + k
                 weights_update(

@@ -2,21 +2,20 @@
 
 import numpy as np
 
+from fastmlp.fpu import flush_subnormals, restore_control
 from fastmlp.jit import kernel
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.dense import bias_forward, input_sweep
 from fastmlp.kernels.sampling import permutation_fill
 from fastmlp.kernels.step import layers_forward, losses_forward, train_step
 from fastmlp.kernels.update import coefficients_of_step
-from fastmlp.fpu import flush_subnormals, restore_control
-
 
 NO_BATCH = (np.int64(0), np.int64(0))
 
 
 @kernel(inline=True)
 def batch_at(step, batch_size, n_samples):
-    """(first place, number of samples) of a step's batch; the last one of an epoch may be short, one past it is empty."""
+    """(first place, number of samples) of a step's batch; an epoch's last may be short, one past it is empty."""
     first = step * batch_size
     return first, max(0, min(batch_size, n_samples - first))
 

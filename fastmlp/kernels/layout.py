@@ -10,7 +10,8 @@ N_COLUMNS = 8
 #: Places of the frame: the parts of the workspace that all layers share, and the sizes that go with them.
 #: BATCH: samples in a full batch; STRIDE: from one row of A or DZ to the next; PANEL: inputs in a panel of the sweep.
 BATCH, STRIDE, PANEL = range(3)
-#: ROWS and COLUMNS: a panel of a batch, samples as rows and as columns. AT: a hidden layer's activations, samples as rows.
+#: ROWS and COLUMNS: a panel of a batch, samples as rows and as columns. AT: a hidden layer's activations, samples as
+#: rows.
 ROWS, COLUMNS, AT, AT_STRIDE = range(3, 7)
 #: GRADIENT: the block of a weight gradient that is being turned into an update; ZEROS: a row of zeros.
 GRADIENT, ZEROS, LABELS, WEIGHTS, LOSS = range(7, 12)

@@ -10,11 +10,11 @@ from fastmlp.simd import n_lanes, vload, vstore, where_equal, where_less, zeros
 
 @kernel
 def softmax_forward(work, logits, probs, stride, n_classes, labels, loss, m):
-    """``probs = softmax(logits)`` (2) and each sample's ``loss = -log probs[label]``, the sum of (1) without its penalty.
+    """``probs = softmax(logits)`` (2), and each sample's ``loss = -log probs[label]``: (1) without its penalty.
 
-    All are parts of `work`, given by where they begin: logits, probs (n_classes, stride); labels, loss (m rounded up to
-    whole vectors), labels as numbers of the logits' type.
-    The loss is ``log(sum of exp(z - max)) - (z[label] - max)``: it stays finite where the probability underflows.
+    All are parts of `work`, given by where they begin: logits, probs (n_classes, stride); labels, as numbers of the
+    logits' type, and loss (m rounded up to whole vectors). The loss is ``log(sum of exp(z - max)) - (z[label] - max)``:
+    it stays finite where the probability underflows.
     """
     for i in range(0, m, n_lanes(work)):
         top = vload(work, logits + i)

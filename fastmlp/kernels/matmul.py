@@ -14,7 +14,8 @@ from fastmlp.simd import address, n_lanes
 def matrix(array, start, row_stride):
     """The matrix that begins at ``array[start]``: (pointer, row stride, column stride).
 
-    The strides are made int64: a literal is a type of its own to Numba, and every mixture would compile the products again.
+    The strides are made int64: a literal is a type of its own to Numba, and every mixture would compile the products
+    again.
     """
     return address(array, start), np.int64(row_stride), np.int64(1)
 

@@ -9,10 +9,10 @@
            +---------+       +----------+
         one broadcast a row and step
 
-Each accumulator is one chain of fused multiply-adds in the order of the steps. Vectors run along columns of C, so no sum is
-ever split among lanes. Edges: of the tile's heights the tallest that fits is taken, of its widths the one asked for; a
-partial last vector is computed whole, since every row is padded to one. A loop for every height, not for some, made the
-first compilation twice as long and no product faster.
+Each accumulator is one chain of fused multiply-adds in the order of the steps. Vectors run along columns of C, so no
+sum is ever split among lanes. Edges: of the tile's heights the tallest that fits is taken, of its widths the one
+asked for; a partial last vector is computed whole, since every row is padded to one. A loop for every height, not for
+some, made the first compilation twice as long and no product faster.
 """
 
 from typing import Any

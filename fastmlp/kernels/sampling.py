@@ -1,6 +1,7 @@
 """Seeded order of the samples, and the gather of a batch out of data that stays as it lies.
 
-The generator is the project's own (splitmix64, Steele, Lea and Flood 2014), so that no library's version changes a result.
+The generator is the project's own (splitmix64, Steele, Lea and Flood 2014), so that no library's version changes a
+result.
 """
 
 import numpy as np
@@ -59,26 +60,29 @@ def transpose(source, s, s_stride, n_rows, n_columns, target, t, t_stride):
             transpose_block(source, s + i * s_stride + j, s_stride, target, t + j * t_stride + i, t_stride)
 
 
-@kernel(inline=True)
-def prefetch_panel(X, source, column, width, kind):
-    """Ask for the part of a sample that the next panel will gather: samples lie apart, so no hardware guesses it."""
+@kernel
+def prefetch_rows(data, rows, first, stop, column, width):
+    """Ask for ``X[rows[first:stop], column : column + width]``: samples lie apart, so no hardware guesses them."""
+    X, sample_bytes, kind = data[:3]
     itemsize = 1 if kind == UINT8 else 4 if kind == FLOAT32 else 8
-    for octet in range(source + column * itemsize, source + (column + width) * itemsize, LINE_BYTES):
-        prefetch(X, octet)
+    for i in range(first, stop):
+        start = rows[i] * sample_bytes + column * itemsize
+        for octet in range(start, start + width * itemsize, LINE_BYTES):
+            prefetch(X, octet)
 
 
 @kernel
 def gather_rows(data, rows, first, m, column, width, out, start, stride):
     """``out[i] = X[rows[first + i], column : column + width] * factor + offset``: a panel of a batch, samples as rows.
 
-    Zeros from `width` to the last vector's end. Rows from m to a whole number of vectors are copies of the last sample, so
-    that a transposed block is full. The type of X is a number, looked at once a row, so that one compilation serves all.
+    Zeros from `width` to the last vector's end. Rows from m to a whole number of vectors are copies of the last
+    sample, so that a transposed block is full. The type of X is a number, looked at once a row, so that one
+    compilation serves all.
     """
     X, sample_bytes, kind, factor, offset = data
     lanes = n_lanes(out)
     for i in range((m + lanes - 1) // lanes * lanes):
         source, target = rows[first + min(i, m - 1)] * sample_bytes, start + i * stride
-        prefetch_panel(X, source, column + width, width, kind)
         if kind == UINT8:
             for c in range(0, width, lanes):
                 x = vload_as(X, source + column + c, np.uint8, width - c, out)
@@ -97,8 +101,8 @@ def gather_rows(data, rows, first, m, column, width, out, start, stride):
 def gather_columns(data, rows, first, m, column, width, work, frame):
     """A panel of a batch, samples as columns: `gather_rows`, transposed into the frame's COLUMNS.
 
-    Pixels, where there are four vectors' lanes of them, are transposed as octets, on the way in: 13 % of the paper's epoch
-    were spent on gathering before.
+    Pixels, where there are four vectors' lanes of them, are transposed as octets, on the way in: 13 % of the paper's
+    epoch were spent on gathering before.
     """
     X, sample_bytes, kind, factor, offset = data
     lanes, stride, panel = n_lanes(work), frame[at.STRIDE], frame[at.PANEL]
@@ -106,9 +110,7 @@ def gather_columns(data, rows, first, m, column, width, work, frame):
     for i in range(0, m, lanes):
         places = rows, first + i, first + m - 1, sample_bytes
         for k in range(0, whole, 4 * lanes):
-            transpose_octets(
-                X, places, column + k, (factor, offset), work, frame[at.COLUMNS] + k * stride + i, stride
-            )
+            transpose_octets(X, places, column + k, (factor, offset), work, frame[at.COLUMNS] + k * stride + i, stride)
     if whole < width:
         gather_rows(data, rows, first, m, column + whole, width - whole, work, frame[at.ROWS], panel)
         target = frame[at.COLUMNS] + whole * stride

@@ -37,7 +37,7 @@ def losses_forward(y, rows, layers, work, frame, batch):
 
 @kernel(merge=True)
 def layers_backward(params, layers, work, frame, m, optimizer, c):
-    """Deltas (5, 6, 7) from the last layer to the first, each layer but the first updated when its deltas have been passed on."""
+    """Deltas (5, 6, 7) from the last layer down; each layer but the first is updated once they have passed it."""
     last = layers[layers.shape[0] - 1]
     labels, weights = frame[at.LABELS], frame[at.WEIGHTS]
     softmax_backward(work, last[at.DZ], frame[at.STRIDE], last[at.FAN_OUT], labels, weights, m)

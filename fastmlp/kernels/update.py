@@ -26,7 +26,8 @@ def coefficients_of_step(hyper, powers, optimizer, out):
     """What a step's updates share, computed in float64: a part for weights, then one for biases, which have no L2.
 
     Adam's bias corrections (10) are moved out of the vectors:
-    ``lr mhat / (sqrt(vhat) + eps)  =  lr c2 / c1 * m / (sqrt(v) + eps c2)``, c1 = 1 - beta1**t, c2 = sqrt(1 - beta2**t).
+    ``lr mhat / (sqrt(vhat) + eps)  =  lr c2 / c1 * m / (sqrt(v) + eps c2)``, with ``c1 = 1 - beta1**t``
+    and ``c2 = sqrt(1 - beta2**t)``.
     """
     lr, eps = hyper[HYPER_LR], hyper[HYPER_EPS]
     if optimizer == ADAM:

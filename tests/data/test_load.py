@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fastmlp.data
-from fastmlp.data import Dataset, load_data
+from fastmlp.data import Dataset, load_data, load_samples
 from fastmlp.errors import DataError, DataNotFoundError, DataTypeError, FileFormatError
 
 X = np.arange(20.0).reshape(10, 2)
@@ -94,3 +94,23 @@ print({"numba", "sklearn", "pooch", "rich", "requests"} & set(sys.modules))
 def test_importing_the_package_imports_nothing_heavy():
     command = [sys.executable, "-c", IMPORT_WITHOUT_THE_FRONT_DOOR, str(Path(fastmlp.data.__file__).parents[1])]
     assert subprocess.run(command, capture_output=True, text=True).stdout == "set()\n"
+
+
+@pytest.mark.parametrize("as_path", [str, lambda path: path])
+@pytest.mark.parametrize("name", ["X.npy", "X.csv"])
+def test_samples_are_read_by_their_kind(name, as_path, tmp_path):
+    np.save(tmp_path / "X.npy", X)
+    np.savetxt(tmp_path / "X.csv", X, delimiter=",", header="a,b", comments="")
+    np.testing.assert_array_equal(load_samples(as_path(tmp_path / name)), X)
+
+
+@pytest.mark.parametrize("name", ["nowhere.npy", "."])
+def test_samples_that_are_no_file_are_named(name, tmp_path):
+    with pytest.raises(DataNotFoundError, match="is not a file; it was looked for in"):
+        load_samples(tmp_path / name)
+
+
+def test_samples_of_another_kind_are_refused(tmp_path):
+    (tmp_path / "X.txt").touch()
+    with pytest.raises(FileFormatError, match=r"X\.txt is of a kind that is not read; \.npy, \.csv and .* are"):
+        load_samples(tmp_path / "X.txt")

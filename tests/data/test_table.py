@@ -3,7 +3,7 @@ import gzip
 import numpy as np
 import pytest
 
-from fastmlp.data.table import load_table, read_table
+from fastmlp.data.table import load_table, read_samples, read_table
 from fastmlp.errors import DataError, FileFormatError
 
 
@@ -106,3 +106,29 @@ def test_labels_that_are_numbers_but_not_classes_are_refused(label, write):
 def test_a_table_without_features_is_refused(write):
     with pytest.raises(DataError, match="zero features"):
         load_table(write("y\n" + "0\n1\n" * 10))
+
+
+@pytest.mark.parametrize("name", ["pets.csv", "pets.csv.gz"])
+def test_samples_without_labels_are_read(name, write):
+    np.testing.assert_array_equal(read_samples(write("a,b\n1,2.5\n-3,4e2\n", name)), [[1, 2.5], [-3, 400]])
+
+
+@pytest.mark.parametrize(
+    ("text", "begins"), [("", "an empty line"), ("\na,b\n", "an empty line"), ("1,2\n3,4\n", "1, 2")]
+)
+def test_samples_whose_columns_have_no_names_are_refused(text, begins, write):
+    with pytest.raises(FileFormatError, match=f"table.csv begins with {begins}; names are expected there"):
+        read_samples(write(text))
+
+
+@pytest.mark.parametrize(
+    ("row", "error", "reason"),
+    [
+        ("1", FileFormatError, "line 2 has 1 cells"),
+        ("1,x", DataError, "column 'b' holds 'x'"),
+        ("1,nan", DataError, "nan"),
+    ],
+)
+def test_samples_with_a_bad_row_are_refused_by_line(row, error, reason, write):
+    with pytest.raises(error, match=reason):
+        read_samples(write(f"a,b\n{row}\n"))

@@ -1,0 +1,107 @@
+"""Archive: a header and arrays in one ``.npz`` file, written whole or not at all. Knows not what they mean."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastmlp.errors import DataNotFoundError, FileFormatError, OutputError
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def write_archive(
+    path: str | os.PathLike[str], kind: str, version: int, header: Mapping[str, Any], arrays: Arrays
+) -> None:
+    """Write a file beside the one that may be there, and put it in its place when it is complete.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    kind : str
+        What the archive is, such as ``"model"``.
+    version : int
+        Of the kind's layout.
+    header : mapping
+        What JSON can hold.
+    arrays : mapping of str to ndarray
+        What it cannot.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    path = Path(path)
+    title = json.dumps({"format": f"fastmlp {kind}", "version": version, **header})
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        try:
+            with unfinished.open("wb") as file:
+                np.savez(file, allow_pickle=False, header=title, **arrays)
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"the {kind} could not be written to {path}: {error.strerror}") from error
+
+
+@contextmanager
+def read_archive(path: str | os.PathLike[str], kind: str, version: int) -> Iterator[tuple[dict[str, Any], Arrays]]:
+    """Open what `write_archive` wrote; an error in the ``with`` block is one of the file.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    kind : str
+        What it must be.
+    version : int
+        The version that is read.
+
+    Yields
+    ------
+    header, arrays : mapping
+        As they were written; an array is read when it is asked for.
+
+    Raises
+    ------
+    DataNotFoundError
+        If there is no such file.
+    FileFormatError
+        If it is damaged, of another kind or version, or not what the block makes of it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "ramp.npz")
+    ...     write_archive(path, "ramp", 1, {"start": 0}, {"y": np.arange(3)})
+    ...     with read_archive(path, "ramp", 1) as (header, arrays):
+    ...         header["start"], arrays["y"]
+    (0, array([0, 1, 2]))
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            arrays = np.load(file, allow_pickle=False)
+            header = json.loads(str(arrays["header"]))
+            _check_title(header, kind, version)
+            yield header, arrays
+    except FileNotFoundError as error:
+        raise DataNotFoundError(f"there is no {kind} at {path}") from error
+    except Exception as error:  # bytes that are something else raise whatever they spell
+        raise FileFormatError(f"{path} is not a {kind} that this fastmlp reads: {error}") from error
+
+
+def _check_title(header: dict[str, Any], kind: str, version: int) -> None:
+    if header["format"] != f"fastmlp {kind}":
+        raise ValueError(f"its format is {header['format']!r}")
+    if header["version"] != version:
+        raise ValueError(f"it has version {header['version']!r}; version {version} is read")

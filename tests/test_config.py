@@ -1,0 +1,182 @@
+import dataclasses
+import json
+import re
+from typing import get_args, get_type_hints
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastmlp.config import _RULES, Activation, Config, Optimizer, Precision
+from fastmlp.errors import ConfigError
+from fastmlp.params import Init
+
+positive = st.floats(1e-30, 1e30)
+configs = st.builds(
+    Config,
+    hidden=st.lists(st.integers(1, 10_000), max_size=4),
+    activation=st.sampled_from(get_args(Activation)),
+    init=st.sampled_from(get_args(Init)),
+    optimizer=st.sampled_from(get_args(Optimizer)),
+    learning_rate=positive,
+    decay_rate=st.floats(0, 1e30),
+    l2=st.floats(0, 1e30),
+    beta1=st.floats(0, 0.9999),
+    beta2=st.floats(0, 0.9999),
+    eps=positive,
+    batch_size=st.integers(1, 2**63 - 1),
+    n_epochs=st.integers(1, 2**63 - 1),
+    shuffle=st.booleans(),
+    seed=st.integers(0, 2**63 - 1),
+    precision=st.sampled_from(get_args(Precision)),
+)
+
+REFUSED = [
+    ("hidden", 100),
+    ("hidden", (100, 0)),
+    ("hidden", (1.0,)),
+    ("hidden", "100"),
+    ("hidden", np.zeros((2, 2), dtype=int)),
+    ("activation", "Sigmoid"),
+    ("activation", np.array(["tanh", "relu"])),
+    ("init", None),
+    ("optimizer", "rmsprop"),
+    ("learning_rate", 0),
+    ("learning_rate", -0.1),
+    ("learning_rate", float("nan")),
+    ("learning_rate", float("inf")),
+    ("learning_rate", "0.1"),
+    ("learning_rate", True),
+    ("learning_rate", 10**400),
+    ("decay_rate", -1e-9),
+    ("l2", -1),
+    ("beta1", 1.0),
+    ("beta1", -0.1),
+    ("beta2", 1),
+    ("eps", 0.0),
+    ("batch_size", 0),
+    ("batch_size", 64.0),
+    ("batch_size", True),
+    ("n_epochs", 0),
+    ("shuffle", 1),
+    ("seed", -1),
+    ("seed", 2**63),
+    ("precision", "float16"),
+    ("precision", np.float32),
+]
+
+
+def test_the_defaults_are_the_papers():
+    config = Config()
+    assert (config.hidden, config.activation, config.optimizer) == ((100, 100), "sigmoid", "sgd")
+    assert (config.learning_rate, config.decay_rate, config.l2) == (0.3, 0.0, 0.0)
+    assert (config.beta1, config.beta2, config.eps) == (0.9, 0.999, 1e-8)
+    assert (config.batch_size, config.n_epochs, config.shuffle, config.seed) == (64, 20, True, 0)
+
+
+def test_every_field_has_its_rule_and_no_rule_is_left_over():
+    assert list(_RULES) == [field.name for field in dataclasses.fields(Config)]
+
+
+def test_every_field_is_documented_in_order():
+    parameters = Config.__doc__.partition("----------")[2].partition("Raises")[0]
+    documented = [line.split(" : ")[0].strip() for line in parameters.splitlines() if " : " in line]
+    assert documented == [field.name for field in dataclasses.fields(Config)]
+
+
+@pytest.mark.parametrize(("name", "value"), REFUSED)
+def test_a_mistake_is_named_with_what_was_given_and_what_is_accepted(name, value):
+    with pytest.raises(ConfigError, match=rf"^{name}: given (?s:.)+; accepted: {re.escape(_RULES[name].accepted)}$"):
+        Config(**{name: value})
+
+
+def test_all_mistakes_are_named_at_once():
+    with pytest.raises(ConfigError) as caught:
+        Config(hidden=(0,), learning_rate=-1, seed=-5, optimizer="newton")
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "4 settings cannot be used"
+    assert [line.split(":")[0].strip() for line in lines[1:]] == ["hidden", "optimizer", "learning_rate", "seed"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "held"), [("eps", 1e-40, "0.0"), ("beta2", 1 - 1e-12, "1.0"), ("l2", 1e39, "inf")]
+)
+def test_a_number_that_float32_cannot_hold_is_refused(name, value, held):
+    with pytest.raises(ConfigError, match=rf"^{name}: given {re.escape(repr(value))}, which is {held} in float32"):
+        Config(**{name: value})
+
+
+@pytest.mark.parametrize(("name", "value"), [("eps", 1e-40), ("beta2", 1 - 1e-12), ("l2", 1e39)])
+def test_the_same_number_is_accepted_in_float64(name, value):
+    assert getattr(Config(**{name: value}, precision="float64"), name) == value
+
+
+def test_numpy_numbers_become_pythons_own():
+    config = Config(
+        hidden=np.array([3, 4], dtype=np.int32),
+        learning_rate=np.float32(0.5),
+        l2=1,
+        seed=np.uint8(7),
+        shuffle=np.False_,
+    )
+    got = [type(value) for value in (config.hidden[0], config.learning_rate, config.l2, config.seed, config.shuffle)]
+    assert got == [int, float, float, int, bool]
+
+
+def test_no_hidden_layer_is_accepted():
+    assert Config(hidden=[]).hidden == ()
+
+
+def test_a_config_is_frozen_and_hashable():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config().seed = 1
+    assert hash(Config()) == hash(Config(hidden=[100, 100]))
+
+
+def test_an_unknown_keyword_is_pythons_type_error():
+    with pytest.raises(TypeError, match="unexpected keyword argument 'lr'"):
+        Config(lr=0.1)
+
+
+def test_from_dict_names_the_unknown_field_its_nearest_and_every_other_mistake():
+    with pytest.raises(
+        ConfigError, match="'learningrate' is not a setting; the nearest is 'learning_rate'\n  l2: given"
+    ):
+        Config.from_dict({"learningrate": 0.1, "l2": -1})
+
+
+def test_from_dict_lists_the_settings_where_none_is_near():
+    with pytest.raises(ConfigError, match="'zzz' is not a setting; the settings are hidden, activation"):
+        Config.from_dict({"zzz": 0.1})
+
+
+def test_from_dict_refuses_what_is_no_mapping():
+    with pytest.raises(ConfigError, match=r"given \[1\]; accepted: a mapping"):
+        Config.from_dict([1])
+
+
+def test_from_dict_fills_in_defaults():
+    assert Config.from_dict({"seed": 3}) == Config(seed=3)
+
+
+@given(configs)
+def test_json_gives_back_an_equal_config(config):
+    assert Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_replace_checks_anew():
+    with pytest.raises(ConfigError, match="beta1: given 2"):
+        Config().replace(beta1=2)
+
+
+def test_replace_leaves_the_old_one_as_it_was():
+    config = Config()
+    assert (config.replace(seed=9).seed, config.seed) == (9, 0)
+
+
+def test_choices_are_the_type_aliases():
+    hints = get_type_hints(Config)
+    for name, alias in {"activation": Activation, "init": Init, "optimizer": Optimizer, "precision": Precision}.items():
+        assert hints[name] == alias
+        assert all(getattr(Config(**{name: choice}), name) == choice for choice in get_args(alias))

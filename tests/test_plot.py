@@ -1,0 +1,82 @@
+import subprocess
+import sys
+
+import pytest
+from matplotlib.figure import Figure
+
+from fastmlp.errors import MissingExtraError, OutputError
+from fastmlp.history import COLUMNS, History
+from fastmlp.plot import plot_history, require_matplotlib, save_curves
+
+
+def history(n_epochs):
+    rows = [[epoch, 0.3, 2.0 / epoch, 2.1 / epoch, 1 - 0.9 / epoch, 0.1, 0.01] for epoch in range(1, n_epochs + 1)]
+    return History(dict(zip(COLUMNS, row, strict=True)) for row in rows)
+
+
+def test_the_axes_given_are_drawn_on_and_returned():
+    given = Figure().subplots(1, 2)
+    got = plot_history(history(3), given)
+    assert list(got) == list(given)
+
+
+def test_the_lines_are_the_columns():
+    loss, accuracy = plot_history(history(3))
+    got = {line.get_label(): list(line.get_ydata()) for line in loss.lines}
+    assert got == {"training": history(3)["train_loss"], "test": history(3)["test_loss"]}
+    assert list(accuracy.lines[0].get_ydata()) == history(3)["test_accuracy"]
+
+
+def test_the_lines_differ_without_colour():
+    train, test = plot_history(history(3))[0].lines
+    assert train.get_linestyle() != test.get_linestyle()
+
+
+def test_the_axes_are_labelled_and_the_legend_names_both_lines():
+    loss, accuracy = plot_history(history(3))
+    assert [axes.get_xlabel() for axes in (loss, accuracy)] == ["epoch", "epoch"]
+    assert (loss.get_ylabel(), accuracy.get_ylabel()) == ("cross-entropy", "share of the test set")
+    assert [text.get_text() for text in loss.get_legend().get_texts()] == ["training", "test"]
+
+
+@pytest.mark.parametrize("n_epochs", [1, 2, 3, 20, 1000])
+def test_epochs_are_integers(n_epochs):
+    loss, _ = plot_history(history(n_epochs))
+    assert all(tick == int(tick) for tick in loss.get_xticks())
+
+
+@pytest.mark.parametrize("n_epochs", [1, 20, 1000])
+def test_markers_show_a_single_epoch_and_do_not_clot_over_many(n_epochs):
+    line = plot_history(history(n_epochs))[1].lines[0]
+    assert 1 <= len(range(0, n_epochs, line.get_markevery())) <= 20
+
+
+def test_an_empty_history_gives_empty_panels(tmp_path):
+    save_curves(History(), tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize(("ending", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
+def test_the_ending_decides_the_format(ending, start, tmp_path):
+    save_curves(history(2), tmp_path / f"curves.{ending}")
+    assert (tmp_path / f"curves.{ending}").read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize("name", ["nowhere/curves.png", "curves.xyz"])
+def test_what_cannot_be_written_is_named(name, tmp_path):
+    with pytest.raises(OutputError, match=name):
+        save_curves(history(1), tmp_path / name)
+
+
+def test_pyplot_is_left_alone():
+    code = (
+        "import sys; from fastmlp.plot import plot_history; from fastmlp.history import History; "
+        "plot_history(History()); sys.exit('matplotlib.pyplot' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_missing_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingExtraError, match=r'Drawing curves needs matplotlib.*pip install "fastmlp\[plot\]"'):
+        require_matplotlib()

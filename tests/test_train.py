@@ -1,0 +1,300 @@
+import importlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import get_args
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fastmlp
+from fastmlp.config import Activation, Config, Optimizer, Precision
+from fastmlp.data import Dataset
+from fastmlp.errors import ConfigError, DataError, DataTypeError, DivergedError, FastMLPError
+from fastmlp.params import Init
+from fastmlp.train import train
+
+# The name fastmlp.train is the function's.
+module = importlib.import_module("fastmlp.train")
+
+SMALL = Config(hidden=(7, 6), n_epochs=3, batch_size=16)
+# Nothing but the penalty moves these weights: each step multiplies them by 1 - 0.5 * 20 = -9, until float32 ends.
+GROWING = Config(hidden=(4,), activation="relu", learning_rate=0.5, l2=20.0, batch_size=40, n_epochs=100)
+
+
+def bits(model):
+    return model.params.theta.tobytes()
+
+
+@pytest.mark.parametrize("optimizer", get_args(Optimizer))
+@pytest.mark.parametrize("precision", get_args(Precision))
+def test_training_twice_gives_the_same_bits(optimizer, precision, blobs):
+    config = SMALL.replace(optimizer=optimizer, precision=precision, learning_rate=0.05, l2=1e-3)
+    assert bits(train(blobs, config).model) == bits(train(blobs, config).model)
+
+
+def test_two_threads_train_at_once_without_a_bit_of_difference(blobs):
+    config = SMALL.replace(n_epochs=30)
+    with ThreadPoolExecutor(2) as pool:
+        runs = list(pool.map(lambda _: train(blobs, config), range(4)))
+    assert {bits(run.model) for run in runs} == {bits(train(blobs, config).model)}
+
+
+def test_another_seed_gives_another_network(blobs):
+    assert bits(train(blobs, SMALL).model) != bits(train(blobs, SMALL.replace(seed=1)).model)
+
+
+def test_two_epochs_and_three_more_are_five(blobs):
+    five = train(blobs, SMALL.replace(n_epochs=5))
+    two = train(blobs, SMALL.replace(n_epochs=2))
+    three = train(blobs, SMALL.replace(n_epochs=3), model=two.model)
+    assert bits(three.model) == bits(five.model)
+    assert three.model.n_epochs == 5
+    assert two.history["test_loss"] + three.history["test_loss"] == five.history["test_loss"]
+
+
+def test_the_model_to_go_on_from_stays_as_it_is(blobs):
+    model = fastmlp.init_model(SMALL, blobs.n_features, blobs.n_classes)
+    before = bits(model)
+    run = train(blobs, SMALL, model=model)
+    assert (bits(model), model.n_epochs, model.scaling) == (before, 0, None)
+    assert bits(run.model) != before
+
+
+def test_an_untrained_model_given_is_what_training_begins_from(blobs):
+    model = fastmlp.init_model(SMALL, blobs.n_features, blobs.n_classes)
+    assert bits(train(blobs, SMALL, model=model).model) == bits(train(blobs, SMALL).model)
+
+
+@pytest.mark.parametrize("optimizer", get_args(Optimizer))
+def test_where_an_epoch_is_cut_changes_no_bit(optimizer, blobs, monkeypatch):
+    config = SMALL.replace(optimizer=optimizer, learning_rate=0.05)
+    whole = train(blobs, config)
+    monkeypatch.setattr(module, "STRETCH_S", 1e-12)
+    cut = train(blobs, config)
+    assert bits(cut.model) == bits(whole.model)
+    assert cut.history["train_loss"] == whole.history["train_loss"]
+
+
+# progress, history
+
+
+def test_progress_is_told_after_every_stretch_and_an_epochs_row_at_its_end(blobs, monkeypatch):
+    monkeypatch.setattr(module, "STRETCH_S", 1e-12)
+    told = []
+    run = train(blobs, SMALL.replace(n_epochs=2, batch_size=50), progress=told.append)
+    assert [(p.epoch, p.n_seen) for p in told] == [(1, 50), (1, 100), (1, 120), (2, 50), (2, 100), (2, 120)]
+    assert [p.row for p in told] == [None, None, run.history[0], None, None, run.history[1]]
+    assert {(p.n_epochs, p.n_samples) for p in told} == {(2, 120)}
+    assert [p.train_loss for p in told if p.row] == run.history["train_loss"]
+
+
+def test_a_short_epoch_is_told_once(blobs):
+    told = []
+    train(blobs, SMALL, progress=told.append)
+    assert [p.epoch for p in told] == [1, 2, 3]
+
+
+def test_the_history_is_what_the_model_does_on_the_test_set(blobs):
+    run = train(blobs, SMALL)
+    last = run.history[-1]
+    assert (last["test_loss"], last["test_accuracy"]) == run.model.evaluate(blobs.X_test, blobs.y_test)
+    assert run.history["epoch"] == [1, 2, 3]
+    assert all(seconds > 0 for seconds in run.history["train_s"] + run.history["eval_s"])
+
+
+def test_the_training_loss_of_one_batch_is_that_of_the_weights_before_it(blobs):
+    config = SMALL.replace(n_epochs=1, batch_size=120, precision="float64")
+    model = fastmlp.init_model(config, blobs.n_features, blobs.n_classes)
+    model.scaling = blobs.scaling()
+    ref = model.evaluate(blobs.X_train, blobs.y_train).loss
+    assert train(blobs, config).history["train_loss"] == [pytest.approx(ref, rel=1e-14)]
+
+
+def test_the_learning_rate_decays_from_epoch_to_epoch(blobs):
+    rates = train(blobs, SMALL.replace(learning_rate=0.2, decay_rate=0.5)).history["learning_rate"]
+    np.testing.assert_allclose(rates, 0.2 * np.exp(-0.5 * np.arange(3)), rtol=1e-15)
+
+
+def test_a_run_names_its_config_and_its_classes(make_blobs):
+    data = make_blobs()
+    named = Dataset(data.X_train, data.y_train, data.X_test, data.y_test, class_names=("a", "b", "c"))
+    run = train(named, SMALL)
+    assert (run.config, run.model.config, run.model.class_names) == (SMALL, SMALL, ("a", "b", "c"))
+
+
+# settings
+
+
+@pytest.mark.parametrize("activation", get_args(Activation))
+@pytest.mark.parametrize("init", get_args(Init))
+def test_every_activation_learns_from_every_init(activation, init, blobs):
+    config = Config(hidden=(16,), activation=activation, init=init, learning_rate=0.1, batch_size=8, n_epochs=10)
+    assert train(blobs, config).history[-1]["test_accuracy"] > 0.9
+
+
+def test_a_network_without_hidden_layers_learns(blobs):
+    run = train(blobs, Config(hidden=(), batch_size=8, n_epochs=5))
+    assert [W.shape for W in run.model.weights] == [(5, 3)]
+    assert run.history[-1]["test_accuracy"] > 0.9
+
+
+def test_adam_learns(blobs):
+    config = Config(hidden=(16,), optimizer="adam", learning_rate=0.02, batch_size=8, n_epochs=5)
+    assert train(blobs, config).history[-1]["test_accuracy"] > 0.9
+
+
+@pytest.mark.parametrize(("shuffle", "is_same"), [(False, True), (True, False)])
+def test_the_order_depends_on_the_seed_unless_shuffle_is_off(shuffle, is_same, blobs):
+    model = fastmlp.init_model(SMALL, blobs.n_features, blobs.n_classes)
+    first, second = (train(blobs, SMALL.replace(shuffle=shuffle, seed=seed), model=model) for seed in (0, 1))
+    assert (bits(first.model) == bits(second.model)) is is_same
+
+
+def test_l2_shrinks_the_weights_and_not_the_biases(blobs):
+    still = {"learning_rate": 0.1, "n_epochs": 1, "batch_size": 120, "precision": "float64"}
+    plain = train(blobs, SMALL.replace(**still)).model
+    shrunk = train(blobs, SMALL.replace(**still, l2=0.5)).model
+    before = fastmlp.init_model(SMALL.replace(**still), blobs.n_features, blobs.n_classes)
+    for layer, W in enumerate(before.weights):
+        np.testing.assert_allclose(shrunk.weights[layer], plain.weights[layer] - 0.1 * 0.5 * W, rtol=1e-12, atol=1e-15)
+        np.testing.assert_array_equal(shrunk.biases[layer], plain.biases[layer])
+
+
+def test_a_batch_larger_than_the_data_is_one_batch_and_a_warning(blobs):
+    ref = train(blobs, SMALL.replace(batch_size=120))
+    with pytest.warns(UserWarning, match="batch_size is 5000 and there are 120 training samples") as caught:
+        got = train(blobs, SMALL.replace(batch_size=5000))
+    assert bits(got.model) == bits(ref.model)
+    assert caught[0].filename == __file__
+
+
+# divergence
+
+
+def test_divergence_keeps_what_the_last_finite_epoch_left(blobs):
+    with pytest.raises(DivergedError, match=r"no longer finite in epoch \d+ at learning rate 0\.5") as caught:
+        train(blobs, GROWING)
+    error = caught.value
+    assert error.epoch == len(error.history) + 1 > 2
+    assert error.learning_rate == 0.5
+    ref = train(blobs, GROWING.replace(n_epochs=error.epoch - 1))
+    assert bits(error.model) == bits(ref.model)
+    assert error.model.n_epochs == ref.model.n_epochs
+    assert error.history["test_loss"] == ref.history["test_loss"]
+
+
+def test_divergence_in_the_first_epoch_keeps_the_weights_it_began_with(blobs):
+    config = SMALL.replace(activation="relu", learning_rate=1e30)
+    with pytest.raises(DivergedError, match="in epoch 1") as caught:
+        train(blobs, config)
+    assert bits(caught.value.model) == bits(fastmlp.init_model(config, blobs.n_features, blobs.n_classes))
+    assert len(caught.value.history) == 0
+
+
+def test_arithmetic_of_the_process_keeps_its_subnormals(blobs):
+    train(blobs, SMALL)
+    assert np.float32(1e-40) * np.float32(1.0) > 0
+
+
+# data as it lies
+
+
+def relaid(data, X_train):
+    return Dataset(X_train, data.y_train, data.X_test, data.y_test)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+def test_rows_may_lie_anywhere(dtype, make_blobs, tmp_path):
+    data = make_blobs(dtype=dtype)
+    X, ref = data.X_train, bits(train(data, SMALL).model)
+    wide = np.full((120, 9), 99, dtype)
+    wide[:, 2:7] = X
+    odd = np.zeros(X.nbytes + 1, np.uint8)[1:].view(dtype).reshape(X.shape)
+    odd[...] = X
+    X.tofile(tmp_path / "X.bin")
+    mapped = np.memmap(tmp_path / "X.bin", dtype, "r", shape=X.shape)
+    backwards = X[::-1].copy()[::-1]
+    for relaid_X in (wide[:, 2:7], odd, mapped, backwards, X.astype(X.dtype.newbyteorder()), np.asfortranarray(X)):
+        assert bits(train(relaid(data, relaid_X), SMALL).model) == ref
+
+
+def test_a_row_repeated_by_a_stride_of_zero_is_read_as_often(make_blobs):
+    data = make_blobs()
+    same = np.broadcast_to(data.X_train[0], data.X_train.shape)
+    assert bits(train(relaid(data, same), SMALL).model) == bits(train(relaid(data, same.copy()), SMALL).model)
+
+
+def test_nobodys_array_is_written_to(make_blobs):
+    data = make_blobs()
+    mine = [data.X_train, data.y_train, data.X_test, data.y_test]
+    before = [array.copy() for array in mine]
+    train(data, SMALL)
+    for got, ref in zip(mine, before, strict=True):
+        np.testing.assert_array_equal(got, ref)
+
+
+def test_read_only_arrays_train_the_same(make_blobs):
+    data = make_blobs()
+    locked = data.X_train.copy()
+    locked.flags.writeable = False
+    assert bits(train(relaid(data, locked), SMALL).model) == bits(train(data, SMALL).model)
+
+
+# mistakes
+
+
+def test_what_is_no_dataset_is_refused():
+    with pytest.raises(DataTypeError, match="dataset is a list; a Dataset is expected"):
+        train([[1.0]])
+
+
+def test_what_is_no_config_is_refused(blobs):
+    with pytest.raises(ConfigError, match="config is a dict"):
+        train(blobs, {"n_epochs": 3})
+
+
+def test_what_is_no_model_is_refused(blobs):
+    with pytest.raises(DataTypeError, match="model is a str"):
+        train(blobs, SMALL, model="model.npz")
+
+
+@pytest.mark.parametrize("sizes", [(6, 3), (5, 4)])
+def test_a_model_of_another_shape_than_the_data_is_refused(sizes, blobs):
+    with pytest.raises(DataError, match=r"the model takes \d features .*; the data has 5 and 3"):
+        train(blobs, SMALL, model=fastmlp.init_model(SMALL, *sizes))
+
+
+@pytest.mark.parametrize(("name", "other"), [("hidden", (7,)), ("activation", "tanh"), ("precision", "float64")])
+def test_a_model_of_another_kind_than_the_config_is_refused(name, other, blobs):
+    model = fastmlp.init_model(SMALL.replace(**{name: other}), blobs.n_features, blobs.n_classes)
+    with pytest.raises(ConfigError, match=f"{name}: given .*; the model to go on from has"):
+        train(blobs, SMALL, model=model)
+
+
+sizes = st.integers(1, 40)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(data=st.data())
+@pytest.mark.filterwarnings("ignore:batch_size")
+def test_any_shape_and_setting_trains_to_finite_numbers_or_says_why_not(data, make_blobs):
+    n_classes = data.draw(st.integers(2, 20))
+    config = Config(
+        hidden=data.draw(st.lists(sizes, max_size=3)),
+        activation=data.draw(st.sampled_from(get_args(Activation))),
+        optimizer=data.draw(st.sampled_from(get_args(Optimizer))),
+        learning_rate=data.draw(st.floats(1e-6, 1e6)),
+        l2=data.draw(st.sampled_from([0.0, 1e-3, 10.0])),
+        batch_size=data.draw(sizes),
+        n_epochs=2,
+        shuffle=data.draw(st.booleans()),
+        precision=data.draw(st.sampled_from(get_args(Precision))),
+    )
+    blobs = make_blobs(n_classes + data.draw(sizes), data.draw(sizes), data.draw(sizes), n_classes)
+    try:
+        run = train(blobs, config)
+    except FastMLPError as error:
+        run = error
+    assert np.isfinite(run.model.predict_proba(blobs.X_test)).all()
+    assert np.isfinite(list(run.history.to_dict().values())).all()
