@@ -40,6 +40,10 @@ class MissingExtraError(FastMLPError, ImportError):
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(f'{purpose} needs {package}, which is not installed. Run: pip install "fastmlp[{extra}]"')
+        self._arguments = package, extra, purpose
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._arguments
 
 
 class DivergedError(FastMLPError, ArithmeticError):
@@ -59,11 +63,13 @@ class DivergedError(FastMLPError, ArithmeticError):
 
     def __init__(self, epoch: int, learning_rate: float, model: Any, history: Any) -> None:
         super().__init__(
-            f"the training loss is no longer finite in epoch {epoch} at learning rate {learning_rate:g}; "
-            f"the network and history after epoch {epoch - 1} are kept on this error as .model and .history. "
-            "Try a smaller learning rate."
+            f"the loss is no longer finite in epoch {epoch} at learning rate {learning_rate:g}; what was learnt until "
+            "then is kept (on this error: model, history). Try a smaller learning rate."
         )
         self.epoch = epoch
         self.learning_rate = learning_rate
         self.model = model
         self.history = history
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.epoch, self.learning_rate, self.model, self.history)

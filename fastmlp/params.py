@@ -21,6 +21,10 @@ INITS: tuple[str, ...] = get_args(Init)
 GAINS = {"sigmoid": 4.0, "tanh": 5 / 3, "relu": 2**0.5, "identity": 1.0}
 
 
+#: Weights drawn at a time: drawing all of a layer's at once was the peak of a run's memory.
+INIT_BLOCK = 1 << 14
+
+
 def aligned_zeros(n: int, dtype: DTypeLike) -> NDArray[Any]:
     """Zeros that begin on a cache line.
 
@@ -161,6 +165,10 @@ def init_params(sizes: tuple[int, ...], dtype: DTypeLike, init: Init, activation
     Each weight is uniform within ``gain * sqrt(6 / (fan_in + fan_out))`` of zero; the gain is 1, or with
     ``"glorot_uniform_gain"`` the activation's for the layers that have one.
 
+    The paper does not say how its weights begin. Measured on CIFAR-10 with its settings over five seeds
+    (scripts/measure_init.py), test accuracy after 20 epochs, mean and standard deviation: 0.464 +- 0.023 without gain
+    and 0.451 +- 0.014 with it; at decay rate 0.1, 0.487 +- 0.010 and 0.495 +- 0.008. So the default is without.
+
     Examples
     --------
     >>> params = init_params((4, 3, 2), "float64", "glorot_uniform", "sigmoid", seed=0)
@@ -172,6 +180,9 @@ def init_params(sizes: tuple[int, ...], dtype: DTypeLike, init: Init, activation
     for layer, W in enumerate(params.weights):
         gain = GAINS[activation] if init == "glorot_uniform_gain" and layer < last else 1.0
         limit = gain * (6 / sum(W.shape)) ** 0.5
-        drawn = uniform(stream(seed, Purpose.WEIGHTS, layer), W.size).reshape(W.shape)
-        W[...] = (2 * drawn - 1) * limit
+        state, n_rows = stream(seed, Purpose.WEIGHTS, layer), max(1, INIT_BLOCK // W.shape[1])
+        for first in range(0, len(W), n_rows):
+            rows = W[first : first + n_rows]
+            drawn = uniform(state, first * W.shape[1], first * W.shape[1] + rows.size)
+            rows[...] = (2 * drawn - 1).reshape(rows.shape) * limit
     return params

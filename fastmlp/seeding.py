@@ -59,13 +59,13 @@ def stream(seed: int, purpose: Purpose, index: int = 0) -> int:
     return state
 
 
-def uniform(state: int, n: int) -> NDArray[np.float64]:
-    """The first n numbers of a stream, float64, evenly spread over [0, 1).
+def uniform(state: int, start: int, stop: int) -> NDArray[np.float64]:
+    """Numbers start to stop of a stream, float64, evenly spread over [0, 1).
 
     Examples
     --------
-    >>> bool(abs(uniform(7, 10_000).mean() - 0.5) < 0.01)
+    >>> bool(abs(uniform(7, 0, 10_000).mean() - 0.5) < 0.01)
     True
     """
-    counted = np.arange(1, n + 1, dtype=np.uint64) * np.uint64(_GOLDEN) + np.uint64(state)
+    counted = np.arange(start + 1, stop + 1, dtype=np.uint64) * np.uint64(_GOLDEN) + np.uint64(state)
     return (splitmix64(counted) >> np.uint64(11)).astype(np.float64) * 2.0**-53

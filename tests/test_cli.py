@@ -120,7 +120,7 @@ def test_divergence_exits_2_and_keeps_what_was_learnt(tmp_path, run):
     flags = ["--activation", "relu", "--learning-rate", "1e30"]
     code, out, err = run("train", *flags, "--out", tmp_path / "runs")
     assert (code, out) == (2, "")
-    assert "error: the training loss is no longer finite in epoch 1" in err
+    assert "error: the loss is no longer finite in epoch 1" in err
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == sorted(RESULTS)
 
 

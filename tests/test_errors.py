@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 
 from fastmlp import errors
@@ -22,3 +24,9 @@ def test_divergence_names_epoch_and_learning_rate_and_keeps_the_rest():
     error = DivergedError(3, 0.5, "model", "history")
     assert "epoch 3 at learning rate 0.5" in str(error)
     assert (error.epoch, error.learning_rate, error.model, error.history) == (3, 0.5, "model", "history")
+
+
+@pytest.mark.parametrize("error", [MissingExtraError("dask", "dask", "A cluster"), DivergedError(3, 0.5, None, None)])
+def test_an_error_crosses_a_process_pool_whole(error):
+    twin = pickle.loads(pickle.dumps(error))
+    assert (type(twin), str(twin), vars(twin)) == (type(error), str(error), vars(error))

@@ -34,7 +34,7 @@ def test_a_streams_state_fits_64_bits(seed, index):
 
 
 def test_numbers_lie_in_0_to_1_and_are_spread_evenly():
-    numbers = uniform(stream(0, Purpose.WEIGHTS), 100_000)
+    numbers = uniform(stream(0, Purpose.WEIGHTS), 0, 100_000)
     assert numbers.min() >= 0
     assert numbers.max() < 1
     counts, _ = np.histogram(numbers, 20, (0, 1))
@@ -42,13 +42,13 @@ def test_numbers_lie_in_0_to_1_and_are_spread_evenly():
 
 
 def test_the_first_numbers_do_not_depend_on_how_many_are_drawn():
-    np.testing.assert_array_equal(uniform(5, 10), uniform(5, 1000)[:10])
+    np.testing.assert_array_equal(uniform(5, 3, 10), uniform(5, 0, 1000)[3:10])
 
 
 def test_the_numbers_of_a_seed_are_for_ever():
     """Were they to change, so would every result: then the changelog must say so."""
     assert stream(0, Purpose.WEIGHTS, 0) == 7459148402836318581
-    assert uniform(stream(0, Purpose.WEIGHTS, 0), 2).tolist() == [0.33786076061970605, 0.8270982797641987]
+    assert uniform(stream(0, Purpose.WEIGHTS, 0), 0, 2).tolist() == [0.33786076061970605, 0.8270982797641987]
 
 
 def test_the_order_of_a_seed_is_for_ever():
