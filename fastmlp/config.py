@@ -274,6 +274,8 @@ def _mistakes(settings: Mapping[str, Any]) -> Iterator[str]:
             held = _as_held(given, precision)
             if not _accepts(_RULES[name], held):
                 yield f"{name}: given {given!r}, which is {held} in {precision}; accepted: {_RULES[name].accepted}"
+            elif name == "eps" and _vanishes(held, settings.get("beta2", Config.beta2), precision):
+                yield f"eps: given {given!r}, of which Adam's first step has eps * sqrt(1 - beta2), 0 in {precision}"
 
 
 def _unknown(name: object) -> str:
@@ -288,6 +290,11 @@ def _accepts(rule: _Rule, value: Any) -> bool:
     except (TypeError, ValueError, OverflowError):
         return False
     return True
+
+
+def _vanishes(eps: float, beta2: Any, precision: str) -> bool:
+    """Whether eps is zero in Adam's first step, where a weight without a gradient would be moved by 0 / 0."""
+    return _accepts(_SHARE, beta2) and _as_held(eps * math.sqrt(1.0 - float(beta2)), precision) == 0.0
 
 
 def _as_held(number: Any, precision: str) -> float:

@@ -180,3 +180,10 @@ def test_choices_are_the_type_aliases():
     for name, alias in {"activation": Activation, "init": Init, "optimizer": Optimizer, "precision": Precision}.items():
         assert hints[name] == alias
         assert all(getattr(Config(**{name: choice}), name) == choice for choice in get_args(alias))
+
+
+def test_an_eps_that_vanishes_in_adams_first_step_is_refused():
+    Config(eps=1e-36)
+    with pytest.raises(ConfigError, match="first step"):
+        Config(eps=1e-37)
+    Config(eps=1e-37, precision="float64")

@@ -259,3 +259,9 @@ def test_a_damaged_file_is_refused_or_does_no_harm(data, model, tmp_path):
 
 def test_the_front_door_has_them():
     assert (fastmlp.init_model, fastmlp.load_model) == (init_model, load_model)
+
+
+def test_a_weight_that_is_no_number_gives_a_loss_that_is_none():
+    model = fastmlp.init_model(Config(hidden=()), n_features=3, n_classes=3)
+    model.params.weights[0][:, 2] = np.nan
+    assert np.isnan(model.evaluate([[0.0, 1.0, 2.0]], [0]).loss)

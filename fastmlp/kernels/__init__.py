@@ -2,7 +2,8 @@
 
 The contract
 ------------
-Layouts. Everything is row-major; a row begins on a cache line and is an odd number of lines long (`cpu.row_stride`).
+Layouts. Everything is row-major, and rows begin on a cache line. Those of weights, activations and deltas are an odd
+number of lines long (`cpu.row_stride`); those of the scratch that is gone through whole are not.
 
 - Weights of a layer: ``W (fan_out, stride)``, one row an output, so the W of the equations is ``W[:, :fan_in].T``. The
   elements from fan_in on are zero and stay zero. The biases ``b (fan_out,)`` follow the last row.

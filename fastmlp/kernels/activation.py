@@ -17,6 +17,7 @@ from fastmlp.simd import (
     two_to,
     vload,
     vstore,
+    where_equal,
     where_less,
 )
 
@@ -72,15 +73,20 @@ def expm1(x):
 
 @kernel(inline=True)
 def log(x):
-    """Natural logarithm of positive normal x: ``n ln 2 + 2 artanh((m - 1) / (m + 1))``, m in [sqrt(1/2), sqrt(2))."""
+    """Natural logarithm of positive normal x: ``n ln 2 + 2 artanh((m - 1) / (m + 1))``, m in [sqrt(1/2), sqrt(2)).
+
+    Within 3 units of the last place in float32. A NaN stays one, though its bits would pass for a large number's.
+    """
     m = mantissa(x)
     halved = where_less(1.4142135623730951, m, 1.0, 0.0)
     n = exponent(x) + halved
     m = fma(halved * -0.5, m, m)
     f = (m - 1.0) / (m + 1.0)
     if is_single(x):
-        return fma(n, LN2_HIGH_32, fma(n, LN2_LOW_32, (f + f) * polynomial(f * f, ARTANH_32)))
-    return fma(n, LN2_HIGH_64, fma(n, LN2_LOW_64, (f + f) * polynomial(f * f, ARTANH_64)))
+        value = fma(n, LN2_HIGH_32, fma(n, LN2_LOW_32, (f + f) * polynomial(f * f, ARTANH_32)))
+    else:
+        value = fma(n, LN2_HIGH_64, fma(n, LN2_LOW_64, (f + f) * polynomial(f * f, ARTANH_64)))
+    return where_equal(x, x, value, x)
 
 
 @kernel(inline=True)
