@@ -4,7 +4,7 @@ Each function equals its namesake in `fastmlp.kernels` bit for bit, in float32 a
 without a tolerance. Samples are rows, W is (fan_in, fan_out). Knows nothing of tiles, panels, padding or speed.
 
 - A sum is one chain of fused multiply-adds in index order (`product`).
-- Exponential and logarithm are made of the same operations, not taken from a library.
+- Exponential, logarithm and reciprocal are made of the same operations, not taken from a library.
 - Subnormal numbers are zero, operands and results, and keep their sign. The kernels switch their CPU to that; here
   `fma`, `multiply`, `divide` and `flush` do it. Whether a result is subnormal is judged after rounding, as on x86;
   Arm judges before, so that less than half a unit below the least normal number is zero there.
@@ -14,92 +14,13 @@ without a tolerance. Samples are rows, W is (fan_in, fan_out). Knows nothing of 
 import math
 from collections import namedtuple
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastmlp.config import Config
+from fastmlp.rounding import DOUBLE, SINGLE, Array, divide, flush, fma, multiply
 from fastmlp.seeding import splitmix64
-
-Array: TypeAlias = NDArray[Any]
-SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
-LIFT: Final = 2.0**64  # a result times this, rounded, tells how the result rounds where its format ends
-
-
-@np.errstate(over="ignore")
-def flush(x: Array, lifted: Array | None = None) -> Array:
-    """Zero, of x's sign, where x is subnormal. Sums so small are exact; of all else, say ``x * LIFT`` rounded, too."""
-    lifted = x * LIFT if lifted is None else lifted
-    return np.where(abs(lifted) < np.finfo(x.dtype).tiny * LIFT, np.copysign(x.dtype.type(0), x), x)
-
-
-@np.errstate(over="ignore", invalid="ignore")
-def multiply(a: Array, b: Array) -> Array:
-    """``a * b``."""
-    return flush(a * b, a * LIFT * b)
-
-
-@np.errstate(over="ignore")
-def divide(a: Array, b: Array) -> Array:
-    """``a / b``."""
-    return flush(a / b, a * LIFT / b)
-
-
-def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:
-    """``a + b`` rounded, and the exact rest (Knuth 1969)."""
-    total = a + b
-    part = total - a
-    return total, (a - (total - part)) + (b - part)
-
-
-def _split(a: Array) -> tuple[Array, Array]:
-    """A float64 as a sum of two that have 26 bits each (Veltkamp 1968)."""
-    scaled = a * (2.0**27 + 1)
-    high = scaled - (scaled - a)
-    return high, a - high
-
-
-def _two_product(a: Array, b: Array) -> tuple[Array, Array]:
-    """``a * b`` rounded, and the exact rest, in float64 (Dekker 1971)."""
-    total, (a1, a2), (b1, b2) = a * b, _split(a), _split(b)
-    return total, a2 * b2 - (((total - a1 * b1) - a2 * b1) - a1 * b2)
-
-
-def _add_to_odd(a: Array, b: Array) -> Array:
-    """``a + b`` in float64; if inexact, the neighbour whose last bit is odd, which leaves a later rounding right."""
-    total, rest = _two_sum(a, b)
-    even = total.view(np.int64) % 2 == 0
-    return np.where((rest != 0) & even, np.nextafter(total, np.copysign(np.inf, rest)), total)
-
-
-@np.errstate(over="ignore")
-def fma(a: Array | float, b: Array | float, c: Array | float) -> Array:
-    """``a * b + c`` rounded once; Python numbers take on the format of the others.
-
-    float32: the product is exact in float64, its sum with c is rounded to odd, then to float32. float64: Boldo and
-    Melquiond (2008, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd"), scaled up
-    where error terms would be lost; |a| and |b| below 2**995, and their product and |c| below 2**1021.
-
-    Examples
-    --------
-    >>> a = np.array(1 + 2**-12, np.float32)
-    >>> float(fma(a, a, -1.0)) - float(a * a - 1) == 2**-24
-    True
-    """
-    dtype = np.result_type(a, b, c)
-    a, b, c = np.broadcast_arrays(*(flush(np.asarray(x, dtype)) for x in (a, b, c)))
-    if dtype == SINGLE:
-        wide = _add_to_odd(a.astype(DOUBLE) * b, c.astype(DOUBLE))
-        return flush(wide.astype(dtype), (wide * LIFT).astype(dtype))
-    scale = np.where(np.maximum(abs(a * b), abs(c)) < 2.0**-500, 2.0**500, 1.0)
-    high, low = _two_product(a * scale, b)
-    middle, rest = _two_sum(c * scale, low)
-    top, bottom = _two_sum(high, middle)
-    total = top + _add_to_odd(bottom, rest)
-    total = np.where(total == 0, high + c * scale, total)
-    return flush(total / scale, total * (LIFT / scale))
-
 
 #: Of a float format: where e**x is normal; what rounds to an integer if added; ln 2 in two parts; ends of series.
 Format = namedtuple("Format", "lowest highest rounder ln2_high ln2_low exp_degree artanh_degree")
@@ -148,6 +69,15 @@ def log(x: Array) -> Array:
     t = divide(m - 1, m + 1)
     artanh = multiply(t + t, polynomial(multiply(t, t), (1 / k for k in range(f.artanh_degree, 0, -2))))
     return fma(n, f.ln2_high, fma(n, f.ln2_low, artanh))
+
+
+def reciprocal(x: Array) -> Array:
+    """``1 / x`` by Newton's steps from a guess, whose bits are a number less x's."""
+    integer, whole, n_steps = (np.int32, 0x7EF311C7, 3) if x.dtype == SINGLE else (np.int64, 0x7FDE623822FC16E6, 5)
+    y: Array = np.subtract(integer(whole), x.view(integer)).view(x.dtype)
+    for _ in range(n_steps):
+        y = fma(y, fma(-x, y, 1.0), y)
+    return y
 
 
 def sigmoid(z: Array) -> Array:
@@ -263,7 +193,7 @@ def adam_moments(m: Array, v: Array, g: Array, c: Coefficients) -> tuple[Array, 
 
 def adam_update(w: Array, m: Array, v: Array, c: Coefficients) -> Array:
     """Equation (10), the last two lines, the bias corrections folded into the coefficients."""
-    return fma(c.lr, divide(m, np.sqrt(v) + c.eps), w)
+    return fma(c.lr, multiply(m, reciprocal(np.sqrt(v) + c.eps)), w)
 
 
 def permutation_fill(order: Array, state: int) -> None:

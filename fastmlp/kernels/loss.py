@@ -4,7 +4,7 @@ Samples are lanes, so the maximum and the sum over the classes run down the rows
 """
 
 from fastmlp.jit import kernel
-from fastmlp.kernels.activation import exp, log
+from fastmlp.kernels.elementary import exp, log
 from fastmlp.simd import n_lanes, vload, vstore, where_equal, where_less, zeros
 
 

@@ -7,6 +7,7 @@ gradient product (0.94 against 0.91 of peak), at the price of every optimizer's 
 import numpy as np
 
 from fastmlp.jit import kernel
+from fastmlp.kernels.elementary import reciprocal
 from fastmlp.simd import broadcast, fma, n_lanes, sqrt, vload, vstore
 
 SGD, ADAM = range(2)
@@ -62,8 +63,12 @@ def adam_moments(m, v, g, c):
 
 @kernel(inline=True)
 def adam_update(w, m, v, c):
-    """Equation (10), the last two lines, the bias corrections folded into the coefficients."""
-    return fma(broadcast(c, LR), m / (sqrt(v) + broadcast(c, EPS)), w)
+    """Equation (10), the last two lines, the bias corrections folded into the coefficients.
+
+    The CPU's square root beside a reciprocal by Newton's steps, since they run on different units: 5.3 ns a vector of
+    16, against 7.4 with the CPU's division and 9.0 with both by Newton's steps.
+    """
+    return fma(broadcast(c, LR), m * reciprocal(sqrt(v) + broadcast(c, EPS)), w)
 
 
 @kernel

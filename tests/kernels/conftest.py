@@ -12,7 +12,7 @@ import pytest
 from fastmlp import reference
 from fastmlp.fpu import flush_subnormals, restore_control
 from fastmlp.jit import kernel
-from fastmlp.kernels import activation, matmul, microkernel, update
+from fastmlp.kernels import activation, elementary, matmul, microkernel, update
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.epoch import train_stretch
 from fastmlp.model import init_model
@@ -63,7 +63,7 @@ def flushed():
     return _flushed
 
 
-FUNCTIONS = ("exp", "expm1", "log", "sigmoid", "tanh")
+FUNCTIONS = ("exp", "expm1", "log", "reciprocal", "sigmoid", "tanh")
 
 
 @kernel
@@ -71,12 +71,14 @@ def _map(x, out, code):
     for i in range(0, x.size, n_lanes(x)):
         v = vload(x, i)
         if code == 0:
-            vstore(out, i, activation.exp(v))
+            vstore(out, i, elementary.exp(v))
         elif code == 1:
-            vstore(out, i, activation.expm1(v))
+            vstore(out, i, elementary.expm1(v))
         elif code == 2:
-            vstore(out, i, activation.log(v))
+            vstore(out, i, elementary.log(v))
         elif code == 3:
+            vstore(out, i, elementary.reciprocal(v))
+        elif code == 4:
             vstore(out, i, activation.sigmoid(v))
         else:
             vstore(out, i, activation.tanh(v))

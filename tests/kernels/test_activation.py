@@ -9,15 +9,19 @@ import pytest
 from fastmlp import reference
 from fastmlp.kernels.activation import CODES, activation_backward, activation_forward
 
-FUNCTIONS = ("exp", "expm1", "log", "sigmoid", "tanh")
+FUNCTIONS = ("exp", "expm1", "log", "reciprocal", "sigmoid", "tanh")
 #: Largest error in units of the last place.
-ERRORS = {"exp": 1.1, "expm1": 2.0, "log": 3.0, "sigmoid": 2.5, "tanh": 3.0}
+ERRORS = {"exp": 1.1, "expm1": 2.0, "log": 3.0, "reciprocal": 2.0, "sigmoid": 2.5, "tanh": 3.0}
 SIZES = [1, 3, 4, 5, 15, 16, 17, 31, 33, 64, 67]
 
 
 def arguments_of(name, dtype):
     """Numbers of every size that a function meets, and where it changes its formula."""
     random, info = np.random.default_rng(0), np.finfo(dtype)
+    if name == "reciprocal":
+        return np.array(
+            [*max(4 * info.tiny, 1e-290) * np.arange(1, 9), 1, 2, 1e-8, *np.exp(random.uniform(-80, 80, 4000))], dtype
+        )
     if name == "log":
         edges = [info.tiny, info.max, 1.0, 1 - info.epsneg, 1 + info.eps, math.sqrt(2), math.sqrt(0.5), 2.0]
         return np.array([*edges, *np.exp(random.uniform(-80, 80, 2000)), *random.uniform(0.5, 2.0, 2000)], dtype)
@@ -84,6 +88,8 @@ def decimal_of(name, x):
         return x.exp()
     if name == "expm1":
         return x.exp() - 1
+    if name == "reciprocal":
+        return 1 / x
     if name == "log":
         return x.ln()
     return 1 / (1 + (-x).exp()) if name == "sigmoid" else ((2 * x).exp() - 1) / ((2 * x).exp() + 1)
@@ -91,7 +97,7 @@ def decimal_of(name, x):
 
 def range_of(name, dtype, n):
     random, single = np.random.default_rng(3), dtype == np.float32
-    if name == "log":
+    if name in {"log", "reciprocal"}:
         return np.exp(np.concatenate([random.uniform(-80, 80, n), random.uniform(-0.5, 0.5, n)])).astype(dtype)
     limit = {"exp": 87 if single else 708, "sigmoid": 87 if single else 708}.get(name, 20)
     small = random.choice([-1, 1], n) * np.exp(random.uniform(-12, 0, n))

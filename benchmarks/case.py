@@ -1,0 +1,176 @@
+"""What is trained, and the arrays that every rival is given: one table feeds the rivals, the suites and the gate.
+
+Knows networks and data; nothing of who trains them or how they are timed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+#: Samples that a network is judged by; ten times as many tell no more.
+N_JUDGED = 1000
+#: Pixels to network input, as fastmlp scales uint8.
+SCALE = 1 / 255
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A network, and how it is trained: sigmoid layers, softmax, cross-entropy, float32."""
+
+    sizes: tuple[int, ...]
+    batch_size: int
+    n_samples: int
+    optimizer: str = "sgd"
+    learning_rate: float = 0.3
+    l2: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return "-".join(map(str, self.sizes)) + f" {self.optimizer}"
+
+    @property
+    def n_steps(self) -> int:
+        """Steps in an epoch."""
+        return -(-self.n_samples // self.batch_size)
+
+    @property
+    def flops(self) -> int:
+        """Useful floating-point operations in an epoch: three products a layer, but no gradient of the input."""
+        layers = [fan_in * fan_out for fan_in, fan_out in pairwise(self.sizes)]
+        return self.n_samples * (6 * sum(layers) - 2 * layers[0])
+
+
+#: Small networks get a thousand steps, so that an epoch is long against the clock; CIFAR-10 and MNIST their own length.
+CASES = {
+    "tiny": Case(sizes=(64, 32, 10), batch_size=32, n_samples=32_000),
+    "small": Case(sizes=(64, 100, 100, 10), batch_size=64, n_samples=64_000),
+    "mnist": Case(sizes=(784, 128, 10), batch_size=128, n_samples=60_000),
+    "paper": Case(sizes=(3072, 100, 100, 10), batch_size=64, n_samples=50_000),
+    "paper-adam": Case(
+        sizes=(3072, 100, 100, 10), batch_size=64, n_samples=50_000, optimizer="adam", learning_rate=0.001
+    ),
+    "large": Case(sizes=(3072, 1024, 1024, 10), batch_size=256, n_samples=10_000, learning_rate=0.1),
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """A case with everything that a rival needs to train it, so that all start alike and see one order."""
+
+    case: Case
+    X: NDArray[np.uint8]
+    y: NDArray[np.int32]
+    weights: list[Floats]
+    biases: list[Floats]
+    #: (n_epochs, n_samples) int32
+    orders: NDArray[np.int32]
+    n_threads: int = 1
+
+    @property
+    def n_epochs(self) -> int:
+        return len(self.orders)
+
+    @cached_property
+    def inputs(self) -> Floats:
+        """X as the network sees it, in memory of its own."""
+        return np.multiply(self.X, np.float32(SCALE), dtype=np.float32)
+
+    def batches(self, order: NDArray[np.int32]) -> list[NDArray[np.int32]]:
+        """The samples' numbers, a batch each, the last one perhaps short."""
+        return [order[i : i + self.case.batch_size] for i in range(0, len(order), self.case.batch_size)]
+
+    def loss(self, weights: list[NDArray], biases: list[NDArray]) -> float:
+        """Mean cross-entropy of the first samples, in float64: the one judge of what every rival has learnt."""
+        A = self.X[:N_JUDGED] * np.float64(SCALE)
+        for W, b in zip(weights[:-1], biases[:-1], strict=True):
+            A = 1 / (1 + np.exp(-(A @ W.astype(np.float64) + b)))
+        logits = A @ weights[-1].astype(np.float64) + biases[-1]
+        logits -= logits.max(axis=1, keepdims=True)
+        log_probs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        return float(-log_probs[np.arange(len(A)), self.y[: len(A)]].mean())
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir()
+        np.save(folder / "X.npy", self.X)
+        np.savez(folder / "rest.npz", *self.weights, *self.biases, y=self.y, orders=self.orders)
+        (folder / "case.json").write_text(json.dumps([dataclasses.asdict(self.case), self.n_threads]))
+
+    @classmethod
+    def load(cls, folder: Path) -> Task:
+        settings, n_threads = json.loads((folder / "case.json").read_text())
+        case = Case(**settings | {"sizes": tuple(settings["sizes"])})
+        n_layers = len(case.sizes) - 1
+        with np.load(folder / "rest.npz") as rest:
+            params = [rest[f"arr_{i}"] for i in range(2 * n_layers)]
+            y, orders = rest["y"], rest["orders"]
+        return cls(case, np.load(folder / "X.npy"), y, params[:n_layers], params[n_layers:], orders, n_threads)
+
+
+def synthetic_data(n_samples: int, n_features: int, n_classes: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """Pixels that can be learnt, but not wholly: a pattern a class under noise, a third of the labels at random."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(n_classes, size=n_samples, dtype=np.int32)
+    patterns = rng.integers(0, 40, size=(n_classes, n_features), dtype=np.uint8)
+    X = rng.integers(0, 216, size=(n_samples, n_features), dtype=np.uint8)
+    for start in range(0, n_samples, 1000):
+        X[start : start + 1000] += patterns[y[start : start + 1000]]
+    is_random = rng.random(n_samples) < 1 / 3
+    y[is_random] = rng.integers(n_classes, size=is_random.sum(), dtype=np.int32)
+    return X, y
+
+
+def has_cifar10() -> bool:
+    """Whether CIFAR-10 is on this machine, in ``FASTMLP_DATA`` or the user's cache."""
+    from fastmlp.data import available
+
+    return any(entry.name == "cifar10" and entry.present for entry in available())
+
+
+def load_data(case: Case) -> tuple[NDArray[np.uint8], NDArray[np.int32], str]:
+    """The case's samples, labels, and their source: CIFAR-10 where it fits and is on this machine, or made up."""
+    import fastmlp
+
+    if case.sizes[0] == 3072 and has_cifar10():
+        dataset = fastmlp.load_data("cifar10")
+        return dataset.X_train[: case.n_samples], dataset.y_train[: case.n_samples], "CIFAR-10"
+    return *synthetic_data(case.n_samples, case.sizes[0], case.sizes[-1]), "synthetic"
+
+
+def config_of(case: Case, n_epochs: int):
+    """The case in fastmlp's own words."""
+    import fastmlp
+
+    return fastmlp.Config(
+        hidden=case.sizes[1:-1],
+        optimizer=case.optimizer,
+        learning_rate=case.learning_rate,
+        l2=case.l2,
+        batch_size=case.batch_size,
+        n_epochs=n_epochs,
+    )
+
+
+def make_task(case: Case, n_epochs: int, n_threads: int = 1) -> tuple[Task, str]:
+    """The case with data, fastmlp's initial weights and its order of the samples; and where the data come from."""
+    import fastmlp
+    from fastmlp.kernels.sampling import permutation_fill
+    from fastmlp.seeding import Purpose, stream
+
+    X, y, source = load_data(case)
+    config = config_of(case, n_epochs)
+    model = fastmlp.init_model(config, case.sizes[0], case.sizes[-1])
+    orders = np.empty((n_epochs, case.n_samples), np.int32)
+    for epoch, order in enumerate(orders):
+        permutation_fill(order, np.uint64(stream(config.seed, Purpose.ORDER, epoch)))
+    weights = [np.ascontiguousarray(W) for W in model.weights]
+    return Task(case, X, y, weights, [b.copy() for b in model.biases], orders, n_threads), source

@@ -1,0 +1,74 @@
+"""One commit's process in a comparison: ``python probe.py``, the commit's package being first on PYTHONPATH.
+
+Stands alone and uses the front door only, so that it runs unchanged against any commit. For each line on standard
+input, the name of a probe, it answers the least seconds of a few short runs: short ones fall between interruptions.
+"""
+
+import json
+import sys
+from time import perf_counter
+
+import numpy as np
+
+import fastmlp
+
+N_RUNS = 3
+
+
+def training(sizes, batch_size, n_steps, X_dtype="uint8", **settings):
+    """Seconds of an epoch, as the history has them."""
+    dataset = _data(sizes, batch_size * n_steps, X_dtype)
+    settings = {"learning_rate": 0.1, "batch_size": batch_size, "hidden": sizes[1:-1], **settings}
+    config = fastmlp.Config(n_epochs=N_RUNS, **settings)
+    return lambda: min(row["train_s"] for row in fastmlp.train(dataset, config).history)
+
+
+def predicting(sizes, n_samples):
+    """Seconds of `predict_proba`."""
+    dataset = _data(sizes, n_samples, "float32")
+    model = fastmlp.init_model(fastmlp.Config(hidden=sizes[1:-1]), sizes[0], sizes[-1])
+
+    def run():
+        seconds = []
+        for _ in range(N_RUNS):
+            start = perf_counter()
+            model.predict_proba(dataset.X_train)
+            seconds.append(perf_counter() - start)
+        return min(seconds)
+
+    return run
+
+
+def _data(sizes, n_samples, dtype):
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 256, size=(n_samples, sizes[0]), dtype=np.uint8)
+    X = X if dtype == "uint8" else X.astype(dtype) / 255
+    y = rng.integers(sizes[-1], size=n_samples)
+    y[: sizes[-1]] = np.arange(sizes[-1])
+    return fastmlp.Dataset(X, y, X[:16], y[:16])
+
+
+#: Ten to thirty milliseconds each; together they spend their time in every kernel.
+PROBES = {
+    "tiny": lambda: training((64, 32, 10), 32, 1000),
+    "small, tanh, L2": lambda: training((64, 100, 100, 10), 64, 250, activation="tanh", l2=0.001),
+    "mnist": lambda: training((784, 128, 10), 128, 60, X_dtype="float32"),
+    "paper": lambda: training((3072, 100, 100, 10), 64, 40),
+    "paper, float32": lambda: training((3072, 100, 100, 10), 64, 40, X_dtype="float32"),
+    "paper, Adam": lambda: training((3072, 100, 100, 10), 64, 25, optimizer="adam", learning_rate=0.001),
+    "wide, ReLU": lambda: training((256, 512, 512, 10), 128, 15, activation="relu"),
+    "predict": lambda: predicting((3072, 100, 100, 10), 3000),
+}
+
+
+def main():
+    """Answer requests until there are none."""
+    fastmlp.warmup()
+    runs = {name: make() for name, make in PROBES.items()}
+    print(json.dumps({"package": fastmlp.__file__, "probes": list(PROBES)}), flush=True)
+    for line in sys.stdin:
+        print(json.dumps({"seconds": runs[line.strip()]()}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""The rivals, one module each, each with the same three names.
+
+- ``label``: what it is called in tables and plots.
+- ``version()``: of what it is made of.
+- ``train(task, ready, report)``: trains for `task.n_epochs` epochs. It calls ``ready(compile_s)`` when all is in memory
+  and compiled, and ``report(epoch_s, loss)`` after each epoch, `loss` by `Task.loss`, outside the clock. Both calls
+  return when the next epoch is wanted.
+
+Each is at its best honest set-up, found by trying the alternatives that its docstring names. The order of the samples
+is given to the rivals, outside the clock; fastmlp shuffles inside it. Rivals need not add up a training loss; fastmlp
+does. A rival's package is imported inside its functions, so that a missing one can be left out.
+"""
+
+import importlib
+from types import ModuleType
+
+#: Whose speed the others are compared with.
+OURS = "fastmlp_float32"
+#: float32 rivals must reach our loss; a bf16 product has eight bits.
+NAMES = (
+    "fastmlp_uint8",
+    "numpy_blas",
+    "sklearn_mlp",
+    "torch_eager",
+    "torch_compiled",
+    "torch_bf16",
+    "jax_scan",
+    "jax_unfused",
+)
+
+
+def load(name: str) -> ModuleType:
+    """The rival's module."""
+    return importlib.import_module(f"benchmarks.rivals.{name}")

@@ -1,0 +1,50 @@
+"""scikit-learn's MLPClassifier: float32 kept, no momentum, no early stopping, no check for NaN in every epoch's data.
+
+`partial_fit` trains one epoch a call and keeps the optimizer's state; it gathers its batches itself, as `fit` does.
+"""
+
+from importlib.metadata import version as version_of
+from time import perf_counter
+
+import numpy as np
+
+label = "scikit-learn"
+
+
+def version():
+    return f"scikit-learn {version_of('scikit-learn')}"
+
+
+def train(task, ready, report):
+    import sklearn
+    from sklearn.neural_network import MLPClassifier
+
+    sklearn.set_config(assume_finite=True)
+    case, X, orders = task.case, task.inputs, _GivenOrders(task.orders)
+    network = MLPClassifier(
+        hidden_layer_sizes=case.sizes[1:-1], activation="logistic", solver=case.optimizer, alpha=0.0,
+        batch_size=case.batch_size, learning_rate_init=case.learning_rate, momentum=0.0, nesterovs_momentum=False,
+        n_iter_no_change=task.n_epochs + 2, tol=0.0, random_state=0,
+    )  # fmt: skip
+    first = slice(0, case.batch_size)
+    network.partial_fit(X[first], task.y[first], classes=np.arange(case.sizes[-1]))
+    del network._optimizer
+    network.random_state = orders
+    for ours, theirs in zip(task.weights + task.biases, network.coefs_ + network.intercepts_, strict=True):
+        theirs[...] = ours
+    ready(0.0)
+    for _ in task.orders:
+        start = perf_counter()
+        network.partial_fit(X, task.y)
+        report(perf_counter() - start, task.loss(network.coefs_, network.intercepts_))
+
+
+class _GivenOrders(np.random.RandomState):
+    """Shuffles into the orders that it was given, one after another."""
+
+    def __init__(self, orders):
+        super().__init__(0)
+        self.orders = iter(orders)
+
+    def shuffle(self, x):
+        x[:] = next(self.orders)

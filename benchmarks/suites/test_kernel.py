@@ -1,0 +1,169 @@
+"""Every product, activation and update, alone, its operands in cache: at the paper's shapes and at odd ones."""
+
+import numpy as np
+import pytest
+
+from fastmlp.cpu import row_stride
+from fastmlp.jit import kernel
+from fastmlp.kernels import activation, loss, update
+from fastmlp.kernels.matmul import matrix, product, transposed
+from fastmlp.params import aligned_zeros
+
+FLOAT32 = np.dtype(np.float32)
+#: FLOPs of a benchmark: some milliseconds, so that a call from Python and the clock cost nothing.
+WORK = 4e8
+#: outputs x batch x inputs of `W A`; the paper's layers, and primes.
+SHAPES = [(100, 64, 3072), (100, 64, 100), (10, 64, 100), (97, 61, 1013), (1, 1, 1)]
+#: Arithmetic operations an element, a fused multiply-add being two, as the kernels' sources have them.
+ACTIVATION_FLOPS = {"sigmoid": (25, 3), "tanh": (29, 3), "relu": (1, 1)}
+UPDATE_FLOPS = {"sgd": 4, "adam": 15}
+CODES = activation.CODES
+
+
+def padded(values):
+    """The array as the kernels lay it out, and its row stride: zeros up to a whole, odd number of cache lines."""
+    n_rows, n_columns = values.shape
+    stride = row_stride(n_columns, 4)
+    # Sixteen rows more: a kernel may read and write a partial vector or tile whole.
+    memory = aligned_zeros((n_rows + 16) * stride, FLOAT32)
+    memory[: n_rows * stride].reshape(n_rows, stride)[:, :n_columns] = values
+    return memory, stride
+
+
+def unpadded(memory, stride, shape):
+    return memory[: shape[0] * stride].reshape(shape[0], stride)[:, : shape[1]]
+
+
+@kernel
+def products(C, c, P, p, Q, q, zero, is_transposed, shape, n_calls):
+    n_rows, n_columns, n_steps = shape
+    left, nothing = matrix(P, 0, p), matrix(zero, 0, 0)
+    if is_transposed:
+        left = transposed(left)
+    for _ in range(n_calls):
+        product(matrix(C, 0, c), nothing, left, matrix(Q, 0, q), n_rows, n_columns, n_steps)
+
+
+@pytest.mark.benchmark(group="kernel: product")
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
+@pytest.mark.parametrize("name", ["forward", "gradient", "backward"])
+def test_product(measure, rng, name, shape):
+    fan_out, batch, fan_in = shape
+    n_rows, n_columns, n_steps = {
+        "forward": (fan_out, batch, fan_in), "gradient": (fan_out, fan_in, batch), "backward": (fan_in, batch, fan_out),
+    }[name]  # fmt: skip
+    left = rng.standard_normal((n_rows, n_steps), np.float32)
+    right = rng.standard_normal((n_steps, n_columns), np.float32)
+    is_transposed = name == "backward"
+    (P, p), (Q, q) = padded(left.T if is_transposed else left), padded(right)
+    C, c = padded(np.zeros((n_rows, n_columns)))
+    zero = aligned_zeros(row_stride(n_columns, 4), FLOAT32)
+    flops = 2 * n_rows * n_columns * n_steps
+    n_calls = max(1, int(min(WORK / flops, 1e5)))
+
+    products(C, c, P, p, Q, q, zero, is_transposed, (n_rows, n_columns, n_steps), 1)
+    ref = left.astype(np.float64) @ right
+    np.testing.assert_allclose(unpadded(C, c, ref.shape), ref, rtol=0, atol=1e-6 * n_steps)
+    measure(
+        lambda: products(C, c, P, p, Q, q, zero, is_transposed, (n_rows, n_columns, n_steps), n_calls),
+        flops=flops * n_calls,
+    )
+
+
+@kernel
+def activations(work, A, dA, stride, n_rows, m, code, is_forward, n_calls):
+    for _ in range(n_calls):
+        if is_forward:
+            activation.activation_forward(work, A, stride, n_rows, m, code)
+        else:
+            activation.activation_backward(work, A, dA, stride, n_rows, m, code)
+
+
+ACTIVATION_REF = {"sigmoid": lambda Z: 1 / (1 + np.exp(-Z)), "tanh": np.tanh, "relu": lambda Z: np.maximum(Z, 0)}
+SLOPE_REF = {"sigmoid": lambda A: A * (1 - A), "tanh": lambda A: 1 - A * A, "relu": lambda A: A > 0}
+
+
+@pytest.mark.benchmark(group="kernel: activation")
+@pytest.mark.parametrize("shape", [(100, 64), (97, 61)], ids=["100x64", "97x61"])
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+@pytest.mark.parametrize("name", ACTIVATION_FLOPS)
+def test_activation(measure, rng, name, direction, shape):
+    Z, dA = rng.standard_normal((2, *shape)).astype(np.float32)
+    memory, stride = padded(np.concatenate([Z, dA]))
+    offset, original = shape[0] * stride, memory.copy()
+    arguments = memory, 0, offset, stride, *shape, CODES[name], direction == "forward"
+    n_calls = 1000
+
+    activations(*arguments, 1)
+    if direction == "forward":
+        got, ref = unpadded(memory, stride, shape), ACTIVATION_REF[name](Z.astype(np.float64))
+    else:
+        got, ref = unpadded(memory[offset:], stride, shape), dA * SLOPE_REF[name](Z.astype(np.float64))
+    np.testing.assert_allclose(got, ref, rtol=1e-5, atol=1e-6)
+    flops = ACTIVATION_FLOPS[name][direction == "backward"] * Z.size * n_calls
+
+    def reset():
+        # A delta shrinks by its slope at every call: slopes of one leave it as it is, away from subnormals.
+        memory[:] = original
+        if direction == "backward":
+            memory[:offset] = {"sigmoid": 0.5, "tanh": 0.0, "relu": 1.0}[name]
+            memory[offset:] = 0
+
+    measure(lambda: activations(*arguments, n_calls), setup=reset, flops=flops)
+
+
+@kernel
+def softmaxes(work, places, stride, n_classes, m, n_calls):
+    logits, probs, labels, losses, weights = places
+    for _ in range(n_calls):
+        loss.softmax_forward(work, logits, probs, stride, n_classes, labels, losses, m)
+        loss.softmax_backward(work, probs, stride, n_classes, labels, weights, m)
+
+
+@pytest.mark.benchmark(group="kernel: loss")
+@pytest.mark.parametrize("m", [64, 61])
+def test_softmax_and_its_delta(measure, rng, m):
+    n_classes = 10
+    logits, y = rng.standard_normal((n_classes, m)).astype(np.float32), rng.integers(n_classes, size=m)
+    rows = np.concatenate([logits, np.zeros((n_classes, m)), [y], np.zeros((1, m)), np.full((1, m), 1 / m)])
+    memory, stride = padded(rows)
+    places = tuple(np.int64(row * stride) for row in (0, 10, 20, 21, 22))
+
+    softmaxes(memory, places, stride, n_classes, m, 1)
+    probs = np.exp(logits.astype(np.float64))
+    probs /= probs.sum(axis=0)
+    got = unpadded(memory, stride, rows.shape)
+    np.testing.assert_allclose(got[10:20], (probs - np.eye(n_classes)[y].T) / m, rtol=1e-5, atol=1e-8)
+    np.testing.assert_allclose(got[21], -np.log(probs[y, np.arange(m)]), rtol=1e-5)
+    measure(lambda: softmaxes(memory, places, stride, n_classes, m, 1000))
+
+
+@kernel
+def updates(theta, m, v, G, stride, n_rows, n_columns, optimizer, c, n_calls):
+    for _ in range(n_calls):
+        update.update_block((theta, m, v), 0, stride, matrix(G, 0, stride), n_rows, n_columns, optimizer, c)
+
+
+@pytest.mark.benchmark(group="kernel: update")
+@pytest.mark.parametrize("shape", [(24, 64), (100, 100), (7, 61)], ids=["24x64", "100x100", "7x61"])
+@pytest.mark.parametrize("optimizer", UPDATE_FLOPS)
+def test_update(measure, rng, optimizer, shape):
+    W, G = rng.standard_normal((2, *shape)).astype(np.float32)
+    (theta, stride), (gradient, _) = padded(W), padded(G)
+    m, v = aligned_zeros(theta.size, FLOAT32), aligned_zeros(theta.size, FLOAT32)
+    code, c = update.CODES[optimizer], aligned_zeros(2 * update.N_COEFFICIENTS, FLOAT32)
+    update.coefficients_of_step(np.array([0.01, 0.1, 0.9, 0.999, 1e-8]), np.ones(2), code, c)
+    arguments = theta, m, v, gradient, stride, *shape, code, c
+
+    updates(*arguments, 1)
+    slope = G + 0.1 * W.astype(np.float64)
+    ref = W - 0.01 * (slope if optimizer == "sgd" else slope / (abs(slope) + 1e-8))
+    np.testing.assert_allclose(unpadded(theta, stride, shape), ref, rtol=1e-5, atol=1e-6)
+    n_calls = 1000
+
+    def reset():
+        original, _ = padded(W)
+        theta[:] = original
+        m[:] = v[:] = 0
+
+    measure(lambda: updates(*arguments, n_calls), setup=reset, flops=UPDATE_FLOPS[optimizer] * W.size * n_calls)

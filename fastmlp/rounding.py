@@ -1,0 +1,87 @@
+"""Arithmetic of the kernels in NumPy: the fused multiply-add, which NumPy lacks, and subnormal numbers that are zero.
+
+Knows numbers and their formats; nothing of networks.
+"""
+
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
+LIFT: Final = 2.0**64  # a result times this, rounded, tells how the result rounds where its format ends
+
+
+@np.errstate(over="ignore")
+def flush(x: Array, lifted: Array | None = None) -> Array:
+    """Zero, of x's sign, where x is subnormal. Sums so small are exact; of all else, say ``x * LIFT`` rounded, too."""
+    lifted = x * LIFT if lifted is None else lifted
+    return np.where(abs(lifted) < np.finfo(x.dtype).tiny * LIFT, np.copysign(x.dtype.type(0), x), x)
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def multiply(a: Array, b: Array) -> Array:
+    """``a * b``."""
+    return flush(a * b, a * LIFT * b)
+
+
+@np.errstate(over="ignore")
+def divide(a: Array, b: Array) -> Array:
+    """``a / b``."""
+    return flush(a / b, a * LIFT / b)
+
+
+def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:
+    """``a + b`` rounded, and the exact rest (Knuth 1969)."""
+    total = a + b
+    part = total - a
+    return total, (a - (total - part)) + (b - part)
+
+
+def _split(a: Array) -> tuple[Array, Array]:
+    """A float64 as a sum of two that have 26 bits each (Veltkamp 1968)."""
+    scaled = a * (2.0**27 + 1)
+    high = scaled - (scaled - a)
+    return high, a - high
+
+
+def _two_product(a: Array, b: Array) -> tuple[Array, Array]:
+    """``a * b`` rounded, and the exact rest, in float64 (Dekker 1971)."""
+    total, (a1, a2), (b1, b2) = a * b, _split(a), _split(b)
+    return total, a2 * b2 - (((total - a1 * b1) - a2 * b1) - a1 * b2)
+
+
+def _add_to_odd(a: Array, b: Array) -> Array:
+    """``a + b`` in float64; if inexact, the neighbour whose last bit is odd, which leaves a later rounding right."""
+    total, rest = _two_sum(a, b)
+    even = total.view(np.int64) % 2 == 0
+    return np.where((rest != 0) & even, np.nextafter(total, np.copysign(np.inf, rest)), total)
+
+
+@np.errstate(over="ignore")
+def fma(a: Array | float, b: Array | float, c: Array | float) -> Array:
+    """``a * b + c`` rounded once; Python numbers take on the format of the others.
+
+    float32: the product is exact in float64, its sum with c is rounded to odd, then to float32. float64: Boldo and
+    Melquiond (2008, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd"), scaled up
+    where error terms would be lost; |a| and |b| below 2**995, and their product and |c| below 2**1021.
+
+    Examples
+    --------
+    >>> a = np.array(1 + 2**-12, np.float32)
+    >>> float(fma(a, a, -1.0)) - float(a * a - 1) == 2**-24
+    True
+    """
+    dtype = np.result_type(a, b, c)
+    a, b, c = np.broadcast_arrays(*(flush(np.asarray(x, dtype)) for x in (a, b, c)))
+    if dtype == SINGLE:
+        wide = _add_to_odd(a.astype(DOUBLE) * b, c.astype(DOUBLE))
+        return flush(wide.astype(dtype), (wide * LIFT).astype(dtype))
+    scale = np.where(np.maximum(abs(a * b), abs(c)) < 2.0**-500, 2.0**500, 1.0)
+    high, low = _two_product(a * scale, b)
+    middle, rest = _two_sum(c * scale, low)
+    top, bottom = _two_sum(high, middle)
+    total = top + _add_to_odd(bottom, rest)
+    total = np.where(total == 0, high + c * scale, total)
+    return flush(total / scale, total * (LIFT / scale))
