@@ -35,13 +35,27 @@ def has_fma() -> bool:
 
 @cache
 def vector_bits() -> int:
-    """Width of a vector in bits: the widest the CPU has, or what ``FASTMLP_VECTOR_BITS`` asks for."""
-    asked = os.environ.get("FASTMLP_VECTOR_BITS")
-    if asked is None:
-        return 512 if "avx512f" in features() else 256 if "avx2" in features() else 128
-    if asked not in map(str, VECTOR_WIDTHS):
+    """Width of a vector in bits: what ``FASTMLP_VECTOR_BITS`` asks for, or else the widest that the CPU has.
+
+    What it asks for in vain is refused by `check_vector_bits`, when kernels are wanted: an import should not fail.
+    """
+    asked = os.environ.get("FASTMLP_VECTOR_BITS", "")
+    if asked in map(str, VECTOR_WIDTHS):
+        return int(asked)
+    return 512 if "avx512f" in features() else 256 if "avx2" in features() else 128
+
+
+def check_vector_bits() -> None:
+    """Refuse a ``FASTMLP_VECTOR_BITS`` that is no width; empty, it counts as unset.
+
+    Raises
+    ------
+    ConfigError
+        It is neither 512, 256, 128 nor empty.
+    """
+    asked = os.environ.get("FASTMLP_VECTOR_BITS", "")
+    if asked and asked not in map(str, VECTOR_WIDTHS):
         raise ConfigError(f"FASTMLP_VECTOR_BITS is {asked!r}; it may be 512, 256 or 128, or be left unset")
-    return int(asked)
 
 
 def n_registers() -> int:
@@ -87,11 +101,12 @@ def row_stride(n: int, itemsize: int) -> int:
 
 def describe() -> dict[str, str]:
     """What `fastmlp info` prints about the machine: name, features, vector width, tiles."""
+    check_vector_bits()
     heights = tile_heights()
     known = ("fma", "avx2", "avx512f", "avx512bf16", "amx-tile", "neon", "sve")
     return {
         "cpu": f"{llvm.get_host_cpu_name()} ({platform.machine()}), {os.cpu_count()} cores",
         "cpu features": " ".join(name for name in known if name in features()),
-        "vector width": f"{vector_bits()} bits, {n_registers()} registers",
+        "vector width": f"{vector_bits()} bits, {n_registers()} registers{'' if has_fma() else '; no FMA: slow'}",
         "register tile": f"{heights[-1][0]} rows x {len(heights)} vectors",
     }

@@ -12,7 +12,8 @@ from fastmlp.archive import Arrays, read_archive, write_archive
 from fastmlp.config import Config
 from fastmlp.cpu import row_stride
 from fastmlp.data.check import check_X, check_y
-from fastmlp.errors import ConfigError
+from fastmlp.data.scaling import check_held
+from fastmlp.errors import ConfigError, DataError
 from fastmlp.kernels.epoch import predict_stretch
 from fastmlp.kernels.sampling import KINDS
 from fastmlp.params import Params, Views, aligned_zeros, init_params
@@ -136,7 +137,7 @@ class Model:
         DataError, DataTypeError
             If X is not finite numbers of that shape.
         """
-        X = check_X(X, self.n_features)
+        X = check_held(check_X(X, self.n_features), self.scaling, self.config.precision)
         return self._forward(X, np.zeros(len(X), np.int32))[0]
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
@@ -179,7 +180,7 @@ class Model:
         DataError, DataTypeError
             If X or y is not what is described.
         """
-        X = check_X(X, self.n_features)
+        X = check_held(check_X(X, self.n_features), self.scaling, self.config.precision)
         return self.evaluate_checked(X, check_y(y, len(X), self.n_classes))
 
     def evaluate_checked(self, X: NDArray[Any], y: NDArray[np.int32]) -> Evaluation:
@@ -205,9 +206,10 @@ class Model:
         empty = np.empty(0, dtype)
         flops = 2 * sum(W.size for W in self.weights)
         stretch = max(1, int(PREDICT_FLOPS / flops) // batch) * batch
+        data = self.kernel_data(X)
         for first in range(0, n, stretch):
             predict_stretch(
-                self.kernel_data(X), y, np.empty(batch, np.int32), (self.params.theta, empty, empty),
+                data, y, np.empty(batch, np.int32), (self.params.theta, empty, empty),
                 workspace.tables, workspace.coefficients, probs, losses, first, min(first + stretch, n),
             )  # fmt: skip
         return probs, losses
@@ -310,10 +312,14 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     True
     """
     with read_archive(path, "model", FILE_VERSION) as (header, arrays):
-        config, names = Config.from_dict(header["config"]), header["class_names"]
+        config, names, n_epochs = Config.from_dict(header["config"]), header["class_names"], header["n_epochs"]
         params = _read_params(arrays, config)
         scaling = _read_scaling(arrays, params.sizes[0])
-        return Model(config, params, scaling, names and tuple(names), header["n_epochs"])
+        if names is not None and not (len(names) == params.sizes[-1] and all(isinstance(name, str) for name in names)):
+            raise DataError(f"its class names are {names!r}, and it tells {params.sizes[-1]} classes apart")
+        if not isinstance(n_epochs, int) or n_epochs < 0:
+            raise DataError(f"its number of epochs is {n_epochs!r}")
+        return Model(config, params, scaling, names and tuple(names), n_epochs)
 
 
 def _read_params(arrays: Arrays, config: Config) -> Params:

@@ -3,9 +3,10 @@
 Knows how weights lie in memory (see `fastmlp.kernels`); nothing of training.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -15,10 +16,9 @@ from fastmlp.errors import DataError
 from fastmlp.seeding import Purpose, stream, uniform
 
 Init = Literal["glorot_uniform", "glorot_uniform_gain"]
-INITS: tuple[str, ...] = get_args(Init)
 #: The gain of each activation: Glorot's limit is multiplied by it where `init` says so. Glorot and Bengio (2010) give 4
 #: for the sigmoid; the others are as in PyTorch's `calculate_gain`.
-GAINS = {"sigmoid": 4.0, "tanh": 5 / 3, "relu": 2**0.5, "identity": 1.0}
+GAINS = {"sigmoid": 4.0, "tanh": 5 / 3, "relu": math.sqrt(2), "identity": 1.0}
 
 
 #: Weights drawn at a time: drawing all of a layer's at once was the peak of a run's memory.
@@ -152,11 +152,21 @@ class Params:
             biases.append(self.theta[b : b + fan_out])
         self.weights, self.biases = Views(weights, "weights"), Views(biases, "biases")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (self.sizes, self.theta.dtype.name, self.theta)
+
     def copy(self) -> "Params":
         """The same parameters in memory of their own."""
         twin = Params(self.sizes, self.theta.dtype)
         twin.theta[:] = self.theta
         return twin
+
+
+def _restore(sizes: tuple[int, ...], dtype: str, theta: NDArray[Any]) -> Params:
+    """Parameters out of a pickle: aligned again, and their views views."""
+    params = Params(sizes, dtype)
+    params.theta[:] = theta
+    return params
 
 
 def init_params(sizes: tuple[int, ...], dtype: DTypeLike, init: Init, activation: str, seed: int) -> Params:
@@ -179,7 +189,7 @@ def init_params(sizes: tuple[int, ...], dtype: DTypeLike, init: Init, activation
     last = len(params.weights) - 1
     for layer, W in enumerate(params.weights):
         gain = GAINS[activation] if init == "glorot_uniform_gain" and layer < last else 1.0
-        limit = gain * (6 / sum(W.shape)) ** 0.5
+        limit = gain * math.sqrt(6 / sum(W.shape))
         state, n_rows = stream(seed, Purpose.WEIGHTS, layer), max(1, INIT_BLOCK // W.shape[1])
         for first in range(0, len(W), n_rows):
             rows = W[first : first + n_rows]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastmlp.config import Config
 from fastmlp.data import Dataset
+from fastmlp.data.scaling import check_held
 from fastmlp.errors import ConfigError, DataError, DataTypeError, DivergedError
 from fastmlp.history import History, Progress, Row
 from fastmlp.kernels.epoch import train_stretch
@@ -87,8 +88,10 @@ def train(
     """
     _check_arguments(dataset, config, model)
     model = init_model(config, dataset.n_features, dataset.n_classes) if model is None else model.copy()
-    model.config, model.class_names = config, dataset.class_names
+    model.config, model.class_names = config, dataset.class_names or model.class_names
     model.scaling = model.scaling or dataset.scaling()
+    for X in (dataset.X_train, dataset.X_test):
+        check_held(X, model.scaling, config.precision)
     warmup(config.precision)
     loop = _Loop(dataset, config, model, progress or (lambda _: None))
     history = History()
@@ -118,6 +121,8 @@ def _check_arguments(dataset: Dataset, config: Config, model: Model | None) -> N
             f"the model takes {model.n_features} features and tells {model.n_classes} classes apart; "
             f"the data has {dataset.n_features} and {dataset.n_classes}"
         )
+    if None not in (model.class_names, dataset.class_names) and model.class_names != dataset.class_names:
+        raise DataError(f"the model tells {model.class_names} apart; the data holds {dataset.class_names}")
     for name in ("hidden", "activation", "precision"):
         ours, theirs = getattr(config, name), getattr(model.config, name)
         if ours != theirs:

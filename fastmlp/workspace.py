@@ -43,7 +43,7 @@ class Workspace:
         self.coefficients = aligned_zeros(2 * N_COEFFICIENTS, dtype)
 
         stride = cpu.row_stride(batch_size, dtype.itemsize)
-        panel = cpu.panel_bytes() // dtype.itemsize
+        panel = min(cpu.panel_bytes() // dtype.itemsize, _round_up(max(sizes[:-1]), per_line))
         padded_batch = _round_up(batch_size, per_line)
         widest = max(sizes[1:-1], default=1)
         frame[[at.BATCH, at.STRIDE, at.PANEL]] = batch_size, stride, panel

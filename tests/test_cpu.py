@@ -19,10 +19,16 @@ def test_a_width_may_be_forced(asked, monkeypatch):
     assert bits(monkeypatch, asked) == int(asked)
 
 
-@pytest.mark.parametrize("asked", ["", "64", "1024", "wide", "256 "])
-def test_a_width_that_is_none_is_refused(asked, monkeypatch):
+@pytest.mark.parametrize("asked", ["64", "1024", "wide", "256 "])
+def test_a_width_that_is_none_is_refused_when_kernels_are_wanted(asked, monkeypatch):
+    assert bits(monkeypatch, asked) in cpu.VECTOR_WIDTHS
     with pytest.raises(ConfigError, match=f"FASTMLP_VECTOR_BITS is '{asked}'; it may be 512, 256 or 128"):
-        bits(monkeypatch, asked)
+        cpu.check_vector_bits()
+
+
+def test_an_empty_width_counts_as_unset(monkeypatch):
+    monkeypatch.setenv("FASTMLP_VECTOR_BITS", "")
+    cpu.check_vector_bits()
 
 
 def test_unasked_the_width_is_one_that_the_cpu_has(monkeypatch):

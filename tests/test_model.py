@@ -1,3 +1,5 @@
+import copy
+import pickle
 from typing import get_args
 
 import numpy as np
@@ -265,3 +267,23 @@ def test_a_weight_that_is_no_number_gives_a_loss_that_is_none():
     model = fastmlp.init_model(Config(hidden=()), n_features=3, n_classes=3)
     model.params.weights[0][:, 2] = np.nan
     assert np.isnan(model.evaluate([[0.0, 1.0, 2.0]], [0]).loss)
+
+
+@pytest.mark.parametrize("twin_of", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_a_copied_or_pickled_model_s_weights_are_its_parameters(twin_of):
+    model = fastmlp.init_model(Config(hidden=(4,)), n_features=3, n_classes=2)
+    twin = twin_of(model)
+    np.testing.assert_array_equal(twin.predict_proba(np.eye(3)), model.predict_proba(np.eye(3)))
+    for W in twin.weights:
+        W[...] = 0
+    np.testing.assert_array_equal(twin.predict_proba(np.eye(3)), 0.5)
+
+
+def test_samples_beyond_float32_are_refused_there():
+    for precision, finite in (("float32", False), ("float64", True)):
+        model = fastmlp.init_model(Config(hidden=(4,), precision=precision), n_features=1, n_classes=2)
+        if finite:
+            assert np.isfinite(model.predict_proba([[1e60]])).all()
+        else:
+            with pytest.raises(DataError, match="beyond float32's range"):
+                model.predict_proba([[1e60]])

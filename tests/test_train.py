@@ -1,3 +1,4 @@
+import hashlib
 import importlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import get_args
@@ -12,6 +13,7 @@ from fastmlp.config import Activation, Config, Optimizer, Precision
 from fastmlp.data import Dataset
 from fastmlp.errors import ConfigError, DataError, DataTypeError, DivergedError, FastMLPError
 from fastmlp.params import Init
+from fastmlp.seeding import Purpose, stream, uniform
 from fastmlp.train import train
 
 # The name fastmlp.train is the function's.
@@ -298,3 +300,32 @@ def test_any_shape_and_setting_trains_to_finite_numbers_or_says_why_not(data, ma
         run = error
     assert np.isfinite(run.model.predict_proba(blobs.X_test)).all()
     assert np.isfinite(list(run.history.to_dict().values())).all()
+
+
+def test_a_feature_too_far_from_zero_for_float32_is_refused_there():
+    random = np.random.default_rng(0)
+    y = np.arange(200) % 2
+    X = 1.7e9 + 30.0 * random.normal(size=(200, 1)) + 60.0 * y[:, None]
+    dataset = Dataset(X, y, X, y)
+    with pytest.raises(DataError, match="times its spread away from zero"):
+        train(dataset, Config(hidden=(), n_epochs=1))
+    run = train(dataset, Config(hidden=(), n_epochs=20, precision="float64"))
+    assert run.history["test_accuracy"][-1] > 0.7
+
+
+def test_going_on_from_a_model_of_other_classes_is_refused():
+    X, y = np.eye(4), [0, 1, 0, 1]
+    run = train(Dataset(X, y, X, y, class_names=("ant", "bee")), Config(hidden=(), n_epochs=1, batch_size=4))
+    with pytest.raises(DataError, match="'ant', 'bee'"):
+        train(Dataset(X, y, X, y, class_names=("cat", "dog")), run.config, run.model)
+    assert train(Dataset(X, y, X, y), run.config, run.model).model.class_names == ("ant", "bee")
+
+
+@pytest.mark.parametrize(("optimizer", "digest"), [("sgd", "68dd54df6901a09a"), ("adam", "d197ada15dea0b86")])
+def test_trained_weights_are_the_same_bits_as_ever(optimizer, digest):
+    numbers = uniform(stream(0, Purpose.WEIGHTS), 0, 300 * 21).reshape(300, 21)
+    X, y = (numbers[:, :20] * 256).astype(np.uint8), (numbers[:, 20] * 3).astype(np.int64)
+    config = Config(hidden=(17, 9), optimizer=optimizer, l2=0.001, decay_rate=0.1, n_epochs=3)
+    model = train(Dataset(X, y, X, y), config).model
+    got = hashlib.sha256(b"".join(array.tobytes() for array in [*model.weights, *model.biases])).hexdigest()
+    assert got[:16] == digest, "a change of even one bit is announced in the changelog"

@@ -11,6 +11,8 @@ from fastmlp.errors import DataError, DataTypeError
 # A block and its temporaries stay in L2: finiteness of 614 MB of float32 is checked in 0.1 s with 0.3 MB of scratch.
 BLOCK_BYTES = 1 << 20
 EXACT_IN_FLOAT32 = 1 << 24
+# The order of an epoch's samples is int32.
+MOST_SAMPLES = (1 << 31) - 1
 
 Array = npt.NDArray[Any]
 
@@ -52,6 +54,8 @@ def check_X(X: npt.ArrayLike, n_features: int | None = None, name: str = "X") ->
     rows = _as_rows(_as_array(X, name), name)
     if n_features is not None and rows.shape[1] != n_features:
         raise DataError(f"{name} has {rows.shape[1]} features; {n_features} are expected")
+    if len(rows) > MOST_SAMPLES:
+        raise DataError(f"{name} has {len(rows)} samples; at most {MOST_SAMPLES} are accepted: train on a part")
     rows = _laid_out(rows, _kept_dtype(rows))
     _refuse_non_finite(rows, name)
     return rows

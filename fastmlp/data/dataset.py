@@ -136,7 +136,10 @@ class Dataset:
 
     @cached_property
     def _scaling(self) -> tuple[Floats, Floats]:
-        return fit_scaling(self.X_train, self.scale)
+        scaling = fit_scaling(self.X_train, self.scale)
+        for part in scaling:
+            part.flags.writeable = False  # models share them
+        return scaling
 
     def checksum(self) -> str:
         """Digest of all samples and labels, by which a result can say what it was measured on.

@@ -25,6 +25,10 @@ class Moments(NamedTuple):
     high: Floats
 
 
+# Spreads from zero at which float32, of 24 bits, loses more than 1 % of the spread.
+FAR_FROM_ZERO = 2.0**18
+
+
 def fit_scaling(X: Array, scale: str) -> tuple[Floats, Floats]:
     """Fit the map ``x * factor + offset`` from a raw sample to the network's input.
 
@@ -124,3 +128,45 @@ def _centre_and_divide(centre: Floats, spread: Floats, moments: Moments) -> tupl
     constant = (moments.low == moments.high) | (spread < SMALLEST_SPREAD)
     factor = 1 / np.where(constant, 1.0, spread)
     return factor, -np.where(constant, moments.low, centre) * factor
+
+
+def check_held(X: Array, scaling: tuple[Floats, Floats] | None, precision: str) -> Array:
+    """Refuse samples that a precision cannot hold, before or after scaling.
+
+    Parameters
+    ----------
+    X : numpy.ndarray of shape (n_samples, n_features)
+        Checked samples.
+    scaling : tuple of numpy.ndarray, optional
+        factor and offset.
+    precision : str
+        float32 or float64.
+
+    Returns
+    -------
+    numpy.ndarray
+        X.
+
+    Raises
+    ------
+    DataError
+        In float32, if a value is beyond its range, or a feature so far from zero, for its spread, that more than 1 % of
+        the spread would be lost.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> check_held(np.array([[1.5]]), None, "float32")
+    array([[1.5]])
+    """
+    if precision == "float64":
+        return X
+    remedy = "use precision float64, or scale the data"
+    if X.dtype == np.float64 and (largest := max(X.max(), -X.min())) > np.finfo(np.float32).max:
+        raise DataError(f"X holds values up to {largest:.3g}, beyond float32's range: {remedy}")
+    factor, offset = scaling or (np.ones(1), np.zeros(1))
+    distance = np.where(factor == 1.0, 0.0, abs(offset))  # a constant feature is taken away exactly
+    if distance.max() > FAR_FROM_ZERO:
+        where = f"feature {distance.argmax()} lies {distance.max():.3g} times its spread away from zero"
+        raise DataError(f"{where}, too far for float32 to tell its values apart: {remedy}")
+    return X

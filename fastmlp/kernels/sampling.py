@@ -31,7 +31,7 @@ def splitmix64(state):
 
 @kernel
 def permutation_fill(order, state):
-    """``order`` = a uniform permutation of 0 .. n - 1 (n < 2**32) that depends on `state` alone.
+    """``order`` = a uniform permutation of 0 .. n - 1 (n < 2**31) that depends on `state` alone.
 
     Fisher and Yates's shuffle; each draw by Lemire's multiplication (2019), with rejection, so that it has no bias.
     """
