@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fastmlp import reference
+from fastmlp.cpu import panel_bytes
 from fastmlp.fpu import flush_subnormals, restore_control
 from fastmlp.jit import kernel
 from fastmlp.kernels import activation, elementary, matmul, microkernel, update
@@ -156,8 +157,8 @@ class Layers:
 
 
 def panel_of(dtype):
-    """Inputs in a panel of the sweep over the first layer."""
-    return int(Workspace(Params((1, 2), dtype), "identity", 1).tables[2][at.PANEL])
+    """Inputs in a panel of the sweep over the first layer, where there are as many."""
+    return panel_bytes() // dtype.itemsize
 
 
 class Door:
