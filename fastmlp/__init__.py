@@ -1,4 +1,9 @@
-"""fastmlp trains multi-layer perceptrons on the CPU with kernels compiled by Numba."""
+"""fastmlp trains multi-layer perceptrons on the CPU with kernels compiled by Numba.
+
+The names here are all there is to know: `load_data` or `Dataset`, `Config`, `train`, which gives a `Run` of a `Model`
+and a `History`, `init_model` and `load_model`, `warmup`, and the errors `FastMLPError` and `DivergedError`. Ask
+``help(fastmlp.train)`` and the like for each.
+"""
 
 from fastmlp.config import Config as Config
 from fastmlp.data import Dataset as Dataset

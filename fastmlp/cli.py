@@ -255,7 +255,7 @@ def _headline(config: Config, dataset: Dataset) -> str:
 
 
 def _verdict(loss: float, accuracy: float, dataset: Dataset) -> str:
-    return f"test accuracy {accuracy:.4f} (majority class {dataset.majority_accuracy:.4f}), loss {loss:#.4g}"
+    return f"test accuracy {accuracy:.4f} (majority class {dataset.majority_accuracy:.4f}), test loss {loss:#.4g}"
 
 
 def _claim(out: Path) -> None:
@@ -322,7 +322,7 @@ def _line(progress: Progress) -> None:
 
 def _numbers(loss: float, accuracy: float | None, speed: float) -> str:
     tested = "     -" if accuracy is None else f"{accuracy:.4f}"
-    return f"loss {loss:#.4g}  test accuracy {tested}  {speed:,.0f} samples/s"
+    return f"train loss {loss:#.4g}  test accuracy {tested}  {speed:,.0f} samples/s"
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from fastmlp.cli import RESULTS, main
 from fastmlp.config import Config
 from fastmlp.history import History
 
-VERDICT = r"test accuracy (0\.\d{4}) \(majority class (0\.\d{4})\), loss \d+\.\d+"
+VERDICT = r"test accuracy (0\.\d{4}) \(majority class (0\.\d{4})\), test loss \d+\.\d+"
 COMMAND = [sys.executable, "-m", "fastmlp"]
 
 
@@ -72,7 +72,7 @@ def test_without_a_terminal_there_are_at_most_twenty_lines_and_the_last_epochs_i
     lines = [line for line in err.splitlines() if line.startswith("epoch")]
     assert len(lines) == n_lines
     assert re.fullmatch(
-        rf"epoch {n_epochs}/{n_epochs}  loss \d\.\d+  test accuracy 0\.\d{{4}}  [\d,]+ samples/s", lines[-1]
+        rf"epoch {n_epochs}/{n_epochs}  train loss \d\.\d+  test accuracy 0\.\d{{4}}  [\d,]+ samples/s", lines[-1]
     )
 
 
