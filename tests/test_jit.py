@@ -106,6 +106,7 @@ def test_the_users_cache_is_where_the_system_says(monkeypatch, tmp_path):
 
 @pytest.fixture
 def copied(monkeypatch, tmp_path):
+    jit.stamp()  # kept from here on: the stamp of the package as it is
     shutil.copytree(PACKAGE, tmp_path / "fastmlp", ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(jit, "_PACKAGE", tmp_path / "fastmlp")
     return tmp_path / "fastmlp"
