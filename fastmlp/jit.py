@@ -21,6 +21,7 @@ from numba.core import caching, config, serialize
 from numba.core.compiler import CompileResult
 
 from fastmlp import cpu
+from fastmlp.usercache import user_cache
 
 _PACKAGE = Path(__file__).parent
 
@@ -57,7 +58,7 @@ def is_kept(door: Any, arguments: tuple[Any, ...]) -> bool:
 
 def sources() -> list[Path]:
     """The files that compiled kernels are made of."""
-    foundation = [_PACKAGE / f"{name}.py" for name in ("cpu", "fpu", "jit", "shuffle", "simd")]
+    foundation = [_PACKAGE / f"{name}.py" for name in ("cpu", "fpu", "jit", "shuffle", "simd", "usercache")]
     return [*foundation, *sorted((_PACKAGE / "kernels").glob("*.py"))]
 
 
@@ -77,17 +78,9 @@ def stamp() -> str:
     return digest.hexdigest()[:20]
 
 
-def _user_cache() -> Path:
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-
-
 def cache_dir() -> Path:
     """Folder of the compiled kernels, in ``NUMBA_CACHE_DIR`` or the user's cache; it need not exist."""
-    return Path(os.environ.get("NUMBA_CACHE_DIR") or _user_cache()) / "fastmlp" / f"kernels-{stamp()}"
+    return Path(os.environ.get("NUMBA_CACHE_DIR") or user_cache()) / "fastmlp" / f"kernels-{stamp()}"
 
 
 class _KernelCache(caching._Cache):

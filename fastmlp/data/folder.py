@@ -1,8 +1,9 @@
 """Folder: where data sets lie on this machine. Knows no data set."""
 
 import os
-import sys
 from pathlib import Path
+
+from fastmlp.usercache import user_cache
 
 
 def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path:
@@ -26,12 +27,4 @@ def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path:
     'sets'
     """
     chosen = data_dir or os.environ.get("FASTMLP_DATA")
-    return Path(chosen).expanduser() if chosen else _user_cache() / "fastmlp" / "data"
-
-
-def _user_cache() -> Path:
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(chosen).expanduser() if chosen else user_cache() / "fastmlp" / "data"

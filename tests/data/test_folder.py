@@ -1,8 +1,8 @@
+import sys
 from pathlib import Path
 
 import pytest
 
-from fastmlp.data import folder
 from fastmlp.data.folder import data_folder
 
 
@@ -20,14 +20,14 @@ def test_the_environment_comes_second(monkeypatch):
     ("platform", "variable"), [("linux", "XDG_CACHE_HOME"), ("win32", "LOCALAPPDATA"), ("freebsd", "XDG_CACHE_HOME")]
 )
 def test_the_users_cache_comes_third(platform, variable, monkeypatch, tmp_path):
-    monkeypatch.setattr(folder.sys, "platform", platform)
+    monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setenv("FASTMLP_DATA", "")
     monkeypatch.setenv(variable, str(tmp_path))
     assert data_folder() == tmp_path / "fastmlp" / "data"
 
 
 def test_a_mac_has_its_own_cache(monkeypatch):
-    monkeypatch.setattr(folder.sys, "platform", "darwin")
+    monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.delenv("FASTMLP_DATA")
     assert data_folder() == Path.home() / "Library" / "Caches" / "fastmlp" / "data"
 
