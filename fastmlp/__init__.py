@@ -1,9 +1,11 @@
 """fastmlp trains multi-layer perceptrons on the CPU with kernels compiled by Numba.
 
 The names here are all there is to know: `load_data` or `Dataset`, `Config`, `train`, which gives a `Run` of a `Model`
-and a `History`, `init_model` and `load_model`, `warmup`, and the errors `FastMLPError` and `DivergedError`. Ask
-``help(fastmlp.train)`` and the like for each.
+and a `History`, `repeat`, `sweep` and `load_study`, which give a `Study` of many runs, `init_model` and `load_model`,
+`warmup`, and the errors `FastMLPError` and `DivergedError`. Ask ``help(fastmlp.train)`` and the like for each.
 """
+
+__version__ = "0.1.0"
 
 from fastmlp.config import Config as Config
 from fastmlp.data import Dataset as Dataset
@@ -14,8 +16,10 @@ from fastmlp.history import History as History
 from fastmlp.model import Model as Model
 from fastmlp.model import init_model as init_model
 from fastmlp.model import load_model as load_model
+from fastmlp.study import Study as Study
+from fastmlp.study import load_study as load_study
+from fastmlp.study import repeat as repeat
+from fastmlp.study import sweep as sweep
 from fastmlp.train import Run as Run
 from fastmlp.train import train as train
 from fastmlp.warmup import warmup as warmup
-
-__version__ = "0.1.0"

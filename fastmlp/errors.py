@@ -35,6 +35,18 @@ class OutputError(FastMLPError, OSError):
     """A result that could not be written where it was asked for."""
 
 
+class StudyError(FastMLPError, ValueError):
+    """A folder that holds another study than the one asked for, or two results of one run that differ."""
+
+
+class SchedulerError(FastMLPError, ConnectionError):
+    """A cluster's scheduler that does not answer."""
+
+
+class WorkerError(FastMLPError, RuntimeError):
+    """A worker that could not do a run: it has another version of fastmlp or other data, or it died."""
+
+
 class MissingExtraError(FastMLPError, ImportError):
     """An optional package is absent; the message gives the one pip command that mends it."""
 

@@ -20,6 +20,7 @@ class Purpose(IntEnum):
 
     WEIGHTS = 1
     ORDER = 2
+    REPEAT = 3
 
 
 def splitmix64(state: Uint64s) -> Uint64s:

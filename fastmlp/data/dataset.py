@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from fastmlp.data.check import Array, check_X, check_y, row_blocks
 from fastmlp.data.scaling import SCALES, Floats, fit_scaling
+from fastmlp.data.source import Source
 from fastmlp.errors import DataError, DataTypeError
 
 
@@ -44,6 +45,8 @@ class Dataset:
         As given.
     n_features, n_classes : int
         Width of the network's input and of its output.
+    source : Source or None
+        Where `load_data` found it; None if it was made of arrays.
 
     Raises
     ------
@@ -72,6 +75,7 @@ class Dataset:
         class_names: Sequence[str] | None = None,
         name: str | None = None,
     ) -> None:
+        self.source: Source | None = None
         if scale not in SCALES:
             raise DataError(f"scale is {scale!r}; one of {', '.join(SCALES)} is expected")
         self.scale = scale

@@ -9,7 +9,9 @@ import numpy.typing as npt
 from fastmlp.data.arrays import load_npy, load_npz, map_npy
 from fastmlp.data.check import Array
 from fastmlp.data.dataset import Dataset
+from fastmlp.data.folder import data_folder
 from fastmlp.data.registry import KNOWN, fetch, find_known
+from fastmlp.data.source import Source
 from fastmlp.data.table import load_table, read_samples
 from fastmlp.errors import DataError, DataNotFoundError, DataTypeError, FileFormatError
 
@@ -128,6 +130,15 @@ def _rescaled(data: Dataset, scale: str) -> Dataset:
 
 def _load_named(given: str, data_dir: str | os.PathLike[str] | None, target: str | None, scale: str) -> Dataset:
     path = Path(given).expanduser()
+    dataset = _read_named(given, path, data_dir, target, scale)
+    place = given if given in KNOWN else str(path.absolute())
+    dataset.source = Source(place, str(data_folder(data_dir).absolute()), target, scale)
+    return dataset
+
+
+def _read_named(
+    given: str, path: Path, data_dir: str | os.PathLike[str] | None, target: str | None, scale: str
+) -> Dataset:
     is_table = path.name.lower().endswith(TABLES)
     if target is not None and not is_table:
         raise DataError(f"target is {target!r}; it names a column of a CSV file, and {given!r} is none")

@@ -1,0 +1,265 @@
+"""Result: the runs of a study, and what they come to. Knows not how they were run."""
+
+import importlib.util
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fastmlp.errors import ConfigError, StudyError
+from fastmlp.history import COLUMNS
+from fastmlp.plot import Band, plot_bands
+from fastmlp.study.plan import Key, Plan, Setting, key_of, label_of
+from fastmlp.study.run import Record
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Rows = list[dict[str, Any]]
+#: What is summed up over the repeats; the other columns are counts and seconds.
+QUANTITIES = ("train_loss", "test_loss", "test_accuracy")
+
+
+class Statistics(NamedTuple):
+    """What the repeats of a setting come to, a value an epoch.
+
+    Attributes
+    ----------
+    epoch : list of int
+        From 1.
+    n : list of int
+        Runs that reached the epoch: a diverged one counts until its loss was no longer finite.
+    mean, std, min, max : list of float
+        Over those runs. The standard deviation is the sample's, with n - 1; of one run it is nan.
+    """
+
+    epoch: list[int]
+    n: list[int]
+    mean: list[float]
+    std: list[float]
+    min: list[float]
+    max: list[float]
+
+
+class Study:
+    """Every run of a study that is finished; made by `repeat`, `sweep` and `load_study`.
+
+    Attributes
+    ----------
+    config : Config
+        What all runs share.
+    settings : tuple of dict
+        What each setting changes, in the order that was asked for.
+    n_repeats : int
+        Runs a setting.
+    about : dict
+        Versions, machine and data.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> digits, config = fastmlp.load_data("digits"), fastmlp.Config(hidden=(20,), n_epochs=3)
+    >>> study = fastmlp.sweep(digits, config, {"learning_rate": [0.3, 0.001]}, n_repeats=2)
+    >>> study
+    <Study: 2 settings, 4 of 4 runs>
+    >>> study.best()
+    {'learning_rate': 0.3}
+    """
+
+    def __init__(self, plan: Plan, about: Mapping[str, Any], records: Mapping[Key, Record]) -> None:
+        self.config, self.settings, self.n_repeats = plan.config, plan.settings, plan.n_repeats
+        self.about = dict(about)
+        keys = (key_of(setting, repeat) for setting in plan.settings for repeat in range(plan.n_repeats))
+        self._records = [records[key] for key in keys if key in records]
+
+    def __repr__(self) -> str:
+        n_diverged = sum(record["status"] == "diverged" for record in self._records)
+        diverged = f", {n_diverged} diverged" if n_diverged else ""
+        n_runs, word = len(self.settings) * self.n_repeats, "settings" if len(self.settings) > 1 else "setting"
+        return f"<Study: {len(self.settings)} {word}, {len(self._records)} of {n_runs} runs{diverged}>"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no run is missing."""
+        return len(self._records) == len(self.settings) * self.n_repeats
+
+    def records(self) -> list[Record]:
+        """Every finished run, by setting and repeat.
+
+        Returns
+        -------
+        list of dict
+            Each has ``setting, repeat, seed, status, seconds, weights_sha256, history``, see
+            `fastmlp.study.run.Record`; all of it fits JSON.
+        """
+        return [Record(**{**record, "setting": dict(record["setting"])}) for record in self._records]
+
+    def records_of(self, setting: Mapping[str, Any]) -> list[Record]:
+        """The finished runs of one setting.
+
+        Parameters
+        ----------
+        setting : mapping
+            One of `settings`.
+
+        Returns
+        -------
+        list of Record
+
+        Raises
+        ------
+        ConfigError
+            If it is none of them.
+        """
+        if setting not in self.settings:
+            known = "; ".join(label_of(known) for known in self.settings)
+            raise ConfigError(f"{label_of(setting)} is no setting of this study; those are {known}")
+        return [record for record in self._records if record["setting"] == setting]
+
+    def statistics(self, setting: Mapping[str, Any], column: str = "test_accuracy") -> Statistics:
+        """What the repeats of a setting come to, epoch by epoch.
+
+        Parameters
+        ----------
+        setting : mapping
+            One of `settings`.
+        column : str
+            One of ``fastmlp.history.COLUMNS``.
+
+        Returns
+        -------
+        Statistics
+
+        Raises
+        ------
+        ConfigError
+            If there is no such setting or column.
+        """
+        if column not in COLUMNS:
+            raise ConfigError(f"{column!r} is not a column; the columns are {', '.join(COLUMNS)}")
+        curves = [record["history"][column] for record in self.records_of(setting)]
+        epochs = range(max(map(len, curves), default=0))
+        values = [[curve[epoch] for curve in curves if epoch < len(curve)] for epoch in epochs]
+        return Statistics(
+            epoch=[epoch + 1 for epoch in epochs],
+            n=[len(group) for group in values],
+            mean=[statistics.fmean(group) for group in values],
+            std=[statistics.stdev(group) if len(group) > 1 else math.nan for group in values],
+            min=[min(group) for group in values],
+            max=[max(group) for group in values],
+        )
+
+    def table(self) -> "Rows | Any":
+        """Every measurement: a row an epoch of a run.
+
+        Returns
+        -------
+        list of dict, or pandas.DataFrame where pandas is installed
+            A column for each setting that varies, then repeat, seed, status and those of the history; its
+            learning_rate is called lr.
+        """
+        names = [name.replace("learning_rate", "lr") for name in COLUMNS]
+        return _frame(
+            {
+                **record["setting"],
+                "repeat": record["repeat"],
+                "seed": record["seed"],
+                "status": record["status"],
+                **dict(zip(names, values, strict=True)),
+            }
+            for record in self._records
+            for values in zip(*(record["history"][name] for name in COLUMNS), strict=True)
+        )
+
+    def summary(self) -> "Rows | Any":
+        """What the repeats come to: a row an epoch of a setting.
+
+        Returns
+        -------
+        list of dict, or pandas.DataFrame where pandas is installed
+            A column for each setting that varies, then epoch and n, and mean, std, min and max, see `Statistics`, of
+            train_loss, test_loss and test_accuracy, such as ``test_loss_mean``.
+        """
+        rows = []
+        for setting in self.settings:
+            columns = {name: self.statistics(setting, name) for name in QUANTITIES}
+            for place, epoch in enumerate(columns["test_loss"].epoch):
+                row = {**setting, "epoch": epoch, "n": columns["test_loss"].n[place]}
+                for name, values in columns.items():
+                    row |= {f"{name}_{word}": getattr(values, word)[place] for word in ("mean", "std", "min", "max")}
+                rows.append(row)
+        return _frame(rows)
+
+    def best(self, column: str = "test_accuracy") -> Setting:
+        """The setting that does best after the last epoch, on the mean over its repeats.
+
+        Parameters
+        ----------
+        column : str
+            test_accuracy, of which the largest is best, or a loss, of which the smallest is.
+
+        Returns
+        -------
+        dict
+            One of `settings`. One with a run that diverged comes after all without.
+
+        Raises
+        ------
+        StudyError
+            If no run has finished an epoch.
+        ConfigError
+            If it is no such column.
+        """
+        if column not in QUANTITIES:
+            raise ConfigError(f"column: given {column!r}; accepted: {', '.join(QUANTITIES)}")
+        sign = 1 if column == "test_accuracy" else -1
+        ranked = [
+            (self.n_diverged(setting) == 0, sign * values.mean[-1], -place, setting)
+            for place, setting in enumerate(self.settings)
+            if (values := self.statistics(setting, column)).mean
+        ]
+        if not ranked:
+            raise StudyError("no run has finished an epoch: there is no best setting yet")
+        return dict(max(ranked, key=lambda entry: entry[:3])[3])
+
+    def n_diverged(self, setting: Mapping[str, Any]) -> int:
+        """How many of a setting's runs diverged."""
+        return sum(record["status"] == "diverged" for record in self.records_of(setting))
+
+    def plot(self, axes: "Sequence[Axes] | None" = None) -> "tuple[Axes, Axes]":
+        """Draw test loss and test accuracy over the epochs: a line for the mean, a band of one standard deviation.
+
+        Parameters
+        ----------
+        axes : sequence of two matplotlib Axes, optional
+            Where to draw; a new figure, unknown to pyplot, if not given.
+
+        Returns
+        -------
+        tuple of two matplotlib Axes
+            The panel of the loss and that of the accuracy; their figure is ``axes[0].figure``.
+
+        Raises
+        ------
+        MissingExtraError
+            If matplotlib is not installed.
+        """
+        return plot_bands(self.bands("test_loss"), self.bands("test_accuracy"), axes)
+
+    def bands(self, column: str) -> list[Band]:
+        """The lines and bands that `plot` draws of a column, one a setting."""
+        bands = []
+        for setting in self.settings:
+            curve = self.statistics(setting, column)
+            lost = f", {self.n_diverged(setting)} diverged" if self.n_diverged(setting) else ""
+            label = f"{label_of(setting)} (n = {len(self.records_of(setting))}{lost})"
+            bands.append(Band(label, curve.epoch, curve.mean, curve.std))
+        return bands
+
+
+def _frame(rows: Iterable[dict[str, Any]]) -> "Rows | Any":
+    if importlib.util.find_spec("pandas") is None:
+        return list(rows)
+    import pandas
+
+    return pandas.DataFrame(list(rows))

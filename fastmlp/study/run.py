@@ -1,0 +1,99 @@
+"""Run: one training run of a study, and what is kept of it. Knows not where it runs nor where its record goes."""
+
+import hashlib
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any, Literal, TypedDict
+
+import numpy as np
+
+from fastmlp.data import Dataset
+from fastmlp.errors import DivergedError
+from fastmlp.history import Progress
+from fastmlp.model import Model
+from fastmlp.study.plan import Task
+from fastmlp.train import train
+
+
+class Record(TypedDict):
+    """What is kept of a run; all of it fits JSON.
+
+    Attributes
+    ----------
+    setting : dict
+        What varies, as this run had it.
+    repeat : int
+        From 0.
+    seed : int
+        Of its initial weights and its batches, shared by the settings of a repeat.
+    status : str
+        finished, or diverged: then the loss stopped being finite, and what is kept is of the epochs before.
+    seconds : float
+        That it took, training and evaluation.
+    weights_sha256 : str
+        Digest of the weights and biases at the end.
+    history : dict of str to list
+        A column each of `fastmlp.history.COLUMNS`, a value an epoch.
+    """
+
+    setting: dict[str, Any]
+    repeat: int
+    seed: int
+    status: Literal["finished", "diverged"]
+    seconds: float
+    weights_sha256: str
+    history: dict[str, list[float]]
+
+
+def execute(task: Task, dataset: Dataset, progress: Callable[[Progress], None] | None = None) -> Record:
+    """Do a run. One whose loss stops being finite has a result too.
+
+    Parameters
+    ----------
+    task : Task
+        Which run.
+    dataset : Dataset
+        What to train and test on; it may be shared by threads.
+    progress : callable, optional
+        See `fastmlp.train`; what it raises ends the run.
+
+    Returns
+    -------
+    Record
+    """
+    start = perf_counter()
+    status: Literal["finished", "diverged"] = "finished"
+    try:
+        model, history, _ = train(dataset, task.config, progress=progress)
+    except DivergedError as error:
+        status, model, history = "diverged", error.model, error.history
+    return Record(
+        setting=task.setting,
+        repeat=task.repeat,
+        seed=task.config.seed,
+        status=status,
+        seconds=perf_counter() - start,
+        weights_sha256=digest(model),
+        history=history.to_dict(),
+    )
+
+
+def digest(model: Model) -> str:
+    """Digest of a network's weights and biases, layer by layer, without the padding they have in memory.
+
+    Returns
+    -------
+    str
+        sha256, as 64 hexadecimal digits.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> digest(fastmlp.init_model(fastmlp.Config(), n_features=3, n_classes=2))[:8]
+    'f153c6f8'
+    """
+    total = hashlib.sha256()
+    for layer in zip(model.weights, model.biases, strict=True):
+        for array in layer:
+            total.update(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).data)
+    return total.hexdigest()

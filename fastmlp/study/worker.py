@@ -1,0 +1,80 @@
+"""Worker: a run in another process, on this machine or a far one, which loads the data itself, once."""
+
+import os
+import platform
+from functools import lru_cache
+from threading import Lock
+from typing import NamedTuple
+
+import fastmlp
+from fastmlp.data import Dataset, load_data
+from fastmlp.data.source import Source
+from fastmlp.errors import WorkerError
+from fastmlp.study.plan import Task
+from fastmlp.study.run import Record, execute
+
+_loading = Lock()
+
+
+class Order(NamedTuple):
+    """What a worker is told beside the run: a few hundred bytes, and never the data itself.
+
+    Attributes
+    ----------
+    version : str
+        Of fastmlp, which the worker must have too.
+    source : Source
+        Where the data lies.
+    class_names : tuple of str or None
+        Of data that was arrays, whose files have no place for them.
+    checksum : str
+        What the data must come to.
+    """
+
+    version: str
+    source: Source
+    class_names: tuple[str, ...] | None
+    checksum: str
+
+
+def execute_order(order: Order, task: Task) -> Record:
+    """Do a run.
+
+    Parameters
+    ----------
+    order : Order
+        On what.
+    task : Task
+        Which run.
+
+    Returns
+    -------
+    Record
+
+    Raises
+    ------
+    WorkerError
+        If this worker has another version of fastmlp, or other data.
+    """
+    if order.version != fastmlp.__version__:
+        remedy = f'install the same on every worker: pip install "fastmlp=={order.version}"'
+        raise WorkerError(f"{_name()} has fastmlp {fastmlp.__version__}, the study {order.version}; {remedy}")
+    with _loading:  # a worker may have several threads
+        dataset = _load(order)
+    return execute(task, dataset)
+
+
+@lru_cache(maxsize=1)
+def _load(order: Order) -> Dataset:
+    place, folder, target, scale = order.source
+    dataset = load_data(place, folder, target=target, scale=scale)
+    if order.class_names != dataset.class_names:
+        arrays = dataset.X_train, dataset.y_train, dataset.X_test, dataset.y_test
+        dataset = Dataset(*arrays, scale, order.class_names, dataset.name)
+    if dataset.checksum() != order.checksum:
+        raise WorkerError(f"{_name()} finds other data at {place} ({folder}) than the study trains on; copy it there")
+    return dataset
+
+
+def _name() -> str:
+    return f"the worker on {platform.node()} (process {os.getpid()})"
