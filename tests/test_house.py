@@ -218,7 +218,7 @@ def test_the_stamp_of_kept_kernels_covers_every_file_that_they_are_made_of():
     assert files <= set(jit.sources())
 
 
-@pytest.mark.parametrize("name", sorted(set(MODULES) - {"fastmlp.cli"}))
+@pytest.mark.parametrize("name", [name for name in MODULES if not name.startswith("fastmlp.cli")])
 def test_only_the_command_line_prints(name):
     calls = [node.func for node in ast.walk(TREES[name]) if isinstance(node, ast.Call)]
     assert not any(isinstance(call, ast.Name) and call.id == "print" for call in calls)

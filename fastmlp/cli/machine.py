@@ -1,0 +1,60 @@
+"""Machine: the commands data, warmup and info, about what is here."""
+
+import platform
+from pathlib import Path
+from typing import get_args
+
+import llvmlite
+import numba
+import numpy as np
+
+from fastmlp import __version__, cpu, data, jit
+from fastmlp.cli.app import app
+from fastmlp.cli.terminal import spinner
+from fastmlp.config import Precision
+from fastmlp.warmup import is_warm, warmup
+
+
+@app.command(name="data")
+def data_command(name: str | None = None, /, *, data_dir: Path | None = None) -> None:
+    """List the data sets that have a name and where they lie, or fetch one.
+
+    Parameters
+    ----------
+    name : str
+        The data set to fetch; without it, all are listed.
+    data_dir : path
+        Folder of the data sets. Without it: FASTMLP_DATA, or the user's cache.
+    """
+    if name is not None:
+        print(data.fetch(name, data_dir))
+        return
+    for entry in data.available(data_dir):
+        place = entry.location or f"not here; {entry.download_bytes / 1e6:.0f} MB to fetch"
+        print(f"{entry.name:14}  {entry.description}\n{'':14}  {place}")
+
+
+@app.command(name="warmup")
+def warmup_command() -> None:
+    """Compile every kernel once, so that no later run has to."""
+    for precision in get_args(Precision):
+        compiled = not is_warm(precision)
+        with spinner(f"compiling for {precision}"):
+            seconds = warmup(precision)
+        print(f"{precision}: compiled in {seconds:.1f} s" if compiled else f"{precision}: compiled already")
+
+
+@app.command(name="info")
+def info_command() -> None:
+    """Say what a bug report should: versions, CPU, vectors and tile, cache folder."""
+    about = {
+        "fastmlp": __version__,
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "numba": f"{numba.__version__}, llvmlite {llvmlite.__version__}",
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+        **cpu.describe(),
+        "cache folder": str(jit.cache_dir()),
+    }
+    for name, value in about.items():
+        print(f"{name:14}  {value}")

@@ -1,0 +1,145 @@
+"""Training: the commands train, evaluate and predict."""
+
+import csv
+import json
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated, Any, TextIO
+
+import numpy as np
+
+from fastmlp import data, plot
+from fastmlp.cli.app import DataOptions, Parameter, Settings, app, load
+from fastmlp.cli.terminal import compile_kernels, is_terminal, note, show_bar, show_line, writing
+from fastmlp.config import Config
+from fastmlp.data import Dataset
+from fastmlp.errors import DataError, DivergedError, OutputError
+from fastmlp.history import History
+from fastmlp.model import Model, load_model
+from fastmlp.train import train
+
+RESULTS = ("config.json", "history.csv", "model.npz", "curves.png")
+
+
+@app.command(
+    name="train",
+    help_epilogue="""Examples:
+
+    | fastmlp train --hidden 300 100 --activation relu --learning-rate 0.1
+    | fastmlp train --data cifar10 --decay-rate 0.1 --out runs/decay
+    | fastmlp train --data flowers.csv --target species
+    """,
+)
+def train_command(
+    *,
+    config: Settings = Config(),
+    options: DataOptions = DataOptions(),
+    scale: Annotated[str, Parameter(group="Data")] = "auto",
+    out: Annotated[Path | None, Parameter(group="Results")] = None,
+) -> None:
+    """Train a network, and test it after every epoch.
+
+    Parameters
+    ----------
+    scale : str
+        none, unit, standard, or auto: bytes to [0, 1], floats standardised by the training set.
+    out : path
+        Folder for config.json, history.csv, model.npz and curves.png; it must not hold any of them yet.
+    """
+    if out is not None:
+        _claim(out)
+    dataset = load(options, scale)
+    note(_headline(config, dataset))
+    compile_kernels(config.precision)
+    try:
+        with show_bar() if is_terminal() else nullcontext(show_line) as report:
+            run = train(dataset, config, progress=report)
+    except DivergedError as error:
+        _save(out, config, error.model, error.history)
+        raise
+    _save(out, config, run.model, run.history)
+    last, seconds = run.history[-1], sum(run.history["train_s"] + run.history["eval_s"])
+    verdict = _verdict(last["test_loss"], last["test_accuracy"], dataset)
+    print(f"{verdict}, {last['epoch']} epoch{'s' * (last['epoch'] > 1)} in {seconds:.1f} s")
+
+
+@app.command(name="evaluate")
+def evaluate_command(model: Path, /, *, options: DataOptions = DataOptions()) -> None:
+    """Test a trained network on the test set of some data.
+
+    Parameters
+    ----------
+    model : path
+        What train wrote: model.npz.
+    """
+    network = load_model(model)
+    dataset = load(options)
+    if network.class_names is not None and dataset.class_names not in (None, network.class_names):
+        raise DataError(f"the model tells {network.class_names} apart, and the data holds {dataset.class_names}")
+    compile_kernels(network.config.precision)
+    print(_verdict(*network.evaluate(dataset.X_test, dataset.y_test), dataset))
+
+
+@app.command(name="predict")
+def predict_command(model: Path, file: Path, /, *, out: Path | None = None) -> None:
+    """Classify samples: CSV with the label and the probability of every class.
+
+    Parameters
+    ----------
+    model : path
+        What train wrote: model.npz.
+    file : path
+        Samples without a target: .npy, or .csv of numbers.
+    out : path
+        File to write, or replace, instead of stdout.
+    """
+    network = load_model(model)
+    X = data.load_samples(file)
+    compile_kernels(network.config.precision)
+    probs = network.predict_proba(X)
+    if out is None:
+        _write_labels(sys.stdout, network, probs)
+        return
+    with writing(out), out.open("w", encoding="utf-8", newline="") as stream:
+        _write_labels(stream, network, probs)
+
+
+def _headline(config: Config, dataset: Dataset) -> str:
+    samples = f"{len(dataset.X_train):,} training and {len(dataset.X_test):,} test samples"
+    network = "-".join(map(str, (dataset.n_features, *config.hidden, dataset.n_classes)))
+    optimizer = f"{config.optimizer}, learning rate {config.learning_rate:g}"
+    return f"{dataset.name or 'data'}: {samples}\n{network}, {config.activation}, {optimizer}, {config.precision}"
+
+
+def _verdict(loss: float, accuracy: float, dataset: Dataset) -> str:
+    return f"test accuracy {accuracy:.4f} (majority class {dataset.majority_accuracy:.4f}), test loss {loss:#.4g}"
+
+
+def _claim(out: Path) -> None:
+    """Find out before training, not after, whether results can be written."""
+    plot.require_matplotlib()
+    taken = [name for name in RESULTS if (out / name).exists()]
+    if taken:
+        raise OutputError(f"{out} holds {', '.join(taken)} already: name another folder, or remove them first")
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+
+
+def _save(out: Path | None, config: Config, model: Model, history: History) -> None:
+    if out is None:
+        return
+    settings, rows, network, curves = (out / name for name in RESULTS)
+    with writing(settings):
+        settings.write_text(json.dumps(config.to_dict(), indent=2) + "\n", encoding="utf-8")
+    history.to_csv(rows)
+    model.save(network)
+    plot.save_curves(history, curves)
+    note(f"wrote {', '.join(RESULTS)} to {out}")
+
+
+def _write_labels(stream: TextIO, model: Model, probs: np.ndarray[Any, Any]) -> None:
+    names = model.class_names or range(probs.shape[1])
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["label", *names])
+    writer.writerows([names[label], *row] for label, row in zip(probs.argmax(axis=1), probs, strict=True))
