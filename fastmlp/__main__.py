@@ -23,8 +23,9 @@ def main() -> int:
     except FastMLPError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
+    except KeyboardInterrupt as interruption:
+        kept = f": {interruption}" if str(interruption) else ""  # a study says what is kept, and how to go on
+        sys.stderr.write(f"interrupted{kept}\n")
         return 130
 
 

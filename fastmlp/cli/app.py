@@ -11,7 +11,8 @@ from fastmlp.data import Dataset
 from fastmlp.errors import MissingExtraError
 
 try:
-    from cyclopts import App, CoercionError, Token, convert
+    from cyclopts import App as App
+    from cyclopts import CoercionError, Token, convert
     from cyclopts import CycloptsError as CycloptsError
     from cyclopts import Parameter as Parameter
 except ImportError:

@@ -1,0 +1,201 @@
+"""Study: the commands sweep, study show, study plot and study merge."""
+
+import math
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastmlp import plot
+from fastmlp.cli.app import App, DataOptions, Parameter, Settings, app, load
+from fastmlp.cli.terminal import is_terminal, note
+from fastmlp.config import Config
+from fastmlp.errors import ConfigError
+from fastmlp.study.door import load_study, repeat, sweep
+from fastmlp.study.plan import label_of
+from fastmlp.study.result import Study
+from fastmlp.study.session import StudyProgress
+from fastmlp.study.store import Shard, merge_stores
+
+study_app = App(name="study", help="Show, draw or merge studies that sweep and paper have kept.")
+app.command(study_app)
+
+
+@app.command(
+    name="sweep",
+    help_epilogue="""Examples:
+
+    | fastmlp sweep --data cifar10 --vary l2=0.01,0.001,0.0001 --repeats 10 --out studies/l2
+    | fastmlp sweep --vary optimizer=sgd,adam --vary hidden=100x100,300 --n-epochs 5
+    """,
+)
+def sweep_command(
+    *,
+    config: Settings = Config(),
+    options: DataOptions = DataOptions(),
+    vary: Annotated[list[str] | None, Parameter(group="Study")] = None,
+    repeats: Annotated[int, Parameter(group="Study")] = 10,
+    out: Annotated[Path | None, Parameter(group="Study")] = None,
+    shard: Annotated[str | None, Parameter(group="Study")] = None,
+    n_jobs: Annotated[int, Parameter(group="Study")] = -1,
+    backend: Annotated[str | None, Parameter(group="Study")] = None,
+    scheduler: Annotated[str | None, Parameter(group="Study")] = None,
+) -> None:
+    """Train several settings, each again and again; started again with the same out, it runs only what is missing.
+
+    Parameters
+    ----------
+    vary : list of str
+        A setting and its values, name=value,value,...; sizes of hidden layers as 100x100. Given several times, every
+        combination is trained; not given, the one setting is repeated.
+    repeats : int
+        Runs a setting.
+    out : path
+        Folder that keeps every finished run.
+    shard : str
+        i/n, from 1/n to n/n: a part of the runs, for batch queues; study merge puts the parts together.
+    n_jobs : int
+        Runs at a time; -1 for one a core.
+    backend : str
+        threads, processes or dask; threads unless said otherwise.
+    scheduler : str
+        Address of Dask's scheduler.
+    """
+    dataset, part = load(options), None if shard is None else _read_shard(shard)
+    with show_runs() as show:
+        how = {"out": out, "shard": part, "backend": backend, "scheduler": scheduler, "progress": show}
+        if vary:
+            study = sweep(dataset, config, read_grid(vary), repeats, n_jobs, **how)
+        else:
+            study = repeat(dataset, config, repeats, n_jobs, **how)
+    print_study(study)
+
+
+@study_app.command(name="show")
+def show_command(folder: Path, /) -> None:
+    """Print what each setting of a study comes to after its last epoch.
+
+    Parameters
+    ----------
+    folder : path
+        What was given as out.
+    """
+    print_study(load_study(folder))
+
+
+@study_app.command(name="plot")
+def plot_command(folder: Path, /, *, out: Path | None = None) -> None:
+    """Draw test loss and test accuracy over the epochs: means, and bands of one standard deviation.
+
+    Parameters
+    ----------
+    folder : path
+        What was given as out.
+    out : path
+        File to write; its ending decides the format. Without it: study.png in the folder.
+    """
+    axes, _ = load_study(folder).plot()
+    plot.save_figure(axes, out or folder / "study.png")
+    note(f"wrote {out or folder / 'study.png'}")
+
+
+@study_app.command(name="merge")
+def merge_command(folder: Path, /, *others: Path) -> None:
+    """Gather the runs of shards in one file.
+
+    Parameters
+    ----------
+    folder : path
+        Holds shards, and gets all runs.
+    others : path
+        More folders of the same study; they stay as they are.
+    """
+    print(f"{merge_stores(folder, list(others))} runs in {folder}")
+
+
+def read_grid(words: Sequence[str]) -> dict[str, list[Any]]:
+    """A grid from ``name=value,value`` words; what a value cannot be read as, Config refuses."""
+    grid: dict[str, list[Any]] = {}
+    for word in words:
+        name, equals, values = word.partition("=")
+        name = name.replace("-", "_")
+        if not equals or name in grid:
+            raise ConfigError(f"--vary {word}: accepted is name=value,value,..., each name once, such as l2=0.01,0.001")
+        grid[name] = [_read_value(name, value.strip()) for value in values.split(",")] if values else []
+    return grid
+
+
+def _read_value(name: str, text: str) -> Any:
+    default = getattr(Config(), name, None)
+    try:
+        if isinstance(default, bool):
+            return {"true": True, "false": False}[text.lower()]
+        if isinstance(default, tuple):
+            return tuple(int(size) for size in text.split("x") if size)
+        return type(default)(text) if isinstance(default, int | float) else text
+    except (KeyError, ValueError):
+        return text
+
+
+def _read_shard(text: str) -> Shard:
+    parts = text.split("/")
+    if len(parts) != 2 or not all(part.isdecimal() for part in parts):
+        raise ConfigError(f"--shard {text}: accepted is i/n, from 1/n to n/n, such as 2/10")
+    return int(parts[0]), int(parts[1])
+
+
+def print_study(study: Study) -> None:
+    """Print a table of the settings, each after its last epoch."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("setting", box=SIMPLE_HEAD)
+    for name in ("runs", "diverged", "epochs", "test loss", "test accuracy", "min", "max"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for setting in study.settings:
+        table.add_row(label_of(setting), *_cells(study, setting))
+    console = Console(file=sys.stdout)
+    console.width = console.width if sys.stdout.isatty() else 160
+    console.print(table)
+    print(study)
+
+
+def _cells(study: Study, setting: dict[str, Any]) -> list[str]:
+    loss, accuracy = (study.statistics(setting, name) for name in ("test_loss", "test_accuracy"))
+    counts = [str(len(study.records_of(setting))), str(study.n_diverged(setting)), str(len(loss.epoch))]
+    if not loss.epoch:
+        return [*counts, "-", "-", "-", "-"]
+    spread = [f"{one.mean[-1]:.4f} ± {one.std[-1]:.4f}".replace(" ± nan", "") for one in (loss, accuracy)]
+    return [*counts, *spread, f"{accuracy.min[-1]:.4f}", f"{accuracy.max[-1]:.4f}"]
+
+
+@contextmanager
+def show_runs() -> Iterator[Callable[[StudyProgress], None]]:
+    """One bar over runs and epochs; a line a run where there is no terminal."""
+    if not is_terminal():
+        yield _show_run
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TimeRemainingColumn
+
+    columns = "{task.description}", BarColumn(20), "{task.fields[epochs]}", TimeRemainingColumn(compact=True)
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("run", total=None, epochs="")
+
+        def show(p: StudyProgress) -> None:
+            text, epochs = f"run {p.n_done}/{p.n_runs}", f"epoch {math.floor(p.epochs)}/{p.n_epochs}"
+            text += f", {p.n_diverged} diverged" if p.n_diverged else ""
+            bar.update(task, description=text, total=p.n_epochs, completed=p.epochs, epochs=epochs)
+
+        yield show
+
+
+def _show_run(p: StudyProgress) -> None:
+    if p.task is None or p.record is None:
+        return
+    accuracy = p.record["history"]["test_accuracy"]
+    outcome = f"test accuracy {accuracy[-1]:.4f}" if p.record["status"] == "finished" else "diverged"
+    run = f"{label_of(p.task.setting)}, repeat {p.task.repeat}"
+    note(f"run {p.n_done}/{p.n_runs}  {run}: {outcome}, {p.record['seconds']:.1f} s")
