@@ -64,7 +64,7 @@ def sweep_command(
     """
     dataset, part = load(options), None if shard is None else _read_shard(shard)
     with show_runs() as show:
-        how = {"out": out, "shard": part, "backend": backend, "scheduler": scheduler, "progress": show}
+        how: dict[str, Any] = {"out": out, "shard": part, "backend": backend, "scheduler": scheduler, "progress": show}
         if vary:
             study = sweep(dataset, config, read_grid(vary), repeats, n_jobs, **how)
         else:

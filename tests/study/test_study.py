@@ -100,7 +100,7 @@ def test_joblibs_own_configuration_is_respected(blobs, ref):
 
 def test_a_scheduler_that_does_not_answer_is_named(blobs, monkeypatch):
     monkeypatch.setattr("fastmlp.study.cluster.SCHEDULER_S", 1)
-    with pytest.raises(SchedulerError, match="no scheduler answers at tcp://127.0.0.1:9 within"):
+    with pytest.raises(SchedulerError, match=r"no scheduler answers at tcp://127\.0\.0\.1:9 within"):
         fastmlp.repeat(blobs, CONFIG, 2, backend="dask", scheduler="tcp://127.0.0.1:9")
 
 
