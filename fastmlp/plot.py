@@ -26,7 +26,10 @@ _INK, _RULE = "#333333", "#DDDDDD"
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
 _MARKERS = ("o", "s", "^", "D", "v", "P")
-_LEGEND_COLUMNS = 3
+#: Characters that fit below a figure side by side, and those that a line's sample and the gap behind it take.
+_LEGEND_WIDTH, _SAMPLE_WIDTH = 120, 9
+#: Beyond this ratio of the largest mean loss to the least, the failures would press all else flat: a logarithmic axis.
+_WIDE_LOSSES = 5.0
 
 
 def require_matplotlib() -> None:
@@ -125,7 +128,7 @@ def plot_bands(
     >>> loss.get_ylabel(), len(loss.lines), len(accuracy.lines)
     ('cross-entropy', 1, 0)
     """
-    n_rows = -(-len(losses) // _LEGEND_COLUMNS)
+    n_rows = -(-len(losses) // _legend_columns([band.label for band in losses]))
     loss, accuracy = _new_figure(3.6 + 0.22 * n_rows).subplots(1, 2) if axes is None else axes
     for panel, bands, title, quantity in (
         (loss, losses, "Test loss", "cross-entropy"),
@@ -134,6 +137,7 @@ def plot_bands(
         for place, band in enumerate(bands):
             _draw_band(panel, band, _band_style(place))
         _dress(panel, title, quantity)
+    _widen(loss, [mean for band in losses for mean in band.mean])
     if axes is None:
         _legend_below(loss)
     else:
@@ -237,8 +241,26 @@ def _draw_band(axes: "Axes", band: Band, style: dict[str, Any]) -> None:
 def _legend_below(axes: "Axes") -> None:
     handles, labels = axes.get_legend_handles_labels()
     if handles:
-        style = {"frameon": False, "labelcolor": _INK, "handlelength": 3.2, "ncols": min(len(handles), _LEGEND_COLUMNS)}
+        style = {"frameon": False, "labelcolor": _INK, "handlelength": 3.2, "ncols": _legend_columns(labels)}
         _figure_of(axes).legend(handles, labels, loc="outside lower center", **style)
+
+
+def _legend_columns(labels: Sequence[str]) -> int:
+    """As many as fit, and three at most."""
+    widest = max(map(len, labels), default=0) + _SAMPLE_WIDTH
+    return max(1, min(len(labels), 3, _LEGEND_WIDTH // widest))
+
+
+def _widen(axes: "Axes", means: Sequence[float]) -> None:
+    """A logarithmic axis, its numbers written out, where the means lie far apart."""
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
+    if means and max(means) > _WIDE_LOSSES * min(means) > 0:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.set_ylabel("cross-entropy, logarithmic", color=_INK)
 
 
 def _draw(axes: "Axes", history: History, column: str, style: dict[str, Any]) -> None:

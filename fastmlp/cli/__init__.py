@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Sequence
 
 from fastmlp.cli import machine as machine
+from fastmlp.cli import paper as paper
 from fastmlp.cli import study as study
 from fastmlp.cli import training as training
 from fastmlp.cli.app import CycloptsError, app

@@ -1,0 +1,52 @@
+"""Paper: the command that runs the paper's three figures and writes the report."""
+
+import shlex
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated
+
+from fastmlp.cli.app import DataOptions, Parameter, app, load
+from fastmlp.cli.study import print_study, show_runs
+from fastmlp.cli.terminal import note
+from fastmlp.paper import FIGURES, check_figures, load_figures, run_figure
+from fastmlp.plot import require_matplotlib
+from fastmlp.report import write_report
+
+
+@app.command(name="paper")
+def paper_command(
+    *,
+    out: Path,
+    figure: Annotated[tuple[int, ...], Parameter(consume_multiple=True)] = tuple(FIGURES),
+    repeats: int = 10,
+    epochs: int = 20,
+    n_jobs: int = -1,
+    options: DataOptions = DataOptions(data="cifar10"),
+) -> None:
+    """Run the paper's figures, and hold its claims against them; started again, it runs only what is missing.
+
+    Parameters
+    ----------
+    out : path
+        Folder for the studies, the figures as PNG and SVG, and report.html.
+    figure : list of int
+        1: L2 regularisation; 2: SGD and Adam at six learning rates; 3: decay of the learning rate.
+    repeats : int
+        Runs a setting.
+    epochs : int
+        Epochs a run.
+    n_jobs : int
+        Runs at a time; -1 for one a core.
+    """
+    require_matplotlib()
+    start, numbers, dataset = perf_counter(), check_figures(figure), load(options)
+    for number in numbers:
+        note(f"figure {number}: {FIGURES[number].title}")
+        with show_runs() as show:
+            study = run_figure(number, dataset, out, n_repeats=repeats, n_epochs=epochs, n_jobs=n_jobs, progress=show)
+        print_study(study)
+    words = ["fastmlp", "paper", "--data", options.data, "--out", out.name]
+    words += [] if numbers == tuple(FIGURES) else ["--figure", *map(str, numbers)]
+    words += ["--repeats", str(repeats), "--epochs", str(epochs)]
+    for file in write_report(load_figures(out), out, shlex.join(words), perf_counter() - start):
+        note(f"wrote {file}")
