@@ -35,5 +35,8 @@ def test_measure_init_gives_a_line_for_every_init():
 def test_the_inner_loop_holds_the_sums_of_a_whole_tile_in_registers(dtype):
     text = run("show_assembly.py", dtype)
     tiles = {n_vectors * heights[0] for n_vectors, heights in enumerate(cpu.tile_heights(), 1)}
-    assert f"{max(tiles)} accumulators" in text
+    bits = f"{cpu.vector_bits()}-bit vectors, {max(tiles)} accumulators"
+    assert [line for line in text.splitlines() if line.endswith("accumulators")] == [
+        f"# {name}: {dtype}, {bits}" for name in ("product", "add_product")
+    ]
     assert not re.search(r"vmovup\w\s+%\wmm\d+, .*\(", text), "a sum is stored inside the loop"
