@@ -50,6 +50,12 @@ def peak_memory_mb() -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
+def anonymous_memory_mb() -> float:
+    """Memory (1e6 bytes) that this process has to itself now, no file's pages among it; Linux alone tells."""
+    with open("/proc/self/status") as lines:
+        return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) * 1024 / 1e6
+
+
 def _version(package: str) -> str | None:
     try:
         return version(package)

@@ -16,6 +16,23 @@ from fastmlp.errors import ConfigError
 LINE_BYTES: Final = 64
 VECTOR_WIDTHS: Final = (512, 256, 128)
 
+# The lines that scripts/tune_blocks.py searches and prints.
+#: By the number of registers: rows of a tile that is 1, 2, ... vectors wide, the tallest first. Every accumulator is a
+#: register, and beside them a tile needs one a column for the vectors, and one for the broadcast.
+#: 32, AVX-512: Emerald Rapids, panels in L1, share of the tile's own peak: 6 x 4 and 12 x 2 0.94 to 0.98, 5 x 4 0.93,
+#: 10 x 2 0.93. Genoa, epochs of three networks: 12 x 1, 12 x 2, 6 x 4 and 5 x 5 within 1 % of each other; 9 x 3 as the
+#: widest, or 5 x 4, 4 to 8 % slower.
+#: 16, AVX2: the tallest that fit, searched on no CPU that has nothing wider.
+TILE_HEIGHTS: Final = {
+    32: ((12, 8, 4, 2, 1), (12, 8, 4, 2, 1), (8, 4, 2, 1), (6, 4, 2, 1)),
+    16: ((8, 4, 2, 1), (6, 4, 2, 1)),
+}
+#: Cache lines in a row of a panel of the first layer: how much of it one block of the sweep updates and uses at once.
+#: Fitting a panel into L1 (4 lines) matters less than starting fewer tiles. The paper's epoch, share of peak, for 2, 4,
+#: 8, 16 and 24 lines: Emerald Rapids (48 KB of L1) 0.62, 0.69, 0.73, 0.75, 0.75. Genoa (32 KB), from 4 on: 0.75, 0.79,
+#: 0.84, 0.83.
+PANEL_LINES: Final = 16
+
 
 @cache
 def features() -> frozenset[str]:
@@ -64,24 +81,13 @@ def n_registers() -> int:
 
 
 def tile_heights() -> tuple[tuple[int, ...], ...]:
-    """Rows that a register tile may have, the tallest first, for tiles 1, 2, ... vectors wide.
-
-    Every accumulator is a register, and beside them a tile needs one register a column for the vectors, and one for the
-    broadcast. Measured on an AVX-512 Xeon (Emerald Rapids), 32 registers, panels in L1, share of the tile's own peak:
-    6 x 4 and 12 x 2 0.94 to 0.98, 5 x 4 0.93, 10 x 2 0.93.
-    """
-    if n_registers() == 32:
-        return (12, 8, 4, 2, 1), (12, 8, 4, 2, 1), (8, 4, 2, 1), (6, 4, 2, 1)
-    return (8, 4, 2, 1), (6, 4, 2, 1)
+    """Rows that a register tile may have, the tallest first, for tiles 1, 2, ... vectors wide."""
+    return TILE_HEIGHTS[n_registers()]
 
 
 def panel_bytes() -> int:
-    """Bytes of one row of a panel of the first layer: how much of it one block of the sweep updates and uses at once.
-
-    Measured on the same Xeon (L1 48 KB, L2 2 MB), the paper's epoch, share of peak: 2 lines 0.62, 4 lines 0.69, 8 lines
-    0.73, 16 lines 0.75, 24 lines 0.75. Fitting a panel into L1 (4 lines) matters less than starting fewer tiles.
-    """
-    return 16 * LINE_BYTES
+    """Bytes of one row of a panel of the first layer."""
+    return PANEL_LINES * LINE_BYTES
 
 
 def row_stride(n: int, itemsize: int) -> int:

@@ -1,4 +1,4 @@
-"""Print the assembly of the register tile's inner loop: python scripts/show_assembly.py [float32|float64]
+"""Print the assembly of the register tiles' inner loops: python scripts/show_assembly.py [float32|float64]
 
 What the machine code should look like: a fused multiply-add for every vector of the tile, a load for each of its
 columns, a broadcast for each of its rows (or one inside the multiply-add), no load or store of an accumulator.
@@ -12,7 +12,7 @@ import numpy as np
 
 from fastmlp import cpu
 from fastmlp.jit import kernel
-from fastmlp.kernels.matmul import matrix, product
+from fastmlp.kernels.matmul import add_product, matrix, product
 
 # Where the sum is: the last operand in the AT&T spelling that LLVM gives for x86, the first one on Arm.
 ACCUMULATOR = re.compile(r"\s(?:vfn?madd\w+\s.*%(\w+)$|fmla\s+(v\w+))")
@@ -20,16 +20,16 @@ ACCUMULATOR = re.compile(r"\s(?:vfn?madd\w+\s.*%(\w+)$|fmla\s+(v\w+))")
 
 @kernel
 def multiply(C, P, Q):
-    """C += P Q. It is not kept on disk: machine code that comes from there has no assembly to show."""
+    """Both products. They are not kept on disk: machine code that comes from there has no assembly to show."""
     sums = matrix(C, 0, C.shape[1])
     rows, columns = matrix(P, 0, P.shape[1]), matrix(Q, 0, Q.shape[1])
     product(sums, sums, rows, columns, C.shape[0], C.shape[1], P.shape[1])
+    add_product(sums, rows, columns, C[0, 0], C[0, 0], C.shape[0], C.shape[1], P.shape[1])
 
 
-def assembly(dtype):
-    """Lines of the product for a type of number."""
-    multiply(*np.zeros((3, 64, 64), dtype))
-    (text,) = product.inspect_asm().values()
+def assembly(compiled):
+    """Lines of a compiled kernel."""
+    (text,) = compiled.inspect_asm().values()
     return text.splitlines()
 
 
@@ -53,11 +53,13 @@ def n_accumulators(block):
 
 def main():
     dtype = sys.argv[1] if len(sys.argv) > 1 else "float32"
-    tile = max(loops(assembly(dtype)), key=n_accumulators)
-    print("\n".join(tile))
-    counts = Counter(line.split()[0] for line in tile)
-    print(f"# {dtype}, {cpu.vector_bits()}-bit vectors, {n_accumulators(tile)} accumulators")
-    print("# " + ", ".join(f"{n} {name}" for name, n in counts.most_common()))
+    multiply(*np.zeros((3, 64, 64), dtype))
+    for name, compiled in (("product", product), ("add_product", add_product)):
+        tile = max(loops(assembly(compiled)), key=n_accumulators)
+        print("\n".join(tile))
+        counts = Counter(line.split()[0] for line in tile)
+        print(f"# {name}: {dtype}, {cpu.vector_bits()}-bit vectors, {n_accumulators(tile)} accumulators")
+        print("# " + ", ".join(f"{n} {instruction}" for instruction, n in counts.most_common()))
 
 
 if __name__ == "__main__":

@@ -29,8 +29,11 @@ NO_NAMESAKE = {
         "gather_labels",
         "prefetch_*",
         "bias_forward",
+        "parts",
+        "coefficients_broadcast",
     },
     "they cut into blocks what product and the optimizers' updates compute": {
+        "add_product",
         "update_block",
         "weights_update",
         "bias_update",

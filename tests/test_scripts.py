@@ -1,5 +1,7 @@
 """The scripts run as they are; the long ones on little."""
 
+import ast
+import importlib.util
 import os
 import re
 import subprocess
@@ -8,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fastmlp import cpu
+from fastmlp import cpu, jit
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
@@ -35,5 +37,35 @@ def test_measure_init_gives_a_line_for_every_init():
 def test_the_inner_loop_holds_the_sums_of_a_whole_tile_in_registers(dtype):
     text = run("show_assembly.py", dtype)
     tiles = {n_vectors * heights[0] for n_vectors, heights in enumerate(cpu.tile_heights(), 1)}
-    assert f"{max(tiles)} accumulators" in text
+    bits = f"{cpu.vector_bits()}-bit vectors, {max(tiles)} accumulators"
+    assert [line for line in text.splitlines() if line.endswith("accumulators")] == [
+        f"# {name}: {dtype}, {bits}" for name in ("product", "add_product")
+    ]
     assert not re.search(r"vmovup\w\s+%\wmm\d+, .*\(", text), "a sum is stored inside the loop"
+
+
+@pytest.fixture(scope="module")
+def tune_blocks():
+    spec = importlib.util.spec_from_file_location("tune_blocks", SCRIPTS / "tune_blocks.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_tile_that_is_tried_fits_the_registers(tune_blocks):
+    tried = [ast.literal_eval(value) for name, value in tune_blocks.candidates() if name == "TILE_HEIGHTS"]
+    tiles = [tile for heights in tried for tile in enumerate(heights[cpu.n_registers()], 1)]
+    assert len(tried) >= 6
+    assert all(rows[0] * n_vectors + n_vectors + 1 <= cpu.n_registers() for n_vectors, rows in tiles)
+    assert all(rows[-1] == 1 for _, rows in tiles)
+
+
+def test_a_candidate_is_the_package_with_another_size(tune_blocks, tmp_path):
+    folder = tune_blocks.copy_package(tmp_path / "8", ("PANEL_LINES", "8"))
+    program = "from fastmlp import cpu, jit; print(cpu.__file__, cpu.panel_bytes(), jit.stamp())"
+    command, environment = [sys.executable, "-c", program], {**os.environ, "PYTHONPATH": str(folder)}
+    done = subprocess.run(command, capture_output=True, check=True, text=True, env=environment, cwd=folder)
+    path, panel_bytes, stamp = done.stdout.split()
+    assert path.startswith(str(folder))
+    assert int(panel_bytes) == 8 * cpu.LINE_BYTES
+    assert stamp != jit.stamp()

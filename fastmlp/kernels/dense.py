@@ -8,9 +8,9 @@ from fastmlp import cpu
 from fastmlp.jit import kernel
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.activation import activation_backward
-from fastmlp.kernels.matmul import block, matrix, product, transposed
+from fastmlp.kernels.matmul import add_product, block, matrix, product, transposed
 from fastmlp.kernels.sampling import gather_columns, gather_rows, prefetch_rows, transpose
-from fastmlp.kernels.update import N_COEFFICIENTS, update_block
+from fastmlp.kernels.update import L2, LR, N_COEFFICIENTS, SGD, update_block
 from fastmlp.shuffle import transpose_block
 from fastmlp.simd import address, broadcast, n_lanes, prefetch, vload, vstore, zeros
 
@@ -57,6 +57,9 @@ def weights_update(params, work, frame, start, stride, dZ, At, n_rows, n_columns
     for r in range(n_rows):
         for k in range(0, n_columns, n_lanes(work)):
             prefetch(params[0], start + r * stride + k)
+    if optimizer == SGD:
+        add_product(matrix(params[0], start, stride), dZ, At, c[LR], c[L2], n_rows, n_columns, n_samples)
+        return
     gradient = matrix(work, frame[at.GRADIENT], frame[at.PANEL])
     nothing = matrix(work, frame[at.ZEROS], 0)
     product(gradient, nothing, dZ, At, n_rows, n_columns, n_samples)
@@ -128,8 +131,9 @@ def input_sweep(data, rows, params, work, frame, layer, past, coming, optimizer,
             gather_rows(data, rows, past[0], past[1], k, width, work, frame[at.ROWS], panel)
         for j in range(0, fan_out, BLOCK_ROWS):
             n = min(BLOCK_ROWS, fan_out - j)
-            prefetch_share(data, rows, past, j, n, fan_out, k + width, min(width, fan_in - k - width))
-            prefetch_share(data, rows, coming, j, n, fan_out, k + width, min(width, fan_in - k - width))
+            if k + width < fan_in:
+                prefetch_share(data, rows, past, j, n, fan_out, k + width, min(width, fan_in - k - width))
+                prefetch_share(data, rows, coming, j, n, fan_out, k + width, min(width, fan_in - k - width))
             if past[1] > 0:
                 start = layer[at.W] + j * layer[at.W_STRIDE] + k
                 weights_update(

@@ -6,7 +6,7 @@ Knows matrices, rows, columns and tiles; nothing of layers or samples.
 import numpy as np
 
 from fastmlp.jit import kernel
-from fastmlp.kernels.microkernel import MAX_VECTORS, tile_product
+from fastmlp.kernels.microkernel import MAX_VECTORS, add_tile_product, tile_product
 from fastmlp.simd import address, n_lanes
 
 
@@ -32,15 +32,33 @@ def block(M, row, column):
     return address(M[0], row * M[1] + column * M[2]), M[1], M[2]
 
 
+@kernel(inline=True)
+def parts(n_columns, lanes):
+    """(vectors in n_columns, vectors in a part): as few parts as a tile's width allows, and as even."""
+    n_vectors = (n_columns + lanes - 1) // lanes
+    n_parts = (n_vectors + MAX_VECTORS - 1) // MAX_VECTORS
+    return n_vectors, (n_vectors + n_parts - 1) // n_parts
+
+
 @kernel
 def product(C, I, P, Q, n_rows, n_columns, n_steps):  # noqa: E741
     """``C = I + P Q``, C (n_rows, n_columns), n_steps in each sum; I may be C, or have a row stride of 0."""
     lanes = n_lanes(C[0])
-    n_vectors = (n_columns + lanes - 1) // lanes
-    n_parts = (n_vectors + MAX_VECTORS - 1) // MAX_VECTORS
-    width = (n_vectors + n_parts - 1) // n_parts
+    n_vectors, width = parts(n_columns, lanes)
     for v in range(0, n_vectors, width):
         vectors, column, row = min(width, n_vectors - v), v * lanes, 0
         while row < n_rows:
             operands = block(C, row, column), block(I, row, column), block(P, row, 0), block(Q, 0, column)
             row += tile_product(*operands, n_rows - row, vectors, n_steps)
+
+
+@kernel
+def add_product(C, P, Q, a, b, n_rows, n_columns, n_steps):
+    """``C = C + a (b C + P Q)``, C (n_rows, n_columns), n_steps in each sum, a and b numbers of C's type."""
+    lanes = n_lanes(C[0])
+    n_vectors, width = parts(n_columns, lanes)
+    for v in range(0, n_vectors, width):
+        vectors, column, row = min(width, n_vectors - v), v * lanes, 0
+        while row < n_rows:
+            operands = block(C, row, column), block(P, row, 0), block(Q, 0, column)
+            row += add_tile_product(*operands, a, b, n_rows - row, vectors, n_steps)

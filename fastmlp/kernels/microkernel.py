@@ -1,6 +1,7 @@
 """Emits the register tile: the one inner loop of every product.
 
-    C = I + P Q        C (rows, vectors * lanes), P (rows, steps), Q (steps, vectors * lanes)
+    C = I + P Q               C (rows, vectors * lanes), P (rows, steps), Q (steps, vectors * lanes)
+    C = C + a (b C + P Q)     the same loop from zero, its sums used while they are in registers
 
                          Q   +----------+  one load a vector and step
                              | vectors  |
@@ -15,6 +16,7 @@ asked for; a partial last vector is computed whole, since every row is padded to
 some, made the first compilation twice as long and no product faster.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -30,11 +32,15 @@ TILE_HEIGHTS = cpu.tile_heights()
 MAX_VECTORS = len(TILE_HEIGHTS)
 
 
+_Tile = list[list[ir.Value]]
+
+
 class _Operand:
     """A matrix in the emitter's hands: addresses of its rows, vectors and elements."""
 
     def __init__(self, builder: ir.IRBuilder, value: ir.Value, vector: ir.VectorType) -> None:
         self.builder, self.vector = builder, vector
+        self.align = 4 if isinstance(vector.element, ir.FloatType) else 8
         self.base, self.row_stride, self.step_stride = (builder.extract_value(value, i) for i in range(3))
 
     def row(self, index: int) -> ir.Value:
@@ -43,6 +49,12 @@ class _Operand:
     def vectors(self, row: ir.Value, count: int) -> list[ir.Value]:
         return [pointer_to(self.builder, row, I64(i * self.vector.count), self.vector) for i in range(count)]
 
+    def load(self, pointer: ir.Value) -> ir.Value:
+        return self.builder.load(pointer, align=self.align)
+
+    def store(self, value: ir.Value, pointer: ir.Value) -> None:
+        self.builder.store(value, pointer, align=self.align)
+
 
 @intrinsic
 def tile_product(_: Any, C: Any, I: Any, P: Any, Q: Any, rows_left: Any, vectors: Any, steps: Any) -> Any:  # noqa: E741
@@ -50,44 +62,77 @@ def tile_product(_: Any, C: Any, I: Any, P: Any, Q: Any, rows_left: Any, vectors
     vector = Vector(C[0].dtype)
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
-        operands = [_Operand(builder, value, context.get_data_type(vector)) for value in args[:4]]
-        rows_left, vectors, steps = args[4:]
-        height = cgutils.alloca_once_value(builder, I64(1))
-        done = builder.append_basic_block("tile.done")
-        choice = builder.switch(vectors, done)
-        for n_vectors, heights in enumerate(TILE_HEIGHTS, 1):
-            block = builder.append_basic_block(f"tile.{n_vectors}")
-            choice.add_case(I64(n_vectors), block)
-            builder.position_at_end(block)
-            for n_rows in heights:
-                with builder.if_then(builder.icmp_signed(">=", rows_left, I64(n_rows))):
-                    _emit_tile(builder, operands, n_rows, n_vectors, steps)
-                    builder.store(I64(n_rows), height)
-                    builder.branch(done)
-            builder.branch(done)
-        builder.position_at_end(done)
-        return builder.load(height)
+        C, init, P, Q = (_Operand(builder, value, context.get_data_type(vector)) for value in args[:4])
+
+        def tile(rows: int, vectors: int) -> None:
+            start = [[C.load(p) for p in init.vectors(init.row(r), vectors)] for r in range(rows)]
+            for r, row in enumerate(_emit_sums(builder, start, P, Q, args[6])):
+                for pointer, total in zip(C.vectors(C.row(r), vectors), row, strict=True):
+                    C.store(total, pointer)
+
+        return _emit_tallest(builder, args[4], args[5], tile)
 
     return types.intp(C, I, P, Q, types.intp, types.intp, types.intp), emit
 
 
-def _emit_tile(builder: ir.IRBuilder, operands: list[_Operand], rows: int, vectors: int, steps: ir.Value) -> None:
-    C, init, P, Q = operands
-    lanes, align = C.vector.count, 4 if isinstance(C.vector.element, ir.FloatType) else 8
-    grid = [(r, v) for r in range(rows) for v in range(vectors)]
+@intrinsic
+def add_tile_product(_: Any, C: Any, P: Any, Q: Any, a: Any, b: Any, rows_left: Any, vectors: Any, steps: Any) -> Any:
+    """``C = C + a (b C + P Q)``, a and b numbers, on the tallest tile that fits into rows_left; gives its height."""
+    dtype = C[0].dtype
+    vector = Vector(dtype)
+
+    def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        C, P, Q = (_Operand(builder, value, context.get_data_type(vector)) for value in args[:3])
+        a, b = (splat(builder, number, vector.lanes) for number in args[3:5])
+        zero = ir.Constant(C.vector, None)
+
+        def tile(rows: int, vectors: int) -> None:
+            sums = _emit_sums(builder, [[zero] * vectors for _ in range(rows)], P, Q, args[7])
+            for r, row in enumerate(sums):
+                for pointer, total in zip(C.vectors(C.row(r), vectors), row, strict=True):
+                    c = C.load(pointer)
+                    C.store(call(builder, "fma", [a, call(builder, "fma", [b, c, total]), c]), pointer)
+
+        return _emit_tallest(builder, args[5], args[6], tile)
+
+    return types.intp(C, P, Q, dtype, dtype, types.intp, types.intp, types.intp), emit
+
+
+def _emit_tallest(
+    builder: ir.IRBuilder, rows_left: ir.Value, vectors: ir.Value, tile: Callable[[int, int], None]
+) -> ir.Value:
+    """Emit a tile of every height and width, and the choice among them; gives the height of the one that is run."""
+    height = cgutils.alloca_once_value(builder, I64(1))
+    done = builder.append_basic_block("tile.done")
+    choice = builder.switch(vectors, done)
+    for n_vectors, heights in enumerate(TILE_HEIGHTS, 1):
+        block = builder.append_basic_block(f"tile.{n_vectors}")
+        choice.add_case(I64(n_vectors), block)
+        builder.position_at_end(block)
+        for n_rows in heights:
+            with builder.if_then(builder.icmp_signed(">=", rows_left, I64(n_rows))):
+                tile(n_rows, n_vectors)
+                builder.store(I64(n_rows), height)
+                builder.branch(done)
+        builder.branch(done)
+    builder.position_at_end(done)
+    return builder.load(height)
+
+
+def _emit_sums(builder: ir.IRBuilder, start: _Tile, P: _Operand, Q: _Operand, steps: ir.Value) -> _Tile:
+    """``start + P Q``, a list a row, held in registers from the first step to the last."""
+    rows, vectors = len(start), len(start[0])
     p_rows = [P.row(r) for r in range(rows)]
-    first = {(r, v): p for r in range(rows) for v, p in enumerate(init.vectors(init.row(r), vectors))}
-    acc = {at: cgutils.alloca_once(builder, C.vector) for at in grid}
-    for at in grid:
-        builder.store(builder.load(first[at], align=align), acc[at])
+    acc = [[cgutils.alloca_once(builder, Q.vector) for _ in row] for row in start]
+    for r in range(rows):
+        for v in range(vectors):
+            builder.store(start[r][v], acc[r][v])
     with cgutils.for_range(builder, steps) as loop:
         q = Q.vectors(builder.gep(Q.base, [builder.mul(loop.index, Q.row_stride)]), vectors)
-        q = [builder.load(pointer, align=align) for pointer in q]
+        q = [Q.load(pointer) for pointer in q]
         offset = builder.mul(loop.index, P.step_stride)
         for r in range(rows):
-            p = splat(builder, builder.load(builder.gep(p_rows[r], [offset])), lanes)
+            p = splat(builder, builder.load(builder.gep(p_rows[r], [offset])), Q.vector.count)
             for v in range(vectors):
-                builder.store(call(builder, "fma", [p, q[v], builder.load(acc[r, v])]), acc[r, v])
-    for r in range(rows):
-        for v, pointer in enumerate(C.vectors(C.row(r), vectors)):
-            builder.store(builder.load(acc[r, v]), pointer, align=align)
+                builder.store(call(builder, "fma", [p, q[v], builder.load(acc[r][v])]), acc[r][v])
+    return [[builder.load(total) for total in row] for row in acc]

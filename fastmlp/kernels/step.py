@@ -12,7 +12,7 @@ from fastmlp.kernels.dense import (
     input_sweep,
 )
 from fastmlp.kernels.loss import softmax_backward, softmax_forward
-from fastmlp.kernels.sampling import gather_labels
+from fastmlp.kernels.sampling import gather_labels, prefetch_rows
 
 
 @kernel(merge=True)
@@ -51,6 +51,8 @@ def layers_backward(params, layers, work, frame, m, optimizer, c):
 @kernel(merge=True)
 def train_step(data, y, rows, params, layers, work, frame, batch, coming, optimizer, c):
     """A step on `batch`, whose first layer's Z is there already; ends with the Z of the `coming` batch."""
+    first_panel = min(frame[at.PANEL], layers[0][at.FAN_IN])
+    prefetch_rows(data, rows, coming[0], coming[0] + coming[1], 0, first_panel)
     layers_forward(params, layers, work, frame, batch[1])
     losses_forward(y, rows, layers, work, frame, batch)
     layers_backward(params, layers, work, frame, batch[1], optimizer, c)

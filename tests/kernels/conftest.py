@@ -115,6 +115,18 @@ def call_product(C, I, P, Q, *sizes, as_tile=False):  # noqa: E741
 
 
 @kernel
+def _add(C, P, Q, a, b, strides, sizes):
+    matrices = matmul.matrix(C, 0, strides[0]), matmul.matrix(P, 0, strides[1]), matmul.matrix(Q, 0, strides[2])
+    matmul.add_product(*matrices, a, b, sizes[0], sizes[1], sizes[2])
+
+
+def call_add_product(C, P, Q, a, b, *sizes):
+    """``C = C + a (b C + P Q)`` on the leading part of 2-D arrays."""
+    strides = np.array([C.shape[1], P.shape[1], Q.shape[1]])
+    _add(C.reshape(-1), P.reshape(-1), Q.reshape(-1), C.dtype.type(a), C.dtype.type(b), strides, np.array(sizes))
+
+
+@kernel
 def _update_block(params, start, stride, G, g_stride, sizes, optimizer, c):
     update.update_block(params, start, stride, matmul.matrix(G, 0, g_stride), sizes[0], sizes[1], optimizer, c)
 
@@ -226,5 +238,5 @@ def engine():
     """The helpers of this file."""
     return SimpleNamespace(
         Layers=Layers, Door=Door, samples=samples, function=call_function, product=call_product,
-        update_block=_update_block, panel=panel_of,
+        add_product=call_add_product, update_block=_update_block, panel=panel_of,
     )  # fmt: skip

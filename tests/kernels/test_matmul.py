@@ -74,6 +74,22 @@ def test_a_product_may_be_added_to_its_own_output(engine, operands, same_bits, n
         same_bits(got[:n_rows, :n_columns], refs[65][:n_rows, :n_columns])
 
 
+@pytest.mark.parametrize("n_steps", [1, 65])
+@pytest.mark.parametrize("n_rows", ROWS)
+def test_an_added_product_is_a_step_of_descent(engine, operands, same_bits, n_rows, n_steps):
+    P, Q, I, _ = operands  # noqa: E741
+    a, b = I.dtype.type(-0.3), I.dtype.type(0.01)
+    gradient = reference.product(np.zeros_like(I), P[:, :n_steps], Q[:n_steps])
+    ref = reference.sgd_update(I, gradient, reference.Coefficients(a, b, *[None] * 5))
+    for n_columns in columns_of(P.dtype):
+        got = I.copy()
+        engine.add_product(got, P, Q, a, b, n_rows, n_columns, n_steps)
+        same_bits(got[:n_rows, :n_columns], ref[:n_rows, :n_columns])
+        written = -(-n_columns // lanes_of(P.dtype)) * lanes_of(P.dtype)
+        same_bits(got[:, written:], I[:, written:])
+        same_bits(got[n_rows:], I[n_rows:])
+
+
 def test_one_row_of_zeros_serves_as_the_start_of_every_row(engine, operands, same_bits):
     P, Q, I, _ = operands  # noqa: E741
     got = np.full_like(I, SENTINEL)
