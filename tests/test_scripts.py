@@ -37,3 +37,15 @@ def test_the_inner_loop_holds_the_sums_of_a_whole_tile_in_registers(dtype):
     tiles = {n_vectors * heights[0] for n_vectors, heights in enumerate(cpu.tile_heights(), 1)}
     assert f"{max(tiles)} accumulators" in text
     assert not re.search(r"vmovup\w\s+%\wmm\d+, .*\(", text), "a sum is stored inside the loop"
+
+
+def test_repeat_digits_gives_a_mean_and_a_spread_for_every_epoch():
+    lines = run("repeat_digits.py").splitlines()
+    assert len(lines) == 10
+    assert all(re.fullmatch(r"epoch +\d+  test accuracy 0\.\d{4} ± 0\.\d{4}", line) for line in lines)
+
+
+def test_sweep_digits_names_the_best_of_six_settings():
+    lines = run("sweep_digits.py").splitlines()
+    assert len(lines) == 7
+    assert lines[-1].startswith("best: {'optimizer': ")
