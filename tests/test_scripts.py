@@ -69,3 +69,25 @@ def test_a_candidate_is_the_package_with_another_size(tune_blocks, tmp_path):
     assert path.startswith(str(folder))
     assert int(panel_bytes) == 8 * cpu.LINE_BYTES
     assert stamp != jit.stamp()
+
+
+def test_repeat_digits_gives_a_mean_and_a_spread_for_every_epoch():
+    lines = run("repeat_digits.py").splitlines()
+    assert len(lines) == 10
+    assert all(re.fullmatch(r"epoch +\d+  test accuracy 0\.\d{4} ± 0\.\d{4}", line) for line in lines)
+
+
+def test_sweep_digits_names_the_best_of_six_settings():
+    lines = run("sweep_digits.py").splitlines()
+    assert len(lines) == 7
+    assert lines[-1].startswith("best: {'optimizer': ")
+
+
+def test_reproduce_paper_gives_a_verdict_on_every_claim(tmp_path):
+    lines = run(
+        "reproduce_paper.py", str(tmp_path), "--data", "digits", "--n-repeats", "1", "--n-epochs", "1"
+    ).splitlines()
+    verdicts = lines[::2]
+    assert len(verdicts) == 6
+    assert all(re.match(r"(holds|does not hold): ", line) for line in verdicts)
+    assert "holds: The majority baseline is around 10 % (section 3)." in verdicts

@@ -1,0 +1,21 @@
+"""Run the paper's three figures, and say which of its claims hold: python scripts/reproduce_paper.py FOLDER
+
+`fastmlp paper --out FOLDER` does the same, with a bar, and writes figures and a page.
+"""
+
+import argparse
+from pathlib import Path
+
+import fastmlp
+from fastmlp.paper import FIGURES, judge, run_figure
+
+parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+parser.add_argument("folder", type=Path)
+parser.add_argument("--data", default="cifar10")
+parser.add_argument("--n-repeats", type=int, default=10)
+parser.add_argument("--n-epochs", type=int, default=20)
+flags = parser.parse_args()
+
+dataset, how = fastmlp.load_data(flags.data), {"n_repeats": flags.n_repeats, "n_epochs": flags.n_epochs}
+for claim in judge({number: run_figure(number, dataset, flags.folder, **how) for number in FIGURES}):
+    print(f"{'holds' if claim.holds else 'does not hold'}: {claim.text}\n  {claim.measured}")
