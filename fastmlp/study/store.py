@@ -150,13 +150,15 @@ def merge_stores(folder: Path, others: list[Path]) -> int:
     Raises
     ------
     StudyError
-        If a folder holds another study, or two results of one run differ.
+        If a folder holds another study, if a process is at work on one, or if two results of one run differ.
     DataNotFoundError, FileFormatError, OutputError
         If a folder holds no study, is damaged, or cannot be written to.
     """
     plan, about = read_header(folder)
     for other in others:
         refuse_other(other, plan, about)
+    for place in (folder, *others):
+        _refuse_at_work(place)
     shards = list(folder.glob(SHARDS))
     merged: dict[Key, Record] = {}
     for source in (folder, *others):
@@ -170,6 +172,15 @@ def merge_stores(folder: Path, others: list[Path]) -> int:
     except OSError as error:
         raise _unwritable(folder, error) from error
     return len(merged)
+
+
+def _refuse_at_work(folder: Path) -> None:
+    """What a process appends while files are gathered would be lost."""
+    for path in (folder / CLAIMS).glob("*.lock"):
+        lock = try_lock(path)
+        if lock is None:
+            raise StudyError(f"a process is at work on {folder}; merge when it has ended")
+        unlock(lock)
 
 
 def _replace_runs(folder: Path, records: list[Record], shards: list[Path]) -> None:

@@ -12,6 +12,8 @@ import pytest
 import fastmlp
 from fastmlp.errors import ConfigError, FileFormatError, SchedulerError, StudyError, WorkerError
 from fastmlp.seeding import Purpose, stream
+from fastmlp.study.lock import locked
+from fastmlp.study.store import CLAIMS, merge_stores
 
 CONFIG = fastmlp.Config(hidden=(8,), n_epochs=2, batch_size=16)
 GRID = {"learning_rate": [0.3, 0.01]}
@@ -164,6 +166,13 @@ def test_shards_are_files_that_merge_into_the_whole(blobs, tmp_path, ref):
     assert merge_stores(tmp_path, []) == 6
     assert [path.name for path in tmp_path.glob("runs*")] == ["runs.jsonl"]
     assert digests(fastmlp.load_study(tmp_path)) == ref
+
+
+def test_a_folder_that_is_worked_on_is_not_merged(blobs, tmp_path):
+    fastmlp.sweep(blobs, CONFIG, GRID, 1, out=tmp_path, shard=(1, 2))
+    with locked(tmp_path / CLAIMS / "0-0.lock"), pytest.raises(StudyError, match="a process is at work on"):
+        merge_stores(tmp_path, [])
+    assert merge_stores(tmp_path, []) == 1
 
 
 # processes of their own
