@@ -158,8 +158,6 @@ def test_a_folder_of_another_study_is_refused_and_the_difference_named(blobs, tm
 
 
 def test_shards_are_files_that_merge_into_the_whole(blobs, tmp_path, ref):
-    from fastmlp.study.store import merge_stores
-
     for part in (1, 2):
         fastmlp.sweep(blobs, CONFIG, GRID, 3, out=tmp_path, shard=(part, 2))
     assert len(list(tmp_path.glob("runs-?-of-2.jsonl"))) == 2
