@@ -16,6 +16,7 @@ from fastmlp.params import Init
 
 Activation = Literal["sigmoid", "tanh", "relu", "identity"]
 Optimizer = Literal["sgd", "adam"]
+Schedule = Literal["exponential", "constant", "step", "cosine", "inverse", "one_cycle"]
 Precision = Literal["float32", "float64"]
 
 
@@ -83,6 +84,7 @@ def _sizes() -> _Rule:
 
 _POSITIVE = _real("a finite number > 0", lambda number: number > 0.0)
 _NOT_NEGATIVE = _real("a finite number >= 0", lambda number: number >= 0.0)
+_FACTOR = _real("a number in (0, 1]", lambda number: 0.0 < number <= 1.0)
 _SHARE = _real("a number in [0, 1)", lambda number: 0.0 <= number < 1.0)
 
 _RULES = {
@@ -91,7 +93,12 @@ _RULES = {
     "init": _choice(Init),
     "optimizer": _choice(Optimizer),
     "learning_rate": _POSITIVE,
+    "schedule": _choice(Schedule),
     "decay_rate": _NOT_NEGATIVE,
+    "step_epochs": _integer(1),
+    "step_factor": _FACTOR,
+    "power": _NOT_NEGATIVE,
+    "warmup_epochs": _integer(0),
     "l2": _NOT_NEGATIVE,
     "beta1": _SHARE,
     "beta2": _SHARE,
@@ -122,8 +129,18 @@ class Config:
         The update rule: sgd (eq. 9) or adam (eq. 10).
     learning_rate : float
         Length of a step, gamma_0 of eq. 11.
+    schedule : str
+        How the learning rate goes on from epoch to epoch; the paper's is exponential, with a decay rate of 0 constant.
     decay_rate : float
-        The learning rate of epoch t, from 0, is learning_rate * exp(-decay_rate * t) (eq. 11).
+        exponential: the rate of epoch t, from 0, is learning_rate * exp(-decay_rate * t) (eq. 11).
+    step_epochs : int
+        step: epochs from one fall of the rate to the next.
+    step_factor : float
+        step: what the rate is multiplied by at a fall.
+    power : float
+        inverse: the rate of epoch t, from 0, is learning_rate / (t + 1) ** power.
+    warmup_epochs : int
+        cosine: epochs in which the rate rises, before it falls to 0 over the rest of n_epochs.
     l2 : float
         L2 regularisation, lambda of eq. 8: l2 * weight is added to a weight's gradient, to a bias's nothing.
     beta1 : float
@@ -165,7 +182,12 @@ class Config:
     init: Init = "glorot_uniform"
     optimizer: Optimizer = "sgd"
     learning_rate: float = 0.3
+    schedule: Schedule = "exponential"
     decay_rate: float = 0.0
+    step_epochs: int = 10
+    step_factor: float = 0.1
+    power: float = 0.5
+    warmup_epochs: int = 0
     l2: float = 0.0
     beta1: float = 0.9
     beta2: float = 0.999
@@ -265,6 +287,7 @@ def _check(settings: Mapping[str, Any]) -> None:
 
 def _mistakes(settings: Mapping[str, Any]) -> Iterator[str]:
     precision = settings.get("precision", Config.precision)
+    yield from _endless_warmup(settings)
     for name, given in settings.items():
         if name not in _RULES:
             yield _unknown(name)
@@ -276,6 +299,17 @@ def _mistakes(settings: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{name}: given {given!r}, which is {held} in {precision}; accepted: {_RULES[name].accepted}"
             elif name == "eps" and _vanishes(held, settings.get("beta2", Config.beta2), precision):
                 yield f"eps: given {given!r}, of which Adam's first step has eps * sqrt(1 - beta2), 0 in {precision}"
+
+
+def _endless_warmup(settings: Mapping[str, Any]) -> Iterator[str]:
+    """A rate that rises to the last epoch, and never falls."""
+    names = "schedule", "warmup_epochs", "n_epochs"
+    given = [settings.get(name, getattr(Config, name)) for name in names]
+    if not all(_accepts(_RULES[name], value) for name, value in zip(names, given, strict=True)):
+        return
+    schedule, warmup_epochs, n_epochs = given
+    if schedule == "cosine" and warmup_epochs >= n_epochs:
+        yield f"warmup_epochs: given {warmup_epochs}; accepted: fewer than n_epochs, which is {n_epochs}"
 
 
 def _unknown(name: object) -> str:

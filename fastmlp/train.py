@@ -18,7 +18,7 @@ from fastmlp.kernels.epoch import train_stretch
 from fastmlp.kernels.update import CODES
 from fastmlp.model import Model, init_model
 from fastmlp.params import aligned_zeros
-from fastmlp.schedule import exponential
+from fastmlp.schedule import learning_rate_at
 from fastmlp.seeding import Purpose, stream
 from fastmlp.warmup import warmup
 from fastmlp.workspace import Workspace
@@ -150,7 +150,7 @@ class _Loop:
         self.steps_per_s = FIRST_GUESS / flops_of_step
 
     def run_epoch(self, epoch: int) -> Row:
-        lr = exponential(self.config.learning_rate, self.config.decay_rate, epoch)
+        lr = learning_rate_at(self.config, epoch)
         start = perf_counter()
         train_loss = self._train_epoch(epoch, lr)
         trained = perf_counter()

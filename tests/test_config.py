@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastmlp.config import _RULES, Activation, Config, Optimizer, Precision
+from fastmlp.config import _RULES, Activation, Config, Optimizer, Precision, Schedule
 from fastmlp.errors import ConfigError
 from fastmlp.params import Init
 
@@ -20,7 +20,11 @@ configs = st.builds(
     init=st.sampled_from(get_args(Init)),
     optimizer=st.sampled_from(get_args(Optimizer)),
     learning_rate=positive,
+    schedule=st.sampled_from(get_args(Schedule)),
     decay_rate=st.floats(0, 1e30),
+    step_epochs=st.integers(1, 2**63 - 1),
+    step_factor=st.floats(1e-30, 1),
+    power=st.floats(0, 1e30),
     l2=st.floats(0, 1e30),
     beta1=st.floats(0, 0.9999),
     beta2=st.floats(0, 0.9999),
@@ -50,6 +54,15 @@ REFUSED = [
     ("learning_rate", True),
     ("learning_rate", 10**400),
     ("decay_rate", -1e-9),
+    ("schedule", "cosin"),
+    ("schedule", None),
+    ("step_epochs", 0),
+    ("step_epochs", 1.5),
+    ("step_factor", 0.0),
+    ("step_factor", 1.1),
+    ("power", -0.5),
+    ("power", float("nan")),
+    ("warmup_epochs", -1),
     ("l2", -1),
     ("beta1", 1.0),
     ("beta1", -0.1),
@@ -70,7 +83,7 @@ REFUSED = [
 def test_the_defaults_are_the_papers():
     config = Config()
     assert (config.hidden, config.activation, config.optimizer) == ((100, 100), "sigmoid", "sgd")
-    assert (config.learning_rate, config.decay_rate, config.l2) == (0.3, 0.0, 0.0)
+    assert (config.learning_rate, config.schedule, config.decay_rate, config.l2) == (0.3, "exponential", 0.0, 0.0)
     assert (config.beta1, config.beta2, config.eps) == (0.9, 0.999, 1e-8)
     assert (config.batch_size, config.n_epochs, config.shuffle, config.seed) == (64, 20, True, 0)
 
@@ -177,7 +190,10 @@ def test_replace_leaves_the_old_one_as_it_was():
 
 def test_choices_are_the_type_aliases():
     hints = get_type_hints(Config)
-    for name, alias in {"activation": Activation, "init": Init, "optimizer": Optimizer, "precision": Precision}.items():
+    aliases = {
+        "activation": Activation, "init": Init, "optimizer": Optimizer, "schedule": Schedule, "precision": Precision,
+    }  # fmt: skip
+    for name, alias in aliases.items():
         assert hints[name] == alias
         assert all(getattr(Config(**{name: choice}), name) == choice for choice in get_args(alias))
 
@@ -187,3 +203,10 @@ def test_an_eps_that_vanishes_in_adams_first_step_is_refused():
     with pytest.raises(ConfigError, match="first step"):
         Config(eps=1e-37)
     Config(eps=1e-37, precision="float64")
+
+
+def test_a_warm_up_that_never_ends_is_refused():
+    Config(schedule="cosine", warmup_epochs=4, n_epochs=5)
+    Config(warmup_epochs=5, n_epochs=5)
+    with pytest.raises(ConfigError, match=r"^warmup_epochs: given 5; accepted: fewer than n_epochs, which is 5$"):
+        Config(schedule="cosine", warmup_epochs=5, n_epochs=5)
