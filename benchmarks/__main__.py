@@ -10,7 +10,7 @@ from benchmarks import compare, history, record, report, rivals
 from benchmarks.case import CASES
 
 app = App(name="benchmarks", help=__doc__)
-Names = Annotated[tuple[str, ...], Parameter(consume_multiple=True)]
+Names = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")]
 
 
 @app.default
@@ -41,7 +41,7 @@ def duels(
     report.plot(result, path.with_suffix(".png"))
     print(report.table(result))
     print(f"written: {path} and {path.with_suffix('.png').name}")
-    if record.is_complete(result) and epochs >= 5:
+    if record.is_complete(result) and epochs >= 5 and threads == 1:
         report.fill_readme(result)
 
 
@@ -67,7 +67,7 @@ def compare_commits(base: str, head: str = "HEAD", *, pairs: int = 9, threshold:
     Parameters
     ----------
     base, head
-        Commits, as git names them.
+        Commits, as git names them; a dot is the working tree.
     pairs
         Pairs of fresh processes; suspects get as many again.
     threshold

@@ -88,6 +88,7 @@ def build(commit: str, folder: Path) -> dict[str, str]:
 def _probe(environment: dict[str, str]) -> Worker:
     worker = Worker([str(Path(__file__).with_name("probe.py"))], environment, cwd=Path(environment["PYTHONPATH"]))
     if not Path(worker.hello["package"]).is_relative_to(environment["PYTHONPATH"]):
+        worker.__exit__()
         raise ImportError(f"measured would be {worker.hello['package']}, not {environment['PYTHONPATH']}")
     return worker
 

@@ -6,6 +6,7 @@ Knows how to start, ask and end a worker; nothing of what it trains, and nothing
 import json
 import subprocess
 import sys
+import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -24,8 +25,10 @@ class Worker:
 
     def __init__(self, command: list[str], environment: dict[str, str] | None = None, cwd: Path = ROOT):
         self.command = command
+        # A file, not a pipe: nobody reads it until the process ends, and a full pipe would stop it.
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - it is closed with the process
         self.process = subprocess.Popen(
-            [sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            [sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
             text=True, cwd=cwd, env=environment,
         )  # fmt: skip
         self.hello = self._read()
@@ -33,7 +36,10 @@ class Worker:
     def _read(self) -> dict:
         line = self.process.stdout.readline()
         if not line:
-            tail = self.process.communicate()[1].strip().splitlines()[-3:]
+            self.process.communicate()
+            with self.errors:
+                self.errors.seek(0)
+                tail = self.errors.read().strip().splitlines()[-3:]
             raise WorkerError(f"{' '.join(self.command)}: " + "; ".join(tail))
         return json.loads(line)
 
@@ -48,6 +54,7 @@ class Worker:
     def __exit__(self, *_):
         self.process.kill()
         self.process.communicate()
+        self.errors.close()
 
 
 @dataclass

@@ -2,9 +2,11 @@
 
 import os
 import platform
+import subprocess
 import sys
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from fastmlp import cpu
 
@@ -29,6 +31,7 @@ def describe(n_threads: int) -> dict:
     """Machine, versions and threads, as records keep them."""
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "commit": _commit(),
         "cpu": _cpu_name(),
         "n_cores": os.cpu_count(),
         "system": platform.platform(),
@@ -54,6 +57,13 @@ def anonymous_memory_mb() -> float:
     """Memory (1e6 bytes) that this process has to itself now, no file's pages among it; Linux alone tells."""
     with open("/proc/self/status") as lines:
         return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) * 1024 / 1e6
+
+
+def _commit() -> str | None:
+    """What git calls the code that is measured, with a mark where it was changed since."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True)
+    return done.stdout.strip() or None
 
 
 def _version(package: str) -> str | None:

@@ -22,7 +22,7 @@ VECTOR_WIDTHS: Final = (512, 256, 128)
 #: 32, AVX-512: Emerald Rapids, panels in L1, share of the tile's own peak: 6 x 4 and 12 x 2 0.94 to 0.98, 5 x 4 0.93,
 #: 10 x 2 0.93. Genoa, epochs of three networks: 12 x 1, 12 x 2, 6 x 4 and 5 x 5 within 1 % of each other; 9 x 3 as the
 #: widest, or 5 x 4, 4 to 8 % slower.
-#: 16, AVX2: the tallest that fit, searched on no CPU that has nothing wider.
+#: 16, AVX2: the tallest that fit; not measured. Nor is Arm, which takes the line of 32 with vectors of 128 bits.
 TILE_HEIGHTS: Final = {
     32: ((12, 8, 4, 2, 1), (12, 8, 4, 2, 1), (8, 4, 2, 1), (6, 4, 2, 1)),
     16: ((8, 4, 2, 1), (6, 4, 2, 1)),

@@ -63,7 +63,7 @@ def transpose_samples(_: Any, octets: Any, places: Any, kind: Any, k: Any, scali
     lanes, per_word = vector.lanes, WORD_BYTES // item_bytes(source)
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
-        scaling = [
+        parts = [
             builder.gep(data_pointer(context, builder, sig.args[4][i], builder.extract_value(args[4], i)), [args[3]])
             for i in range(2)
         ]
@@ -74,7 +74,7 @@ def transpose_samples(_: Any, octets: Any, places: Any, kind: Any, k: Any, scali
         for q, word in enumerate(_transposed(builder, words)):
             for b in range(per_word):
                 j = I64(per_word * q + b)
-                scale = [splat(builder, builder.load(builder.gep(part, [j])), lanes) for part in scaling]
+                scale = [splat(builder, builder.load(builder.gep(part, [j])), lanes) for part in parts]
                 number = call(builder, "fma", [_number(builder, word, b, source, number_type), *scale])
                 pointer = pointer_to(builder, target, builder.add(start, builder.mul(stride, j)), number_type)
                 builder.store(number, pointer, align=item_bytes(vector.element))
@@ -89,11 +89,11 @@ def _sample_words(
     """A vector of words from each sample in `places`, beginning `octet` octets behind the sample's first."""
     X = data_pointer(context, builder, sig.args[0], args[0])
     rows, first, last, sample_bytes = (builder.extract_value(args[1], i) for i in range(4))
-    rows, words = data_pointer(context, builder, sig.args[1][0], rows), []
+    order, words = data_pointer(context, builder, sig.args[1][0], rows), []
     for i in range(lanes):
         wanted = builder.add(first, I64(i))
         place = builder.select(builder.icmp_signed("<", wanted, last), wanted, last)
-        row = builder.sext(builder.load(builder.gep(rows, [place])), I64)
+        row = builder.sext(builder.load(builder.gep(order, [place])), I64)
         start = builder.add(builder.mul(row, sample_bytes), octet)
         words.append(builder.load(pointer_to(builder, X, start, ir.VectorType(I32, lanes)), align=1))
     return words

@@ -55,11 +55,14 @@ def main():
     dtype = sys.argv[1] if len(sys.argv) > 1 else "float32"
     multiply(*np.zeros((3, 64, 64), dtype))
     for name, compiled in (("product", product), ("add_product", add_product)):
-        tile = max(loops(assembly(compiled)), key=n_accumulators)
-        print("\n".join(tile))
-        counts = Counter(line.split()[0] for line in tile)
-        print(f"# {name}: {dtype}, {cpu.vector_bits()}-bit vectors, {n_accumulators(tile)} accumulators")
-        print("# " + ", ".join(f"{n} {instruction}" for instruction, n in counts.most_common()))
+        tiles = list(loops(assembly(compiled)))
+        most = max(map(n_accumulators, tiles))
+        for tile in tiles:
+            if n_accumulators(tile) == most:
+                print("\n".join(tile))
+                counts = Counter(line.split()[0] for line in tile)
+                print(f"# {name}: {dtype}, {cpu.vector_bits()}-bit vectors, {most} accumulators")
+                print("# " + ", ".join(f"{n} {instruction}" for instruction, n in counts.most_common()))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import pytest
 from fastmlp.cpu import row_stride
 from fastmlp.jit import kernel
 from fastmlp.kernels import activation, loss, update
-from fastmlp.kernels.matmul import matrix, product, transposed
+from fastmlp.kernels.matmul import add_product, matrix, product, transposed
 from fastmlp.params import aligned_zeros
 
 FLOAT32 = np.dtype(np.float32)
@@ -16,7 +16,7 @@ WORK = 4e8
 SHAPES = [(100, 64, 3072), (100, 64, 100), (10, 64, 100), (97, 61, 1013), (1, 1, 1)]
 #: Arithmetic operations an element, a fused multiply-add being two, as the kernels' sources have them.
 ACTIVATION_FLOPS = {"sigmoid": (25, 3), "tanh": (29, 3), "relu": (1, 1)}
-UPDATE_FLOPS = {"sgd": 4, "adam": 15}
+UPDATE_FLOPS = {"sgd": 4, "adam": 27}
 CODES = activation.CODES
 
 
@@ -68,6 +68,34 @@ def test_product(measure, rng, name, shape):
         lambda: products(C, c, P, p, Q, q, zero, is_transposed, (n_rows, n_columns, n_steps), n_calls),
         flops=flops * n_calls,
     )
+
+
+@kernel
+def added_products(C, c, P, p, Q, q, shape, n_calls):
+    n_rows, n_columns, n_steps = shape
+    rate, l2 = np.float32(-0.01), np.float32(0)
+    for _ in range(n_calls):
+        add_product(matrix(C, 0, c), matrix(P, 0, p), matrix(Q, 0, q), rate, l2, n_rows, n_columns, n_steps)
+
+
+@pytest.mark.benchmark(group="kernel: product")
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
+def test_gradient_and_descent(measure, rng, shape):
+    fan_out, batch, fan_in = shape
+    W, dZ = rng.standard_normal((fan_out, fan_in), np.float32), rng.standard_normal((fan_out, batch), np.float32)
+    At = rng.standard_normal((batch, fan_in), np.float32)
+    (C, c), (P, p), (Q, q) = padded(W), padded(dZ), padded(At)
+    sizes, flops = (fan_out, fan_in, batch), 2 * fan_out * fan_in * batch
+    n_calls = max(1, int(min(WORK / flops, 1e5)))
+
+    added_products(C, c, P, p, Q, q, sizes, 1)
+    ref = W - 0.01 * (dZ.astype(np.float64) @ At)
+    np.testing.assert_allclose(unpadded(C, c, ref.shape), ref, rtol=0, atol=1e-6 * batch)
+
+    def reset():
+        C[:], _ = padded(W)
+
+    measure(lambda: added_products(C, c, P, p, Q, q, sizes, n_calls), setup=reset, flops=flops * n_calls)
 
 
 @kernel

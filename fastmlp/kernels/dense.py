@@ -49,7 +49,7 @@ def dense_backward(params, work, frame, below, layer, m):
 
 @kernel(merge=True)
 def weights_update(params, work, frame, start, stride, dZ, At, n_rows, n_columns, n_samples, optimizer, c):
-    """``dW = A^T dZ`` (4, 5) on a block of weights, and their update while it lies in L1.
+    """``dW = A^T dZ`` (4, 5) on a block of weights, and their update while it lies in registers (SGD) or in L1.
 
     The weights come from L2 while the product is under way: asked for first, 2 % of an epoch. Adam's moments come from
     L3, and asking for them as well made it 6 % slower: a core has 16 lines under way at most.
