@@ -140,7 +140,8 @@ def _about(studies: Mapping[int, Study], command: str, wall_s: float) -> str:
     training_s = sum(record["seconds"] for study in studies.values() for record in study.records())
     facts = {
         "Command": f"<code>{escape(command)}</code>",
-        "Time": f"{_duration(wall_s)} for this command; {_duration(training_s)} of runs, side by side",
+        "Time": f"{_duration(wall_s)} for this command, which runs what its folder lacks; "
+        f"{_duration(training_s)} of runs in all, side by side",
         "Machine": escape(", ".join(f"{name}: {value}" for name, value in about["machine"].items())),
         "Versions": escape(", ".join(f"{name} {value}" for name, value in about["versions"].items())),
         "Data": f"{escape(about['data']['name'])}, checksum <code>{escape(about['data']['checksum'])}</code>",

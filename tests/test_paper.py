@@ -98,7 +98,7 @@ def test_the_page_refers_to_nothing_outside_itself_and_escapes_what_it_is_told()
     assert not re.search(r"(src|href|url)\s*[=(]|https?:", page)
     assert "a &lt;fast&gt; one" in page
     assert "--out a&amp;b" in page
-    assert "1.5 minutes for this command; 3.0 minutes of runs" in page
+    assert "1.5 minutes for this command, which runs what its folder lacks; 3.0 minutes of runs in all" in page
     assert page.count("holds") == 3
 
 
