@@ -1,114 +1,26 @@
 """Config: every setting of a training run, frozen, flat and checked as a whole. Knows neither data nor kernels."""
 
 import dataclasses
-import difflib
-import math
 import reprlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Integral, Real
-from typing import Any, Literal, NamedTuple, get_args
-
-import numpy as np
+from typing import Any
 
 from fastmlp.errors import ConfigError
 from fastmlp.params import Init
-
-Activation = Literal["sigmoid", "tanh", "relu", "identity"]
-Optimizer = Literal["sgd", "adam"]
-Schedule = Literal["exponential", "constant", "step", "cosine", "inverse", "one_cycle"]
-Precision = Literal["float32", "float64"]
-
-
-class _Rule(NamedTuple):
-    """What a setting accepts, in words, and the function that reads it or raises."""
-
-    accepted: str
-    read: Callable[[Any], Any]
-
-
-def _integer(low: int) -> _Rule:
-    def read(value: Any) -> int:
-        if not isinstance(value, Integral) or isinstance(value, bool):
-            raise TypeError
-        number = int(value)
-        if not low <= number < 2**63:
-            raise ValueError
-        return number
-
-    return _Rule(f"an integer >= {low} and < 2**63", read)
-
-
-def _real(accepted: str, is_accepted: Callable[[float], bool]) -> _Rule:
-    def read(value: Any) -> float:
-        if not isinstance(value, Real) or isinstance(value, bool):
-            raise TypeError
-        number = float(value)
-        if not math.isfinite(number) or not is_accepted(number):
-            raise ValueError
-        return number
-
-    return _Rule(accepted, read)
-
-
-def _choice(literal: Any) -> _Rule:
-    names = get_args(literal)
-
-    def read(value: Any) -> str:
-        if not isinstance(value, str) or value not in names:
-            raise ValueError
-        return str(value)
-
-    return _Rule("one of " + ", ".join(map(repr, names)), read)
-
-
-def _flag() -> _Rule:
-    def read(value: Any) -> bool:
-        if not isinstance(value, (bool, np.bool_)):
-            raise TypeError
-        return bool(value)
-
-    return _Rule("True or False", read)
-
-
-def _sizes() -> _Rule:
-    size = _integer(1)
-
-    def read(value: Any) -> tuple[int, ...]:
-        if not isinstance(value, (tuple, list, np.ndarray)):
-            raise TypeError
-        return tuple(size.read(item) for item in value)
-
-    return _Rule("a tuple of integers >= 1, such as (100, 100), or ()", read)
-
-
-_POSITIVE = _real("a finite number > 0", lambda number: number > 0.0)
-_NOT_NEGATIVE = _real("a finite number >= 0", lambda number: number >= 0.0)
-_FACTOR = _real("a number in (0, 1]", lambda number: 0.0 < number <= 1.0)
-_SHARE = _real("a number in [0, 1)", lambda number: 0.0 <= number < 1.0)
-
-_RULES = {
-    "hidden": _sizes(),
-    "activation": _choice(Activation),
-    "init": _choice(Init),
-    "optimizer": _choice(Optimizer),
-    "learning_rate": _POSITIVE,
-    "schedule": _choice(Schedule),
-    "decay_rate": _NOT_NEGATIVE,
-    "step_epochs": _integer(1),
-    "step_factor": _FACTOR,
-    "power": _NOT_NEGATIVE,
-    "warmup_epochs": _integer(0),
-    "l2": _NOT_NEGATIVE,
-    "beta1": _SHARE,
-    "beta2": _SHARE,
-    "eps": _POSITIVE,
-    "batch_size": _integer(1),
-    "n_epochs": _integer(1),
-    "shuffle": _flag(),
-    "seed": _integer(0),
-    "precision": _choice(Precision),
-}
+from fastmlp.rules import (
+    RULES,
+    Activation,
+    ClassWeight,
+    EarlyStopping,
+    EpsForm,
+    L2Scale,
+    Loss,
+    Optimizer,
+    Precision,
+    Schedule,
+    mistakes,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,11 +34,22 @@ class Config:
     hidden : tuple of int
         Sizes of the hidden layers, first to last; without any, the network is softmax regression (eq. 2).
     activation : str
-        What every hidden layer applies to its sums; the paper's is sigmoid (eq. 3).
+        What every hidden layer applies to its sums; the paper's is sigmoid (eq. 3). gelu is its form with tanh.
+    dropout : float
+        Share of the hidden units that a training step leaves out, drawn anew for each sample (Srivastava et al. 2014).
     init : str
         How the weights begin, about which the paper is silent.
+    loss : str
+        What training lowers: cross_entropy of a softmax over classes (eq. 1 and 2), binary_cross_entropy of a sigmoid
+        for each label, or for numbers squared_error (half of it), huber, or poisson (half the deviance of exp(output)).
+    label_smoothing : float
+        cross_entropy, binary_cross_entropy: share of a target that is spread evenly over the classes.
+    huber_delta : float
+        huber: the error from which on the loss grows as a line does.
+    class_weight : str
+        cross_entropy: balanced weighs a sample by n_samples / (n_classes * samples of its class).
     optimizer : str
-        The update rule: sgd (eq. 9) or adam (eq. 10).
+        The update rule: sgd (eq. 9), adam (eq. 10) and others; adamw is adam, meant to go with weight_decay.
     learning_rate : float
         Length of a step, gamma_0 of eq. 11.
     schedule : str
@@ -134,29 +57,50 @@ class Config:
     decay_rate : float
         exponential: the rate of epoch t, from 0, is learning_rate * exp(-decay_rate * t) (eq. 11).
     step_epochs : int
-        step: epochs from one fall of the rate to the next.
+        step: epochs from one fall of the rate to the next; plateau: epochs without a lower loss before a fall.
     step_factor : float
-        step: what the rate is multiplied by at a fall.
+        step, plateau: what the rate is multiplied by at a fall.
     power : float
         inverse: the rate of epoch t, from 0, is learning_rate / (t + 1) ** power.
     warmup_epochs : int
         cosine: epochs in which the rate rises, before it falls to 0 over the rest of n_epochs.
     l2 : float
         L2 regularisation, lambda of eq. 8: l2 * weight is added to a weight's gradient, to a bias's nothing.
+    l2_scale : str
+        step: as in eq. 8. batch: l2 is divided by the samples of the batch, or the sum of their weights, as in eq. 1
+        and as scikit-learn's alpha is; train_loss then includes the penalty.
+    weight_decay : float
+        Share of a weight, times the rate, that every step takes away (Loshchilov and Hutter 2019), of a bias nothing.
+    momentum : float
+        momentum, nesterov: share of the last step that is taken again (Sutskever et al. 2013).
     beta1 : float
-        Adam's memory of the gradient (eq. 10).
+        adam, adamw, nadam: memory of the gradient (eq. 10).
     beta2 : float
-        Adam's memory of the squared gradient (eq. 10).
+        adam, adamw, nadam, rmsprop: memory of the squared gradient (eq. 10).
     eps : float
-        What Adam adds to the denominator (eq. 10).
+        adam, adamw, nadam, rmsprop: what is added to the denominator (eq. 10).
+    eps_form : str
+        adam, adamw: eps_hat adds eps to the root before its bias correction (Kingma and Ba 2015, end of section 2), as
+        scikit-learn and TensorFlow do; eps after it.
+    clip_norm : float
+        Most that the norm of all gradients together may be (Pascanu et al. 2013); 0: whatever it is.
     batch_size : int
         Samples a step; an epoch's last batch may be shorter.
     n_epochs : int
         Passes over the training data.
     shuffle : bool
         Whether every epoch goes through the samples in a new order.
+    early_stopping : str
+        Whether training ends, with the best weights put back, once the validation set's loss or score has not improved
+        for a while.
+    patience : int
+        early_stopping: epochs without improvement that are borne.
+    tol : float
+        early_stopping, plateau: an improvement is one by more than this.
+    validation_fraction : float
+        early_stopping: share of the training set that is held out where the data has no validation set.
     seed : int
-        Decides the initial weights and the order of the samples.
+        Decides the initial weights, the order of the samples, what is dropped and what is held out.
     precision : str
         Type of the weights and of all arithmetic.
 
@@ -179,7 +123,12 @@ class Config:
 
     hidden: tuple[int, ...] = (100, 100)
     activation: Activation = "sigmoid"
+    dropout: float = 0.0
     init: Init = "glorot_uniform"
+    loss: Loss = "cross_entropy"
+    label_smoothing: float = 0.0
+    huber_delta: float = 1.0
+    class_weight: ClassWeight = "none"
     optimizer: Optimizer = "sgd"
     learning_rate: float = 0.3
     schedule: Schedule = "exponential"
@@ -189,12 +138,21 @@ class Config:
     power: float = 0.5
     warmup_epochs: int = 0
     l2: float = 0.0
+    l2_scale: L2Scale = "step"
+    weight_decay: float = 0.0
+    momentum: float = 0.9
     beta1: float = 0.9
     beta2: float = 0.999
     eps: float = 1e-8
+    eps_form: EpsForm = "eps"
+    clip_norm: float = 0.0
     batch_size: int = 64
     n_epochs: int = 20
     shuffle: bool = True
+    early_stopping: EarlyStopping = "none"
+    patience: int = 10
+    tol: float = 0.0
+    validation_fraction: float = 0.1
     seed: int = 0
     precision: Precision = "float32"
 
@@ -202,7 +160,7 @@ class Config:
         given = self.to_dict()
         _check(given)
         for name, value in given.items():
-            object.__setattr__(self, name, _RULES[name].read(value))
+            object.__setattr__(self, name, RULES[name].read(value))
 
     def to_dict(self) -> dict[str, Any]:
         """The settings by name, fit for ``json.dumps``.
@@ -278,61 +236,8 @@ class Config:
 
 
 def _check(settings: Mapping[str, Any]) -> None:
-    mistakes = list(_mistakes(settings))
-    if len(mistakes) == 1:
-        raise ConfigError(mistakes[0])
-    if mistakes:
-        raise ConfigError("\n  ".join([f"{len(mistakes)} settings cannot be used", *mistakes]))
-
-
-def _mistakes(settings: Mapping[str, Any]) -> Iterator[str]:
-    precision = settings.get("precision", Config.precision)
-    yield from _endless_warmup(settings)
-    for name, given in settings.items():
-        if name not in _RULES:
-            yield _unknown(name)
-        elif not _accepts(_RULES[name], given):
-            yield f"{name}: given {reprlib.repr(given)}; accepted: {_RULES[name].accepted}"
-        elif isinstance(_RULES[name].read(given), float) and _accepts(_RULES["precision"], precision):
-            held = _as_held(given, precision)
-            if not _accepts(_RULES[name], held):
-                yield f"{name}: given {given!r}, which is {held} in {precision}; accepted: {_RULES[name].accepted}"
-            elif name == "eps" and _vanishes(held, settings.get("beta2", Config.beta2), precision):
-                yield f"eps: given {given!r}, of which Adam's first step has eps * sqrt(1 - beta2), 0 in {precision}"
-
-
-def _endless_warmup(settings: Mapping[str, Any]) -> Iterator[str]:
-    """A rate that rises to the last epoch, and never falls."""
-    names = "schedule", "warmup_epochs", "n_epochs"
-    given = [settings.get(name, getattr(Config, name)) for name in names]
-    if not all(_accepts(_RULES[name], value) for name, value in zip(names, given, strict=True)):
-        return
-    schedule, warmup_epochs, n_epochs = given
-    if schedule == "cosine" and warmup_epochs >= n_epochs:
-        yield f"warmup_epochs: given {warmup_epochs}; accepted: fewer than n_epochs, which is {n_epochs}"
-
-
-def _unknown(name: object) -> str:
-    nearest = difflib.get_close_matches(str(name), _RULES, n=1, cutoff=0.5)
-    known = f"the nearest is {nearest[0]!r}" if nearest else "the settings are " + ", ".join(_RULES)
-    return f"{name!r} is not a setting; {known}"
-
-
-def _accepts(rule: _Rule, value: Any) -> bool:
-    try:
-        rule.read(value)
-    except (TypeError, ValueError, OverflowError):
-        return False
-    return True
-
-
-def _vanishes(eps: float, beta2: Any, precision: str) -> bool:
-    """Whether eps is zero in Adam's first step, where a weight without a gradient would be moved by 0 / 0."""
-    return _accepts(_SHARE, beta2) and _as_held(eps * math.sqrt(1.0 - float(beta2)), precision) == 0.0
-
-
-def _as_held(number: Any, precision: str) -> float:
-    """The number as the kernels meet it: rounded, and subnormals are zero, so that a tiny `eps` would divide by it."""
-    with np.errstate(over="ignore", under="ignore"):
-        held = float(np.dtype(precision).type(number))
-    return held if abs(held) >= np.finfo(precision).tiny else 0.0
+    found = list(mistakes(settings, {name: getattr(Config, name) for name in RULES}))
+    if len(found) == 1:
+        raise ConfigError(found[0])
+    if found:
+        raise ConfigError("\n  ".join([f"{len(found)} settings cannot be used", *found]))

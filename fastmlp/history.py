@@ -11,8 +11,16 @@ from typing import Any, NamedTuple, TypedDict, cast, overload
 from fastmlp.errors import DataNotFoundError, FileFormatError, OutputError
 
 
-class Row(TypedDict):
-    """The numbers of one epoch.
+class _Scores(TypedDict, total=False):
+    test_accuracy: float
+    test_r2: float
+    val_loss: float
+    val_accuracy: float
+    val_r2: float
+
+
+class Row(_Scores):
+    """The numbers of one epoch; the loss is the one that the config names.
 
     Attributes
     ----------
@@ -21,11 +29,16 @@ class Row(TypedDict):
     learning_rate : float
         The rate of this epoch's steps.
     train_loss : float
-        Mean cross-entropy over the samples as they were trained on, that is while the weights were moving.
+        Mean loss over the samples as they were trained on, that is while the weights were moving.
     test_loss : float
-        Mean cross-entropy over the test set after the epoch.
+        Mean loss over the test set after the epoch.
     test_accuracy : float
-        Share of the test set that is classified rightly after the epoch.
+        Share of the test set that is classified rightly after the epoch; of a sample with several labels, all of them.
+    test_r2 : float
+        In its place where numbers are predicted: 1 less the share of the test set's variance that is left, the mean
+        over the outputs.
+    val_loss, val_accuracy, val_r2 : float
+        The same of the validation set, where there is one.
     train_s : float
         Seconds spent in training.
     eval_s : float
@@ -36,12 +49,18 @@ class Row(TypedDict):
     learning_rate: float
     train_loss: float
     test_loss: float
-    test_accuracy: float
     train_s: float
     eval_s: float
 
 
-COLUMNS = tuple(Row.__annotations__)
+#: What a row may hold, in the order of a table.
+ALL_COLUMNS = (
+    "epoch", "learning_rate", "train_loss", "val_loss", "val_accuracy", "val_r2", "test_loss", "test_accuracy",
+    "test_r2", "train_s", "eval_s",
+)  # fmt: skip
+#: What it holds where classes are told apart, without a validation set.
+COLUMNS = ("epoch", "learning_rate", "train_loss", "test_loss", "test_accuracy", "train_s", "eval_s")
+_KINDS = {name: int if name == "epoch" else float for name in ALL_COLUMNS}
 
 
 class Progress(NamedTuple):
@@ -79,7 +98,7 @@ class History:
     Parameters
     ----------
     rows : iterable of Row
-        Rows to begin with; each has the columns ``fastmlp.history.COLUMNS``.
+        Rows to begin with; the first one's columns, of ``fastmlp.history.ALL_COLUMNS``, are those of all.
 
     Examples
     --------
@@ -106,8 +125,20 @@ class History:
         ValueError
             The names are not those of the columns.
         """
+        if self._rows and set(row) != set(self.columns):
+            raise ValueError(f"the columns are {', '.join(self.columns)}; given {', '.join(map(str, row))}")
         _check_names(row)
         self._rows.append(_read_row(row))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of what every row holds, in the order of a table."""
+        return tuple(name for name in ALL_COLUMNS if name in self._rows[0]) if self._rows else COLUMNS
+
+    @property
+    def score(self) -> str:
+        """Name of the test set's score: ``"test_accuracy"``, or ``"test_r2"`` where numbers are predicted."""
+        return "test_r2" if "test_r2" in self.columns else "test_accuracy"
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -122,8 +153,8 @@ class History:
     def __getitem__(self, key: int | str) -> Row | list[float]:
         if not isinstance(key, str):
             return self._rows[key]
-        if key not in COLUMNS:
-            raise KeyError(f"{key!r} is not a column; the columns are {', '.join(COLUMNS)}")
+        if key not in self.columns:
+            raise KeyError(f"{key!r} is not a column; the columns are {', '.join(self.columns)}")
         return [cast(dict[str, float], row)[key] for row in self._rows]
 
     def __eq__(self, other: object) -> bool:
@@ -132,7 +163,7 @@ class History:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        last = f", test accuracy {self._rows[-1]['test_accuracy']:.4f}" if self._rows else ""
+        last = f", {self.score.replace('_', ' ')} {self[self.score][-1]:.4f}" if self._rows else ""
         return f"<History: {len(self)} epochs{last}>"
 
     def to_dict(self) -> dict[str, list[float]]:
@@ -148,7 +179,7 @@ class History:
         >>> History().to_dict()["epoch"]
         []
         """
-        return {name: self[name] for name in COLUMNS}
+        return {name: self[name] for name in self.columns}
 
     def to_csv(self, path: str | os.PathLike[str] | None = None) -> str:
         r"""CSV with a header and a line an epoch, in digits that `from_csv` reads back to the same bits.
@@ -174,7 +205,7 @@ class History:
         'epoch,learning_rate,train_loss,test_loss,test_accuracy,train_s,eval_s\n'
         """
         text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(text, self.columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self._rows)
         return _write(text.getvalue(), path)
@@ -252,12 +283,23 @@ class History:
 
 
 def _check_names(names: Iterable[str]) -> None:
-    if set(names) != set(COLUMNS):
-        raise ValueError(f"a row's columns are {', '.join(COLUMNS)}; given {', '.join(map(str, names))}")
+    given = set(names)
+    scores = [name for name in ("test_accuracy", "test_r2") if name in given]
+    validated = {"val_loss", scores[0].replace("test", "val")} if scores else set()
+    if (
+        len(scores) != 1
+        or given - validated != {*COLUMNS} - {"test_accuracy"} | {*scores}
+        or len(given & validated) == 1
+    ):
+        columns = ", ".join(COLUMNS)
+        raise ValueError(
+            f"a row's columns are {columns}, or test_r2 for test_accuracy, and with a validation set val_loss and "
+            f"val_accuracy or val_r2; given {', '.join(map(str, names))}"
+        )
 
 
 def _read_row(row: Mapping[str, Any]) -> Row:
-    return cast(Row, {name: kind(row[name]) for name, kind in Row.__annotations__.items()})
+    return cast(Row, {name: kind(row[name]) for name, kind in _KINDS.items() if name in row})
 
 
 def _write(text: str, path: str | os.PathLike[str] | None) -> str:
@@ -271,7 +313,7 @@ def _write(text: str, path: str | os.PathLike[str] | None) -> str:
 
 def _rows_of_csv(text: str) -> list[dict[str, Any]]:
     names, *rows = csv.reader(io.StringIO(text))
-    _check_names(names)
+    _check_names(list(names))
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 

@@ -11,12 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 from fastmlp.archive import Arrays, read_archive, write_archive
 from fastmlp.config import Config
 from fastmlp.cpu import row_stride
-from fastmlp.data.check import check_X, check_y
+from fastmlp.data.check import check_X
 from fastmlp.data.scaling import check_held
+from fastmlp.data.target import Task, check_target
 from fastmlp.errors import ConfigError, DataError
+from fastmlp.handover import Targets
 from fastmlp.kernels.epoch import predict_stretch
 from fastmlp.kernels.sampling import KINDS
 from fastmlp.params import Params, Views, aligned_zeros, init_params
+from fastmlp.score import score_of
 from fastmlp.workspace import Workspace
 
 FILE_VERSION = 1
@@ -33,13 +36,14 @@ class Evaluation(NamedTuple):
     Attributes
     ----------
     loss : float
-        Mean cross-entropy: equation (1) without its penalty.
-    accuracy : float
-        Share of the samples whose most probable class is their label.
+        Mean of the config's loss: for cross-entropy equation (1) without its penalty.
+    score : float
+        Accuracy, the share of the samples that are classified rightly, in all their labels; or R2, where numbers are
+        predicted.
     """
 
     loss: float
-    accuracy: float
+    score: float
 
 
 class Model:
@@ -51,8 +55,10 @@ class Model:
     ----------
     config : Config
         The settings it was made or last trained with.
-    n_features, n_classes : int
+    n_features, n_outputs : int
         Width of its input and of its output.
+    n_classes : int
+        2 where one sigmoid output tells two classes apart, else as n_outputs.
     weights, biases : sequence of ndarray
         Of each layer, (fan_in, fan_out) and (fan_out,), in the precision of the config. To read, to change in place, or
         to assign: ``model.weights[0] = W`` copies W into the network, and raises `DataError` if W does not fit.
@@ -93,9 +99,26 @@ class Model:
         return self.params.sizes[0]
 
     @property
-    def n_classes(self) -> int:
+    def n_outputs(self) -> int:
         """Width of the output."""
         return self.params.sizes[-1]
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether one sigmoid output tells two classes apart."""
+        return self.config.loss == "binary_cross_entropy" and self.n_outputs == 1
+
+    @property
+    def n_classes(self) -> int:
+        """Classes, labels or numbers that it predicts for a sample."""
+        return 2 if self.is_binary else self.n_outputs
+
+    @property
+    def task(self) -> Task:
+        """What it does, as `Dataset` calls it."""
+        if self.config.loss == "cross_entropy" or self.is_binary:
+            return "classification"
+        return "multilabel" if self.config.loss == "binary_cross_entropy" else "regression"
 
     @property
     def weights(self) -> Views:
@@ -120,7 +143,7 @@ class Model:
         return f"<Model {shape}, {self.config.activation}, {self.config.precision}, {self.n_epochs} epochs trained>"
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
-        """Probability of each class, equation (2).
+        """Probability of each class, equation (2), or of each label.
 
         Parameters
         ----------
@@ -136,12 +159,16 @@ class Model:
         ------
         DataError, DataTypeError
             If X is not finite numbers of that shape.
+        ConfigError
+            If the network predicts numbers.
         """
-        X = check_held(check_X(X, self.n_features), self.scaling, self.config.precision)
-        return self._forward(X, np.zeros(len(X), np.int32))[0]
+        if self.task == "regression":
+            raise ConfigError(f"a network trained with loss {self.config.loss!r} has no probabilities; use predict")
+        outputs = self._outputs(X)
+        return np.hstack([1 - outputs, outputs]) if self.is_binary else outputs
 
-    def predict(self, X: ArrayLike) -> NDArray[np.int64]:
-        """Number of the most probable class.
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Number of the most probable class; or which labels apply; or the numbers.
 
         Parameters
         ----------
@@ -151,29 +178,30 @@ class Model:
         Returns
         -------
         ndarray (n_samples,) of int64
+            Of several labels a sample (n_samples, n_labels), each 0 or 1. Numbers come in the precision of the config,
+            (n_samples,) or, of several a sample, (n_samples, n_outputs).
 
         Raises
         ------
         DataError, DataTypeError
             If X is not finite numbers of that shape.
         """
-        labels: NDArray[np.int64] = self.predict_proba(X).argmax(axis=1)
-        return labels
+        return self._decide(self._outputs(X))
 
     def evaluate(self, X: ArrayLike, y: ArrayLike) -> Evaluation:
-        """Mean cross-entropy and accuracy.
+        """Mean loss, and accuracy or R2.
 
         Parameters
         ----------
         X : array_like (n_samples, n_features)
             Samples as in training, not scaled.
-        y : array_like (n_samples,)
-            Labels 0 .. n_classes - 1.
+        y : array_like (n_samples,) or (n_samples, n_outputs)
+            Labels 0 .. n_classes - 1; or 0 or 1 for each label; or numbers.
 
         Returns
         -------
         Evaluation
-            loss and accuracy.
+            loss and score.
 
         Raises
         ------
@@ -181,12 +209,28 @@ class Model:
             If X or y is not what is described.
         """
         X = check_held(check_X(X, self.n_features), self.scaling, self.config.precision)
-        return self.evaluate_checked(X, check_y(y, len(X), self.n_classes))
+        return self.evaluate_checked(X, check_target(y, len(X), self.task, self.n_classes))
 
-    def evaluate_checked(self, X: NDArray[Any], y: NDArray[np.int32]) -> Evaluation:
+    def evaluate_checked(self, X: NDArray[Any], y: NDArray[Any]) -> Evaluation:
         """`evaluate` for arrays that a Dataset has checked already."""
-        probs, losses = self._forward(X, y)
-        return Evaluation(math.fsum(losses) / len(y), float(np.mean(probs.argmax(axis=1) == y)))
+        outputs, losses = self._forward(X, Targets.of(y, self.config, for_training=False))
+        predicted = self._decide(outputs)
+        score = score_of(self.config.loss, predicted, y if predicted.ndim == y.ndim else y[:, 0])
+        return Evaluation(math.fsum(losses) / len(y), score)
+
+    def _outputs(self, X: ArrayLike) -> NDArray[Any]:
+        X = check_held(check_X(X, self.n_features), self.scaling, self.config.precision)
+        shape = len(X) if self.config.loss == "cross_entropy" else (len(X), self.n_outputs)
+        return self._forward(X, Targets.of(np.zeros(shape), self.config, for_training=False))[0]
+
+    def _decide(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        """Predictions of outputs."""
+        if self.task == "regression":
+            return outputs[:, 0] if self.n_outputs == 1 else outputs
+        if self.config.loss == "cross_entropy":
+            return outputs.argmax(axis=1)
+        labels = (outputs > 0.5).astype(np.int64)
+        return labels[:, 0] if self.is_binary else labels
 
     def objective(self, X: ArrayLike, y: ArrayLike) -> float:
         """Equation (1): mean cross-entropy plus ``l2 / (2 m) * ||W||**2`` over the m samples, l2 from the config.
@@ -198,21 +242,21 @@ class Model:
         squares = math.fsum(float(np.sum(np.square(W, dtype=np.float64))) for W in self.weights)
         return self.evaluate(X, y).loss + self.config.l2 / (2 * n_samples) * squares
 
-    def _forward(self, X: NDArray[Any], y: NDArray[np.int32]) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    def _forward(self, X: NDArray[Any], targets: Targets) -> tuple[NDArray[Any], NDArray[np.float64]]:
         n, dtype = len(X), self.params.theta.dtype
         batch = min(PREDICT_BATCH, n)
-        workspace = Workspace(self.params, self.config.activation, batch)
-        probs, losses = np.empty((n, self.n_classes), dtype), np.empty(n)
+        workspace = Workspace(self.params, self.config, batch, for_training=False)
+        outputs, losses = np.empty((n, self.n_outputs), dtype), np.empty(n)
         empty = np.empty(0, dtype)
         flops = 2 * sum(W.size for W in self.weights)
         stretch = max(1, int(PREDICT_FLOPS / flops) // batch) * batch
         data = self.kernel_data(X)
         for first in range(0, n, stretch):
             predict_stretch(
-                data, y, np.empty(batch, np.int32), (self.params.theta, empty, empty),
-                workspace.tables, workspace.coefficients, probs, losses, first, min(first + stretch, n),
+                data, targets, np.empty(batch, np.int32), (self.params.theta, empty, empty, empty),
+                workspace.tables, workspace.coefficients, outputs, losses, first, min(first + stretch, n),
             )  # fmt: skip
-        return probs, losses
+        return outputs, losses
 
     def kernel_data(self, X: NDArray[Any]) -> tuple[NDArray[np.uint8], int, int, NDArray[Any], NDArray[Any]]:
         """Checked samples and the scaling as the kernels take them: X by its first sample, where it lies, read-only."""
@@ -266,7 +310,7 @@ def init_model(config: Config, n_features: int, n_classes: int) -> Model:
     Raises
     ------
     ConfigError
-        If n_features is less than 1 or n_classes less than 2.
+        If n_features or n_classes is less than 1, or there are less than 2 classes for cross-entropy.
 
     Examples
     --------
@@ -274,7 +318,8 @@ def init_model(config: Config, n_features: int, n_classes: int) -> Model:
     >>> fastmlp.init_model(fastmlp.Config(), n_features=3072, n_classes=10)
     <Model 3072-100-100-10, sigmoid, float32, 0 epochs trained>
     """
-    for name, given, least in (("n_features", n_features, 1), ("n_classes", n_classes, 2)):
+    fewest = 2 if config.loss == "cross_entropy" else 1
+    for name, given, least in (("n_features", n_features, 1), ("n_classes", n_classes, fewest)):
         if not isinstance(given, (int, np.integer)) or given < least:
             raise ConfigError(f"{name}: given {given!r}; accepted: an integer >= {least}")
     sizes = (int(n_features), *config.hidden, int(n_classes))

@@ -17,8 +17,12 @@ from fastmlp.seeding import Purpose, stream, uniform
 
 Init = Literal["glorot_uniform", "glorot_uniform_gain"]
 #: The gain of each activation: Glorot's limit is multiplied by it where `init` says so. Glorot and Bengio (2010) give 4
-#: for the sigmoid; the others are as in PyTorch's `calculate_gain`.
-GAINS = {"sigmoid": 4.0, "tanh": 5 / 3, "relu": math.sqrt(2), "identity": 1.0}
+#: for the sigmoid; the others are as in PyTorch's `calculate_gain`. It has none for the last four: gelu and silu have
+#: relu's here, elu and softplus none.
+GAINS = {
+    "sigmoid": 4.0, "tanh": 5 / 3, "relu": math.sqrt(2), "identity": 1.0, "leaky_relu": math.sqrt(2 / (1 + 0.01**2)),
+    "elu": 1.0, "gelu": math.sqrt(2), "silu": math.sqrt(2), "softplus": 1.0,
+}  # fmt: skip
 
 
 #: Weights drawn at a time: drawing all of a layer's at once was the peak of a run's memory.

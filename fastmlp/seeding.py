@@ -21,6 +21,8 @@ class Purpose(IntEnum):
     WEIGHTS = 1
     ORDER = 2
     REPEAT = 3
+    DROPOUT = 4
+    VALIDATION = 5
 
 
 def splitmix64(state: Uint64s) -> Uint64s:

@@ -1,7 +1,6 @@
-"""The loop: schedule, epoch, evaluation, stop. Knows the kernels by one door, and none of the mathematics."""
+"""The loop: schedule, epoch, evaluation, stop. Knows the trainer, and none of the mathematics."""
 
 import math
-import warnings
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -14,19 +13,13 @@ from fastmlp.data import Dataset
 from fastmlp.data.scaling import check_held
 from fastmlp.errors import ConfigError, DataError, DataTypeError, DivergedError
 from fastmlp.history import History, Progress, Row
-from fastmlp.kernels.epoch import train_stretch
-from fastmlp.kernels.update import CODES
 from fastmlp.model import Model, init_model
-from fastmlp.params import aligned_zeros
 from fastmlp.schedule import learning_rate_at
-from fastmlp.seeding import Purpose, stream
+from fastmlp.score import SCORES
+from fastmlp.seeding import Purpose, stream, uniform
+from fastmlp.stopping import Watch
+from fastmlp.trainer import Trainer
 from fastmlp.warmup import warmup
-from fastmlp.workspace import Workspace
-
-#: Seconds that one call into the kernels may take, so that Ctrl-C and the progress bar are answered.
-STRETCH_S = 0.25
-#: Speed that the first stretch is sized by, in FLOP/s: less than any CPU's, and the next ones go by what was measured.
-FIRST_GUESS = 2e9
 
 
 class Run(NamedTuple):
@@ -54,6 +47,9 @@ def train(
     progress: Callable[[Progress], None] | None = None,
 ) -> Run:
     """Train a network on a data set's training set, and evaluate it on the test set after every epoch.
+
+    With ``early_stopping``, and with ``schedule="plateau"`` where there is one, the validation set decides: the data
+    set's own, or the share ``validation_fraction`` of the training set, drawn by the seed.
 
     Parameters
     ----------
@@ -87,11 +83,13 @@ def train(
     True
     """
     _check_arguments(dataset, config, model)
-    model = init_model(config, dataset.n_features, dataset.n_classes) if model is None else model.copy()
+    n_outputs = n_outputs_of(dataset, config)
+    model = init_model(config, dataset.n_features, n_outputs) if model is None else model.copy()
     model.config, model.class_names = config, dataset.class_names or model.class_names
     model.scaling = model.scaling or dataset.scaling()
-    for X in (dataset.X_train, dataset.X_test):
-        check_held(X, model.scaling, config.precision)
+    for X in (dataset.X_train, dataset.X_test, dataset.X_val):
+        if X is not None:
+            check_held(X, model.scaling, config.precision)
     warmup(config.precision)
     loop = _Loop(dataset, config, model, progress or (lambda _: None))
     history = History()
@@ -100,11 +98,43 @@ def train(
         row = loop.run_epoch(epoch)
         if not (math.isfinite(row["train_loss"]) and math.isfinite(row["test_loss"])):
             model.params.theta[:] = kept
+            model.n_epochs -= 1
             raise DivergedError(epoch + 1, row["learning_rate"], model, history)
-        model.n_epochs += 1
         history.append(row)
-        loop.report(epoch, dataset.y_train.size, row["train_loss"], row)
+        loop.report(epoch, loop.n_samples, row["train_loss"], row)
+        if loop.is_over(row):
+            break
+    loop.restore_best()
     return Run(model, history, config)
+
+
+def n_outputs_of(dataset: Dataset, config: Config) -> int:
+    """Width of the output of a network for some data: one sigmoid tells two classes apart.
+
+    Raises
+    ------
+    ConfigError
+        If the loss does not go with what the data holds.
+    """
+    tasks = {"cross_entropy": ("classification",), "binary_cross_entropy": ("multilabel", "classification")}
+    accepted = tasks.get(config.loss, ("regression",))
+    if dataset.task not in accepted:
+        fitting = [loss for loss in SCORES if dataset.task in tasks.get(loss, ("regression",))]
+        raise ConfigError(f"loss: given {config.loss!r}; accepted for data of the task {dataset.task}: {fitting}")
+    if config.loss == "poisson" and dataset.y_train.min() < 0:
+        raise DataError(f"y_train holds {dataset.y_train.min():g}; the loss 'poisson' is for counts, numbers >= 0")
+    if dataset.task == "regression" and config.precision == "float32":
+        largest = abs(dataset.y_train).max()
+        if largest > np.finfo(np.float32).max:
+            raise DataError(f"y_train holds {largest:.3g}, beyond float32's range: use precision float64, or scale it")
+    if config.loss == "binary_cross_entropy" and dataset.task == "classification":
+        if dataset.n_classes != 2:
+            raise ConfigError(
+                f"loss: given 'binary_cross_entropy', for 2 classes or for labels of which several may apply (task "
+                f"multilabel); the data has {dataset.n_classes} classes: use cross_entropy"
+            )
+        return 1
+    return dataset.n_classes
 
 
 def _check_arguments(dataset: Dataset, config: Config, model: Model | None) -> None:
@@ -116,79 +146,89 @@ def _check_arguments(dataset: Dataset, config: Config, model: Model | None) -> N
         return
     if not isinstance(model, Model):
         raise DataTypeError(f"model is a {type(model).__name__}; a fastmlp.Model is expected")
-    if (model.n_features, model.n_classes) != (dataset.n_features, dataset.n_classes):
+    if (model.n_features, model.n_outputs) != (dataset.n_features, n_outputs_of(dataset, config)):
         raise DataError(
             f"the model takes {model.n_features} features and tells {model.n_classes} classes apart; "
             f"the data has {dataset.n_features} and {dataset.n_classes}"
         )
     if None not in (model.class_names, dataset.class_names) and model.class_names != dataset.class_names:
         raise DataError(f"the model tells {model.class_names} apart; the data holds {dataset.class_names}")
-    for name in ("hidden", "activation", "precision"):
+    for name in ("hidden", "activation", "loss", "precision"):
         ours, theirs = getattr(config, name), getattr(model.config, name)
         if ours != theirs:
             raise ConfigError(f"{name}: given {ours!r}; the model to go on from has {theirs!r}")
 
 
 class _Loop:
-    """Everything an epoch needs, made once: the buffers, the order of the samples, the optimizer's state."""
+    """What goes on from epoch to epoch: the trainer, the validation set, what was best."""
 
     def __init__(self, dataset: Dataset, config: Config, model: Model, progress: Callable[[Progress], None]) -> None:
-        n_samples, dtype = len(dataset.X_train), model.params.theta.dtype
-        if config.batch_size > n_samples:
-            text = f"batch_size is {config.batch_size} and there are {n_samples} training samples: they make one batch"
-            warnings.warn(text, stacklevel=3)
         self.dataset, self.config, self.model, self.progress = dataset, config, model, progress
-        self.batch_size = min(config.batch_size, n_samples)
-        self.workspace = Workspace(model.params, config.activation, self.batch_size)
-        self.data = model.kernel_data(dataset.X_train)
-        self.order = np.arange(n_samples, dtype=np.int32)
-        n_moments = model.params.theta.size if config.optimizer == "adam" else 0
-        self.moments = aligned_zeros(n_moments, dtype), aligned_zeros(n_moments, dtype)
-        self.powers = np.ones(2)
-        self.loss_sum = np.zeros(self.batch_size)
-        flops_of_step = 6 * self.batch_size * sum(W.size for W in model.weights)
-        self.steps_per_s = FIRST_GUESS / flops_of_step
+        X, y, weights = dataset.X_train, dataset.y_train, dataset.weight_train
+        weights = _balanced(y, weights) if config.class_weight == "balanced" else weights
+        self.X_val, self.y_val = dataset.X_val, dataset.y_val
+        if config.early_stopping != "none" and self.X_val is None:
+            train, val = _hold_out(len(X), config)
+            self.X_val, self.y_val = X[val], y[val]
+            X, y, weights = X[train], y[train], weights if weights is None else weights[train]
+        self.n_samples = len(X)
+        self.trainer = Trainer(model, X, y, weights)
+        self.watch = Watch(config.early_stopping == "score", config.tol)
+        self.plateau, self.plateau_factor = Watch(False, config.tol), 1.0
+        self.best: NDArray[Any] | None = None
 
     def run_epoch(self, epoch: int) -> Row:
-        lr = learning_rate_at(self.config, epoch)
+        lr = learning_rate_at(self.config, epoch) * self.plateau_factor
         start = perf_counter()
-        train_loss = self._train_epoch(epoch, lr)
+        train_loss = sum(self.trainer.run_epoch(lr, lambda n_seen, loss: self.report(epoch, n_seen, loss)))
         trained = perf_counter()
+        score = SCORES[self.config.loss]
         result = self.model.evaluate_checked(self.dataset.X_test, self.dataset.y_test)
-        return Row(
-            epoch=epoch + 1,
-            learning_rate=lr,
-            train_loss=train_loss,
-            test_loss=result.loss,
-            test_accuracy=result.accuracy,
-            train_s=trained - start,
-            eval_s=perf_counter() - trained,
-        )
+        row: dict[str, Any] = {"epoch": epoch + 1, "learning_rate": lr, "train_loss": train_loss}
+        if self.X_val is not None and self.y_val is not None:
+            val = self.model.evaluate_checked(self.X_val, self.y_val)
+            row |= {"val_loss": val.loss, f"val_{score}": val.score}
+        row |= {"test_loss": result.loss, f"test_{score}": result.score, "train_s": trained - start}
+        return Row(**row, eval_s=perf_counter() - trained)
 
-    def _train_epoch(self, epoch: int, lr: float) -> float:
-        c, n_samples = self.config, self.order.size
-        hyper = np.array([lr, c.l2, c.beta1, c.beta2, c.eps])
-        state = stream(c.seed, Purpose.ORDER, self.model.n_epochs)
-        self.loss_sum[:] = 0
-        n_steps, step = -(-n_samples // self.batch_size), 0
-        while step < n_steps:
-            stop = min(n_steps, step + max(1, int(self.steps_per_s * STRETCH_S)))
-            start = perf_counter()
-            self._train_stretch(hyper, step, stop, state)
-            self.steps_per_s = (stop - step) / (perf_counter() - start)
-            step, n_seen = stop, min(stop * self.batch_size, n_samples)
-            mean_loss = math.fsum(self.loss_sum) / n_seen
-            if step < n_steps:
-                self.report(epoch, n_seen, mean_loss)
-        return mean_loss
+    def is_over(self, row: Row) -> bool:
+        """Take note of an epoch; whether it was the last, since nothing has got better for a while."""
+        self._fall(row.get("val_loss", row["train_loss"]))
+        if self.config.early_stopping == "none":
+            return False
+        score = "val_" + SCORES[self.config.loss]
+        watched: Any = row.get("val_loss" if self.config.early_stopping == "loss" else score)
+        if self.watch.see(watched):
+            self.best = self.model.params.theta.copy()
+        return self.watch.n_waited >= self.config.patience
 
-    def _train_stretch(self, hyper: NDArray[Any], first: int, stop: int, state: int) -> None:
-        choices = first, stop, CODES[self.config.optimizer], self.config.shuffle
-        train_stretch(
-            self.data, self.dataset.y_train, self.order, (self.model.params.theta, *self.moments),
-            self.workspace.tables, hyper, self.powers, self.workspace.coefficients, self.loss_sum,
-            np.array([*choices, np.uint64(state).astype(np.int64)], dtype=np.int64),
-        )  # fmt: skip
+    def _fall(self, loss: float) -> None:
+        if self.config.schedule == "plateau":
+            self.plateau.see(loss)
+            if self.plateau.n_waited >= self.config.step_epochs:
+                self.plateau_factor *= self.config.step_factor
+                self.plateau.n_waited = 0
+
+    def restore_best(self) -> None:
+        if self.best is not None:
+            self.model.params.theta[:] = self.best
 
     def report(self, epoch: int, n_seen: int, train_loss: float, row: Row | None = None) -> None:
-        self.progress(Progress(epoch + 1, self.config.n_epochs, n_seen, self.order.size, train_loss, row))
+        self.progress(Progress(epoch + 1, self.config.n_epochs, n_seen, self.n_samples, train_loss, row))
+
+
+def _balanced(y: NDArray[Any], weights: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """Weights that give every class of the training set the same sum."""
+    counts = np.bincount(y)
+    by_class = len(y) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return by_class[y] if weights is None else by_class[y] * weights
+
+
+def _hold_out(n_samples: int, config: Config) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows to train on and rows to validate on, both in the order of the data."""
+    n_held = round(n_samples * config.validation_fraction)
+    if not 0 < n_held < n_samples:
+        given = config.validation_fraction
+        raise DataError(f"validation_fraction {given} of {n_samples} samples is {n_held}: more samples are expected")
+    drawn = np.argsort(uniform(stream(config.seed, Purpose.VALIDATION), 0, n_samples), kind="stable")
+    return np.sort(drawn[n_held:]), np.sort(drawn[:n_held])

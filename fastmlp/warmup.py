@@ -5,25 +5,31 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp.config import Precision
+from fastmlp.config import Config
+from fastmlp.handover import Targets, first_powers, hyper_of, integers_of
 from fastmlp.jit import is_kept
 from fastmlp.kernels.epoch import predict_stretch, train_stretch
 from fastmlp.kernels.sampling import UINT8
 from fastmlp.params import Params
+from fastmlp.rules import Precision
 from fastmlp.workspace import Workspace
 
 
-def _arguments(precision: str) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+def _arguments(precision: Precision) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """The smallest arguments that both doors accept: two samples of one feature."""
     dtype = np.dtype(precision)
     params = Params((1, 2), dtype)
-    workspace = Workspace(params, "identity", 2)
+    config = Config(hidden=(), precision=precision)
+    workspace = Workspace(params, config, 2)
     octets = np.zeros(2, np.uint8)
     octets.flags.writeable = False
     factor, empty = np.zeros(params.theta.size, dtype), np.zeros(0, dtype)
-    data, labels, rows = (octets, 1, UINT8, factor, factor), np.zeros(2, np.int32), np.zeros(2, np.int32)
-    common = data, labels, rows, (params.theta, empty, empty), workspace.tables
-    training = (*common, np.zeros(5), np.ones(2), workspace.coefficients, np.zeros(2), np.array([0, 1, 0, 0, 0]))
+    targets = Targets.of(np.zeros(2, np.int32), config)
+    data, rows = (octets, 1, UINT8, factor, factor), np.zeros(2, np.int32)
+    common = data, targets, rows, (params.theta, empty, empty, empty), workspace.tables
+    training = (
+        *common, hyper_of(config, 0.0), first_powers(), workspace.coefficients, np.zeros(3), integers_of(config, 0, 1),
+    )  # fmt: skip
     predicting = (*common, workspace.coefficients, np.zeros((2, 2), dtype), np.zeros(2), 0, 2)
     return training, predicting
 

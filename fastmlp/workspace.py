@@ -6,11 +6,16 @@ Knows sizes and offsets; nothing of what is computed in them.
 import numpy as np
 
 from fastmlp import cpu
+from fastmlp.config import Config
 from fastmlp.kernels import layout as at
-from fastmlp.kernels.activation import CODES
+from fastmlp.kernels import loss
+from fastmlp.kernels.activation import CODES, TWO_SIDED
 from fastmlp.kernels.dense import BLOCK_ROWS
 from fastmlp.kernels.update import N_COEFFICIENTS
 from fastmlp.params import Params, aligned_zeros
+
+#: Of so many draws `dropout` takes its share: a draw has 16 bits.
+DRAWS = 1 << 16
 
 
 class Workspace:
@@ -20,10 +25,12 @@ class Workspace:
     ----------
     params : Params
         The network's parameters, whose offsets go into the table of layers.
-    activation : str
-        Of the hidden layers.
+    config : Config
+        Its activation, loss and dropout are what matters here.
     batch_size : int
         Most samples in a batch.
+    for_training : bool
+        Whether units are dropped, labels smoothed and slopes kept.
 
     Attributes
     ----------
@@ -34,7 +41,7 @@ class Workspace:
         Scratch for a step's coefficients.
     """
 
-    def __init__(self, params: Params, activation: str, batch_size: int) -> None:
+    def __init__(self, params: Params, config: Config, batch_size: int, for_training: bool = True) -> None:
         dtype, sizes = params.theta.dtype, params.sizes
         per_line = cpu.LINE_BYTES // dtype.itemsize
         self._size = 0
@@ -53,15 +60,28 @@ class Workspace:
         frame[at.AT] = self._reserve(padded_batch * frame[at.AT_STRIDE])
         frame[at.GRADIENT] = self._reserve(BLOCK_ROWS * panel)
         frame[at.ZEROS] = self._reserve(max(panel, stride))
-        for place in (at.LABELS, at.WEIGHTS, at.LOSS):
+        for place in (at.WEIGHTS, at.LOSS, at.MASK):
             frame[place] = self._reserve(stride)
+        n_targets = 1 if config.loss == "cross_entropy" else sizes[-1]
+        frame[at.TARGETS] = self._reserve(n_targets * stride)
+        frame[at.NUMBERS] = self._reserve(per_line)
+        frame[at.OBJECTIVE] = loss.CODES[config.loss]
+        frame[at.DROPPED] = min(round(config.dropout * DRAWS), DRAWS - 1) if for_training else 0
+        keeps_slopes = for_training and (config.activation in TWO_SIDED or frame[at.DROPPED] > 0)
         for row, start, fan_in, fan_out in zip(layers, params.starts, sizes, sizes[1:], strict=False):
             padded_rows = _round_up(fan_out, per_line)
             row[[at.FAN_IN, at.FAN_OUT]] = fan_in, fan_out
             row[[at.W, at.W_STRIDE, at.B]] = start
             row[[at.A, at.DZ]] = self._reserve(padded_rows * stride), self._reserve(padded_rows * stride)
-            row[at.ACTIVATION] = CODES[activation]
-        self.tables = layers, aligned_zeros(self._size, dtype), frame
+            row[at.SLOPE] = self._reserve(padded_rows * stride) if keeps_slopes else row[at.A]
+            row[at.ACTIVATION] = CODES[config.activation]
+        work = aligned_zeros(self._size, dtype)
+        smoothing, n_classes = config.label_smoothing if for_training else 0.0, sizes[-1]
+        numbers = work[frame[at.NUMBERS] :]
+        numbers[at.ON], numbers[at.OFF] = 1.0 - smoothing + smoothing / n_classes, smoothing / n_classes
+        numbers[at.DELTA], numbers[at.SMOOTHING] = config.huber_delta, smoothing
+        numbers[at.KEPT] = DRAWS / (DRAWS - frame[at.DROPPED])
+        self.tables = layers, work, frame
 
     def _reserve(self, n: int) -> int:
         start = self._size

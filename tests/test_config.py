@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastmlp.config import _RULES, Activation, Config, Optimizer, Precision, Schedule
+from fastmlp.config import Config
 from fastmlp.errors import ConfigError
 from fastmlp.params import Init
+from fastmlp.rules import RULES, Activation, Optimizer, Precision, Schedule
 
 positive = st.floats(1e-30, 1e30)
 configs = st.builds(
@@ -89,7 +90,7 @@ def test_the_defaults_are_the_papers():
 
 
 def test_every_field_has_its_rule_and_no_rule_is_left_over():
-    assert list(_RULES) == [field.name for field in dataclasses.fields(Config)]
+    assert list(RULES) == [field.name for field in dataclasses.fields(Config)]
 
 
 def test_every_field_is_documented_in_order():
@@ -100,7 +101,7 @@ def test_every_field_is_documented_in_order():
 
 @pytest.mark.parametrize(("name", "value"), REFUSED)
 def test_a_mistake_is_named_with_what_was_given_and_what_is_accepted(name, value):
-    with pytest.raises(ConfigError, match=rf"^{name}: given (?s:.)+; accepted: {re.escape(_RULES[name].accepted)}$"):
+    with pytest.raises(ConfigError, match=rf"^{name}: given (?s:.)+; accepted: {re.escape(RULES[name].accepted)}$"):
         Config(**{name: value})
 
 

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 import fastmlp
 from fastmlp.archive import write_archive
-from fastmlp.config import Activation, Config, Precision
+from fastmlp.config import Config
 from fastmlp.errors import ConfigError, DataError, DataNotFoundError, DataTypeError, FileFormatError, OutputError
 from fastmlp.model import init_model, load_model
+from fastmlp.rules import Activation, Precision
 from fastmlp.train import train
 
 RNG = np.random.default_rng(0)

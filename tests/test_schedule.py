@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastmlp.config import Config, Schedule
+from fastmlp.config import Config
+from fastmlp.rules import Schedule
 from fastmlp.schedule import cosine, exponential, inverse_scaling, learning_rate_at, one_cycle, step_decay
 from fastmlp.train import train
 

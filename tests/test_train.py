@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastmlp
-from fastmlp.config import Activation, Config, Optimizer, Precision
+from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.errors import ConfigError, DataError, DataTypeError, DivergedError, FastMLPError
 from fastmlp.params import Init
+from fastmlp.rules import Activation, Optimizer, Precision
 from fastmlp.seeding import Purpose, stream, uniform
 from fastmlp.train import train
 

@@ -3,8 +3,9 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from fastmlp.config import Activation, Config, Optimizer, Precision
+from fastmlp.config import Config
 from fastmlp.kernels.epoch import predict_stretch, train_stretch
+from fastmlp.rules import Activation, Optimizer, Precision
 from fastmlp.train import train
 from fastmlp.warmup import is_warm, warmup
 

@@ -11,7 +11,7 @@ import numpy as np
 from fastmlp import __version__, cpu, data, jit
 from fastmlp.cli.app import app
 from fastmlp.cli.terminal import spinner
-from fastmlp.config import Precision
+from fastmlp.rules import Precision
 from fastmlp.warmup import is_warm, warmup
 
 

@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from time import perf_counter
 
-from fastmlp.config import Precision
 from fastmlp.errors import OutputError
 from fastmlp.history import Progress
+from fastmlp.rules import Precision
 from fastmlp.warmup import is_warm, warmup
 
 

@@ -52,13 +52,13 @@ def check_X(X: npt.ArrayLike, n_features: int | None = None, name: str = "X") ->
     >>> check_X([[1, 2], [3, 4]], n_features=2).dtype
     dtype('float32')
     """
-    rows = _as_rows(_as_array(X, name), name)
+    rows = _as_rows(as_array(X, name), name)
     if n_features is not None and rows.shape[1] != n_features:
         raise DataError(f"{name} has {rows.shape[1]} features; {n_features} are expected")
     if len(rows) > MOST_SAMPLES:
         raise DataError(f"{name} has {len(rows)} samples; at most {MOST_SAMPLES} are accepted: train on a part")
     rows = _laid_out(rows, _kept_dtype(rows))
-    _refuse_non_finite(rows, name)
+    refuse_non_finite(rows, name)
     return rows
 
 
@@ -94,7 +94,7 @@ def check_y(y: npt.ArrayLike, n_samples: int, n_classes: int | None = None, name
     >>> check_y([0.0, 2.0, 1.0], n_samples=3)
     array([0, 2, 1], dtype=int32)
     """
-    labels = _as_array(y, name)
+    labels = as_array(y, name)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:
@@ -135,7 +135,8 @@ def row_blocks(n_rows: int, row_bytes: int) -> Iterator[slice]:
         yield slice(start, min(start + step, n_rows))
 
 
-def _as_array(values: npt.ArrayLike, name: str) -> Array:
+def as_array(values: npt.ArrayLike, name: str) -> Array:
+    """Real numbers as an array; what is sparse, masked, ragged or no number is refused."""
     if hasattr(values, "tocsr") or hasattr(values, "todense"):
         raise DataTypeError(f"{name} is a sparse {type(values).__name__}; a dense array, {name}.toarray(), is expected")
     # Asked for by name, numpy.ma would be imported: 12 ms and 1.5 MB.
@@ -189,7 +190,8 @@ def _laid_out(X: Array, dtype: np.dtype[Any]) -> Array:
         return X.astype(dtype, order="C")
 
 
-def _refuse_non_finite(X: Array, name: str) -> None:
+def refuse_non_finite(X: Array, name: str) -> None:
+    """Refuse rows (n, n_columns) in which there is NaN or infinity; the first is named."""
     if X.dtype.kind != "f":
         return
     for rows in row_blocks(len(X), X.shape[1] * X.itemsize):

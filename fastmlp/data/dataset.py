@@ -7,9 +7,10 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from fastmlp.data.check import Array, check_X, check_y, row_blocks
+from fastmlp.data.check import Array, check_X, row_blocks
 from fastmlp.data.scaling import SCALES, Floats, fit_scaling
 from fastmlp.data.source import Source
+from fastmlp.data.target import check_target, check_task, check_weights
 from fastmlp.errors import DataError, DataTypeError
 
 
@@ -21,8 +22,9 @@ class Dataset:
     X_train, X_test : array_like of shape (n_samples, n_features) or (n_samples, ...)
         Samples: real, finite numbers. uint8, float32 and float64 arrays are kept where they lie, memory-mapped files
         too, and are never written to; other numbers become float32, or float64 where float32 cannot hold them.
-    y_train, y_test : array_like of shape (n_samples,)
-        Labels 0 .. n_classes - 1: integers, or floats that are whole numbers. The test set may lack some classes.
+    y_train, y_test : array_like of shape (n_samples,) or (n_samples, n_outputs)
+        Labels 0 .. n_classes - 1: integers, or floats that are whole numbers. The test set may lack some classes. For
+        other tasks 0 or 1 for each label, or numbers to be predicted.
     scale : {"auto", "none", "unit", "standard"}
         What becomes of a value on its way into the network, see `fastmlp.data.scaling.fit_scaling`: ``auto`` maps
         uint8 to [0, 1] and standardises floats by the training set.
@@ -30,13 +32,25 @@ class Dataset:
         A name for each class; without it there are as many classes as the largest label says.
     name : str, optional
         What the data set is called.
+    task : {"classification", "multilabel", "regression"}
+        What y holds.
+    weight_train : array_like of shape (n_samples,), optional
+        How much each training sample counts.
+    X_val, y_val : array_like, optional
+        A validation set, like the others.
 
     Attributes
     ----------
     X_train, X_test : numpy.ndarray of shape (n_samples, n_features)
         uint8, float32 or float64, both alike; each row is contiguous.
     y_train, y_test : numpy.ndarray of shape (n_samples,), int32
-        The labels, copied.
+        The labels, copied; for other tasks (n_samples, n_outputs), uint8 or float64.
+    X_val, y_val : numpy.ndarray or None
+        Likewise.
+    weight_train : numpy.ndarray of shape (n_samples,), float64, or None
+        A copy.
+    task : str
+        As given.
     scale : str
         As given.
     class_names : tuple of str or None
@@ -44,7 +58,7 @@ class Dataset:
     name : str or None
         As given.
     n_features, n_classes : int
-        Width of the network's input and of its output.
+        Width of the samples, and how many classes, labels or numbers there are for each.
     source : Source or None
         Where `load_data` found it; None if it was made of arrays.
 
@@ -54,6 +68,10 @@ class Dataset:
         If shapes, lengths or values do not fit.
     DataTypeError
         If an array does not consist of real numbers, or class_names of strings.
+
+    Notes
+    -----
+    The test set measures; nothing is decided by it. What stops training early is the validation set.
 
     Examples
     --------
@@ -74,27 +92,45 @@ class Dataset:
         scale: str = "auto",
         class_names: Sequence[str] | None = None,
         name: str | None = None,
+        *,
+        task: str = "classification",
+        weight_train: npt.ArrayLike | None = None,
+        X_val: npt.ArrayLike | None = None,
+        y_val: npt.ArrayLike | None = None,
     ) -> None:
         self.source: Source | None = None
+        self.task = check_task(task)
         if scale not in SCALES:
             raise DataError(f"scale is {scale!r}; one of {', '.join(SCALES)} is expected")
         self.scale = scale
         self.name = name
         self.class_names = None if class_names is None else _check_names(class_names)
-        self.X_train, self.X_test = _check_pair(X_train, X_test)
+        self.X_train, self.X_test, self.X_val = _check_alike(X_train, X_test, X_val)
         n_classes = None if self.class_names is None else len(self.class_names)
-        self.y_train = check_y(y_train, len(self.X_train), n_classes, "y_train")
-        self.y_test = check_y(y_test, len(self.X_test), n_classes, "y_test")
+        self.y_train = check_target(y_train, len(self.X_train), self.task, n_classes, "y_train")
+        self.weight_train = check_weights(weight_train, len(self.X_train), "weight_train")
         self.n_features = int(self.X_train.shape[1])
+        if self.task != "classification":
+            n_classes = int(self.y_train.shape[1])
+        self.y_test = check_target(y_test, len(self.X_test), self.task, n_classes, "y_test")
         self.n_classes = n_classes or int(max(self.y_train.max(), self.y_test.max())) + 1
-        if self.y_train.min() == self.y_train.max():
+        if self.task == "classification" and self.y_train.min() == self.y_train.max():
             raise DataError(f"y_train holds one class only, {self.y_train[0]}; at least two are expected")
+        if (X_val is None) != (y_val is None):
+            raise DataError("of X_val and y_val one was given; both are expected, or neither")
+        self.y_val = None
+        if self.X_val is not None and y_val is not None:
+            self.y_val = check_target(y_val, len(self.X_val), self.task, self.n_classes, "y_val")
 
     def __repr__(self) -> str:
         return (
             f"<Dataset {self.name or 'unnamed'}: {len(self.X_train)} training and {len(self.X_test)} test samples, "
-            f"{self.n_features} features ({self.X_train.dtype}), {self.n_classes} classes, scale {self.scale}>"
+            f"{self.n_features} features ({self.X_train.dtype}), {self.n_classes} {self._kind}, scale {self.scale}>"
         )
+
+    @property
+    def _kind(self) -> str:
+        return {"classification": "classes", "multilabel": "labels", "regression": "targets"}[self.task]
 
     @property
     def majority_accuracy(self) -> float:
@@ -103,7 +139,8 @@ class Dataset:
         Returns
         -------
         float
-            From 0 to 1; of classes equally common, the lowest counts.
+            From 0 to 1; of classes equally common, the lowest counts. With several labels a sample, the share for which
+            the commonest value of each label is right; NaN where numbers are predicted.
 
         Examples
         --------
@@ -111,6 +148,10 @@ class Dataset:
         >>> Dataset([[0.0], [1.0], [2.0]], [1, 1, 0], [[3.0], [4.0]], [1, 0]).majority_accuracy
         0.5
         """
+        if self.task == "regression":
+            return float("nan")
+        if self.task == "multilabel":
+            return float((self.y_test == (self.y_train.mean(axis=0) > 0.5)).all(axis=1).mean())
         labels, counts = np.unique(self.y_train, return_counts=True)
         return float(np.mean(self.y_test == labels[np.argmax(counts)]))
 
@@ -151,7 +192,8 @@ class Dataset:
         Returns
         -------
         str
-            sha256, as 64 hexadecimal digits, over the dtype, shape and bytes of X_train, y_train, X_test and y_test.
+            sha256, as 64 hexadecimal digits, over the dtype, shape and bytes of X_train, y_train, X_test, y_test, and
+            of what there is of weights and of a validation set.
 
         Examples
         --------
@@ -160,18 +202,23 @@ class Dataset:
         '8059e19e204becb0'
         """
         digest = hashlib.sha256()
-        for array in (self.X_train, self.y_train, self.X_test, self.y_test):
+        more = (array for array in (self.weight_train, self.X_val, self.y_val) if array is not None)
+        for array in (self.X_train, self.y_train, self.X_test, self.y_test, *more):
             digest.update(f"{array.dtype.newbyteorder('<').str} {array.shape}\n".encode())
             for rows in row_blocks(len(array), array[0].nbytes):
                 digest.update(np.ascontiguousarray(array[rows], dtype=array.dtype.newbyteorder("<")).data)
         return digest.hexdigest()
 
 
-def _check_pair(X_train: npt.ArrayLike, X_test: npt.ArrayLike) -> tuple[Array, Array]:
+def _check_alike(
+    X_train: npt.ArrayLike, X_test: npt.ArrayLike, X_val: npt.ArrayLike | None
+) -> tuple[Array, Array, Array | None]:
     train = check_X(X_train, None, "X_train")
     test = check_X(X_test, train.shape[1], "X_test")
-    common = np.result_type(train, test)
-    return train.astype(common, copy=False), test.astype(common, copy=False)
+    val = None if X_val is None else check_X(X_val, train.shape[1], "X_val")
+    common = np.result_type(train, test) if val is None else np.result_type(train, test, val)
+    train, test = train.astype(common, copy=False), test.astype(common, copy=False)
+    return train, test, val if val is None else val.astype(common, copy=False)
 
 
 def _check_names(class_names: Sequence[str]) -> tuple[str, ...]:

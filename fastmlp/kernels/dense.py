@@ -4,13 +4,15 @@ The paper's equations have samples as rows; here they are columns (see the contr
 b, with one row of W an output.
 """
 
+import numpy as np
+
 from fastmlp import cpu
 from fastmlp.jit import kernel
 from fastmlp.kernels import layout as at
-from fastmlp.kernels.activation import activation_backward
+from fastmlp.kernels.activation import neurons_backward
 from fastmlp.kernels.matmul import add_product, block, matrix, product, transposed
 from fastmlp.kernels.sampling import gather_columns, gather_rows, prefetch_rows, transpose
-from fastmlp.kernels.update import L2, LR, N_COEFFICIENTS, SGD, update_block
+from fastmlp.kernels.update import L2, LR, N_COEFFICIENTS, SGD, add_squares, update_block
 from fastmlp.shuffle import transpose_block
 from fastmlp.simd import address, broadcast, n_lanes, prefetch, vload, vstore, zeros
 
@@ -44,7 +46,7 @@ def dense_backward(params, work, frame, below, layer, m):
     dZ, dA_below = matrix(work, layer[at.DZ], stride), matrix(work, below[at.DZ], stride)
     nothing = matrix(work, frame[at.ZEROS], 0)
     product(dA_below, nothing, transposed(W), dZ, layer[at.FAN_IN], m, layer[at.FAN_OUT])
-    activation_backward(work, below[at.A], below[at.DZ], stride, below[at.FAN_OUT], m, below[at.ACTIVATION])
+    neurons_backward(work, frame, below, m)
 
 
 @kernel(merge=True)
@@ -141,3 +143,40 @@ def input_sweep(data, rows, params, work, frame, layer, past, coming, optimizer,
                 )
             if coming[1] > 0:
                 product(block(Z, j, 0), block(Z, j, 0), block(W, j, k), A, n, coming[1], width)
+
+
+@kernel
+def squares_of(array, work, frame, layers):
+    """Sum of the squares of all weights in ``array``, laid out as theta: layer after layer, as `add_squares` sums."""
+    total = 0.0
+    for l in range(layers.shape[0]):  # noqa: E741 - the paper's letter
+        layer = layers[l]
+        block = layer[at.W], layer[at.W_STRIDE], layer[at.FAN_OUT], layer[at.FAN_IN]
+        total = add_squares(array, block[0], block[1], block[2], block[3], work, frame[at.GRADIENT], total)
+    return total
+
+
+@kernel
+def gradient_clip(params, work, frame, layers, longest):
+    """Every gradient times ``longest / norm`` where the norm of all together is longer (Pascanu et al. 2013)."""
+    gradient = params[3]
+    total = squares_of(gradient, work, frame, layers)
+    for l in range(layers.shape[0]):  # noqa: E741
+        total = add_squares(gradient, layers[l][at.B], 0, 1, layers[l][at.FAN_OUT], work, frame[at.GRADIENT], total)
+    norm = np.sqrt(total)
+    if norm > longest:
+        work[frame[at.GRADIENT]] = longest / norm
+        scale = broadcast(work, frame[at.GRADIENT])
+        for i in range(0, gradient.size, n_lanes(work)):
+            vstore(gradient, i, vload(gradient, i) * scale)
+
+
+@kernel(merge=True)
+def kept_update(params, layers, optimizer, c):
+    """Update of every layer by the gradients that were kept."""
+    gradient = params[3]
+    for l in range(layers.shape[0]):  # noqa: E741
+        layer = layers[l]
+        W, stride, b, fan_out = layer[at.W], layer[at.W_STRIDE], layer[at.B], layer[at.FAN_OUT]
+        update_block(params, W, stride, matrix(gradient, W, stride), fan_out, layer[at.FAN_IN], optimizer, c)
+        update_block(params, b, 0, matrix(gradient, b, 0), 1, fan_out, optimizer, address(c, N_COEFFICIENTS))

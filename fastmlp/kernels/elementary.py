@@ -1,4 +1,4 @@
-"""Exponential, logarithm and reciprocal of a vector.
+"""Exponential, logarithms and reciprocal of a vector.
 
 Fused multiply-adds throughout, so that the bits are the same on every CPU: those of a library's functions differ, and a
 scalar call in a loop would cost more than the layer.
@@ -32,6 +32,9 @@ EXP_64 = tuple(1 / math.factorial(k) for k in range(13, 1, -1))
 #: Series of artanh(f) / f in f**2 for |f| <= 0.172, highest power first.
 ARTANH_32 = tuple(1 / k for k in range(11, 0, -2))
 ARTANH_64 = tuple(1 / k for k in range(23, 0, -2))
+#: The same for |f| <= 1/3, which `log1p` needs.
+LONG_ARTANH_32 = tuple(1 / k for k in range(13, 0, -2))
+LONG_ARTANH_64 = tuple(1 / k for k in range(31, 0, -2))
 
 
 @kernel(inline=True)
@@ -82,6 +85,13 @@ def log(x):
     else:
         value = fma(n, LN2_HIGH_64, fma(n, LN2_LOW_64, (f + f) * polynomial(f * f, ARTANH_64)))
     return where_equal(x, x, value, x)
+
+
+@kernel(inline=True)
+def log1p(x):
+    """``log(1 + x)`` for x from 0 to 1, ``2 artanh(x / (2 + x))``: what is lost in 1 + x is not lost here."""
+    f = x / (x + 2.0)
+    return (f + f) * (polynomial(f * f, LONG_ARTANH_32) if is_single(x) else polynomial(f * f, LONG_ARTANH_64))
 
 
 @kernel(inline=True)

@@ -5,12 +5,14 @@ import numpy as np
 from fastmlp.fpu import flush_subnormals, restore_control
 from fastmlp.jit import kernel
 from fastmlp.kernels import layout as at
-from fastmlp.kernels.dense import bias_forward, input_sweep
-from fastmlp.kernels.sampling import permutation_fill
-from fastmlp.kernels.step import layers_forward, losses_forward, train_step
-from fastmlp.kernels.update import coefficients_of_step
+from fastmlp.kernels.dense import bias_forward, input_sweep, squares_of
+from fastmlp.kernels.sampling import GOLDEN, batch_weight, permutation_fill, splitmix64, weight_of
+from fastmlp.kernels.step import NO_BATCH, layers_forward, losses_forward, train_step
+from fastmlp.kernels.update import HYPER_CLIP, HYPER_L2, L2_BY_WEIGHT, coefficients_of_step
 
-NO_BATCH = (np.int64(0), np.int64(0))
+#: Places in the array of integers that Python hands over.
+FIRST, STOP, OPTIMIZER, SHUFFLE, ORDER_STATE, DROPOUT_STATE, OFFSET = range(7)
+N_INTEGERS = 7
 
 
 @kernel(inline=True)
@@ -20,8 +22,19 @@ def batch_at(step, batch_size, n_samples):
     return first, max(0, min(batch_size, n_samples - first))
 
 
+@kernel
+def add_losses(loss_sum, targets, order, batch, total, work, frame):
+    """Each sample's loss onto its place's sum, times its weight's share of the batch's and their number."""
+    first, m = batch
+    for i in range(m):
+        loss = np.float64(work[frame[at.LOSS] + i])
+        if targets[2].size > 0:
+            loss *= weight_of(targets, order[first + i], total) * m
+        loss_sum[i] += loss
+
+
 @kernel(keep=True)
-def train_stretch(data, y, order, params, tables, hyper, powers, c, loss_sum, integers):
+def train_stretch(data, targets, order, params, tables, hyper, powers, c, loss_sum, integers):
     """Steps `first` to `stop` of an epoch, in place on params; where an epoch is cut changes no bit.
 
     Parameters
@@ -30,41 +43,51 @@ def train_stretch(data, y, order, params, tables, hyper, powers, c, loss_sum, in
         The octets of X as it lies; how many there are from one sample to the next; the type of its numbers (see
         `sampling`); factor and offset (n_features padded to whole vectors), such that the network's input is
         ``X * factor + offset``.
-    y, order : int32 (n_samples,)
-        Labels; the epoch's order, overwritten by a permutation before the first step when shuffling.
+    targets : tuple
+        Labels or values, and weights: see `sampling.gather_targets`.
+    order : int32 (n_samples,)
+        The epoch's order, overwritten by a permutation before the first step when shuffling.
     params : tuple
-        theta, and Adam's m and v (empty for SGD).
+        theta; the optimizer's m and v, each empty where it has none; the gradient, empty unless its norm is clipped.
     tables : tuple
         The table of layers, the workspace and its frame; see `layout`.
     hyper, powers : float64
         See `update`; powers go on from stretch to stretch.
     c : (2 N_COEFFICIENTS,)
         Scratch for a step's coefficients: those of weights, then those of biases.
-    loss_sum : float64 (batch_size,)
-        Sums of losses, one a place in the batch, added to.
-    integers : int64
-        first, stop, optimizer, shuffle, state of the generator.
+    loss_sum : float64 (batch_size + 1,)
+        Sums of losses, one a place in the batch, added to; the last is that of penalties, where l2 goes by the batch.
+    integers : int64 (N_INTEGERS,)
+        first, stop, optimizer, shuffle, the states of the generator for the order and for dropout; how many steps of
+        the epoch were taken on other data, which came before. Without a step to take, only the order is drawn.
     """
-    first, stop, optimizer, shuffle = integers[0], integers[1], integers[2], integers[3]
+    first, stop, optimizer = integers[FIRST], integers[STOP], integers[OPTIMIZER]
     layers, work, frame = tables
     control = flush_subnormals()
-    if shuffle and first == 0:
-        permutation_fill(order, np.uint64(integers[4]))
-    coming = batch_at(first, frame[at.BATCH], order.size)
+    if integers[SHUFFLE] and first == 0:
+        permutation_fill(order, np.uint64(integers[ORDER_STATE]))
+    coming = batch_at(first, frame[at.BATCH], order.size if first < stop else 0)
     bias_forward(params, work, layers[0], frame[at.STRIDE], coming[1])
     input_sweep(data, order, params, work, frame, layers[0], NO_BATCH, coming, optimizer, c)
     for step in range(first, stop):
         batch, coming = coming, batch_at(step + 1, frame[at.BATCH], order.size if step + 1 < stop else 0)
-        coefficients_of_step(hyper, powers, optimizer, c)
-        train_step(data, y, order, params, layers, work, frame, batch, coming, optimizer, c)
-        for i in range(batch[1]):
-            loss_sum[i] += work[frame[at.LOSS] + i]
+        total = batch_weight(targets, order, batch)
+        if hyper[L2_BY_WEIGHT] > 0.0 and total > 0.0:
+            penalty = 0.5 * hyper[HYPER_L2] / total * squares_of(params[0], work, frame, layers)
+            loss_sum[loss_sum.size - 1] += penalty * batch[1]
+        coefficients_of_step(hyper, powers, optimizer, total, c)
+        draw = np.uint64(integers[DROPOUT_STATE]) + GOLDEN * np.uint64(integers[OFFSET] + step + 1)
+        frame[at.DRAW] = np.int64(splitmix64(draw))
+        train_step(
+            data, targets, order, params, layers, work, frame, batch, coming, total, hyper[HYPER_CLIP], optimizer, c
+        )  # fmt: skip
+        add_losses(loss_sum, targets, order, batch, total, work, frame)
     restore_control(control)
 
 
 @kernel(keep=True)
-def predict_stretch(data, y, rows, params, tables, c, probs, losses, first, stop):
-    """Probabilities (2) and losses (1) of samples first to stop, a batch at a time; rows (batch_size,) is scratch."""
+def predict_stretch(data, targets, rows, params, tables, c, outputs, losses, first, stop):
+    """Outputs, probabilities (2) among them, and losses (1) of samples first to stop; rows (batch_size,) is scratch."""
     layers, work, frame = tables
     control = flush_subnormals()
     last = layers[layers.shape[0] - 1]
@@ -76,9 +99,9 @@ def predict_stretch(data, y, rows, params, tables, c, probs, losses, first, stop
         bias_forward(params, work, layers[0], frame[at.STRIDE], m)
         input_sweep(data, rows, params, work, frame, layers[0], NO_BATCH, batch, 0, c)
         layers_forward(params, layers, work, frame, m)
-        losses_forward(y, rows, layers, work, frame, batch)
+        losses_forward(targets, rows, layers, work, frame, batch, 1.0)
         for i in range(m):
             losses[start + i] = work[frame[at.LOSS] + i]
             for j in range(last[at.FAN_OUT]):
-                probs[start + i, j] = work[last[at.DZ] + j * frame[at.STRIDE] + i]
+                outputs[start + i, j] = work[last[at.DZ] + j * frame[at.STRIDE] + i]
     restore_control(control)

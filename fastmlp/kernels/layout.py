@@ -4,8 +4,9 @@ Sizes, offsets and choices are numbers in int64 tables, not types, so that one c
 """
 
 #: Columns of the table of layers. W and B begin in theta; A (activations) and DZ (deltas) in the workspace.
-FAN_IN, FAN_OUT, W, W_STRIDE, B, A, DZ, ACTIVATION = range(8)
-N_COLUMNS = 8
+#: SLOPE: what the forward pass keeps of f'(Z); it is A where nothing is kept.
+FAN_IN, FAN_OUT, W, W_STRIDE, B, A, DZ, SLOPE, ACTIVATION = range(9)
+N_COLUMNS = 9
 
 #: Places of the frame: the parts of the workspace that all layers share, and the sizes that go with them.
 #: BATCH: samples in a full batch; STRIDE: from one row of A or DZ to the next; PANEL: inputs in a panel of the sweep.
@@ -14,5 +15,14 @@ BATCH, STRIDE, PANEL = range(3)
 #: rows.
 ROWS, COLUMNS, AT, AT_STRIDE = range(3, 7)
 #: GRADIENT: the block of a weight gradient that is being turned into an update; ZEROS: a row of zeros.
-GRADIENT, ZEROS, LABELS, WEIGHTS, LOSS = range(7, 12)
-N_PLACES = 12
+#: TARGETS: a batch's labels, or its targets, one row an output.
+GRADIENT, ZEROS, TARGETS, WEIGHTS, LOSS = range(7, 12)
+#: OBJECTIVE: the code of the loss; NUMBERS: where its settings lie in the workspace, and what dropout scales by.
+OBJECTIVE, NUMBERS = range(12, 14)
+#: DROPPED: of 65,536 draws, how many drop a unit; DRAW: the state of the step's draws; MASK: a row of masks.
+DROPPED, DRAW, MASK = range(14, 17)
+N_PLACES = 17
+
+#: Places among the NUMBERS: the target of a sample's label and of the other labels, after smoothing; where Huber's loss
+#: becomes a line; what a unit that is kept is multiplied by; the share that is smoothed.
+ON, OFF, DELTA, KEPT, SMOOTHING = range(5)

@@ -19,6 +19,7 @@ UINT8, FLOAT32, FLOAT64 = range(3)
 KINDS = {"uint8": UINT8, "float32": FLOAT32, "float64": FLOAT64}
 
 LOW_HALF, HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
+SHORT, SHORT_BITS = np.uint64(0xFFFF), np.uint64(16)
 
 
 @kernel(inline=True)
@@ -121,9 +122,57 @@ def gather_columns(data, rows, first, m, column, width, work, frame):
 
 
 @kernel
-def gather_labels(y, rows, first, m, out, labels, weights):
-    """A batch's labels as floating numbers; each sample's weight 1/m, and 0 beyond the batch's end."""
-    lanes, weight = n_lanes(out), 1.0 / m
+def batch_weight(targets, rows, batch):
+    """Sum of a batch's sample weights, in their order; where they have none, how many they are."""
+    first, m = batch
+    if targets[2].size == 0:
+        return np.float64(m)
+    total = 0.0
+    for i in range(m):
+        total += targets[2][rows[first + i]]
+    return total
+
+
+@kernel
+def weight_of(targets, row, total):
+    """A sample's part in the mean over a batch whose weights sum up to total; none where they are all 0."""
+    if targets[2].size == 0:
+        return 1.0 / total
+    return targets[2][row] / total if total > 0.0 else 0.0
+
+
+@kernel
+def gather_targets(targets, rows, batch, n_outputs, total, work, frame):
+    """A batch's labels as floating numbers, or its targets, an output a row; and its weights, 0 beyond its end.
+
+    targets: labels, int32 (n_samples,); values, (n_samples, n_outputs), of which one of the two is empty; weights,
+    float64 (n_samples,), or empty.
+    """
+    labels, values = targets[0], targets[1]
+    first, m = batch
+    lanes, stride = n_lanes(work), frame[at.STRIDE]
     for i in range((m + lanes - 1) // lanes * lanes):
-        out[labels + i] = y[rows[first + min(i, m - 1)]]
-        out[weights + i] = weight if i < m else 0.0
+        row = rows[first + min(i, m - 1)]
+        work[frame[at.WEIGHTS] + i] = weight_of(targets, row, total) if i < m else 0.0
+        if labels.size > 0:
+            work[frame[at.TARGETS] + i] = labels[row]
+        else:
+            for j in range(n_outputs):
+                work[frame[at.TARGETS] + j * stride + i] = values[row, j]
+
+
+@kernel
+def dropout_fill(work, frame, number, neuron):
+    """A neuron's masks for a batch: 0 for DROPPED of 65,536 draws, KEPT for the others.
+
+    A draw is keyed by the step, the layer's number, the neuron and the sample's place; four share 64 random bits.
+    """
+    kept, mask, n_groups = work[frame[at.NUMBERS] + at.KEPT], frame[at.MASK], (frame[at.BATCH] + 3) // 4
+    key = splitmix64(np.uint64(frame[at.DRAW]) + GOLDEN * np.uint64(number + 1))
+    state = key + GOLDEN * np.uint64(neuron * n_groups)
+    for group in range(n_groups):
+        state += GOLDEN
+        bits = splitmix64(state)
+        for i in range(4 * group, 4 * group + 4):
+            work[mask + i] = 0.0 if np.int64(bits & SHORT) < frame[at.DROPPED] else kept
+            bits >>= SHORT_BITS

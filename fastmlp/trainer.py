@@ -1,0 +1,150 @@
+"""Trainer: a network in training, and one epoch of it. Knows the kernels by one door; no schedule, no evaluation."""
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastmlp.handover import Targets, first_powers, hyper_of, integers_of, moments_of
+from fastmlp.kernels.epoch import train_stretch
+from fastmlp.model import Model
+from fastmlp.seeding import Purpose, stream
+from fastmlp.workspace import Workspace
+
+#: Seconds that one call into the kernels may take, so that Ctrl-C and the progress bar are answered.
+STRETCH_S = 0.25
+#: Speed that the first stretch is sized by, in FLOP/s: less than any CPU's, and the next ones go by what was measured.
+FIRST_GUESS = 2e9
+#: Bytes of the window in which sparse samples are made dense, batches at a time.
+WINDOW_BYTES = 1 << 24
+
+
+class EpochLoss(NamedTuple):
+    """What an epoch's samples cost on average, while the weights were moving.
+
+    Attributes
+    ----------
+    loss : float
+        Mean of the config's loss; with sample weights the mean over the batches, by their sizes, of weighted means.
+    penalty : float
+        Mean over the batches of the L2 penalty, where ``l2_scale`` is batch; else 0.
+    """
+
+    loss: float
+    penalty: float
+
+
+class Trainer:
+    """Everything an epoch needs, made once: buffers, order of the samples, the optimizer's state.
+
+    Parameters
+    ----------
+    model : Model
+        Trained in place; its config says how.
+    X : ndarray (n_samples, n_features) or sparse
+        Checked samples, which stay where they lie; what has ``indptr``, a CSR matrix, is made dense a window at a time.
+    y : ndarray
+        Checked labels or targets.
+    weights : ndarray (n_samples,) of float64, optional
+        Sample weights.
+
+    Attributes
+    ----------
+    moments : tuple of ndarray
+        The optimizer's m and v, and the gradient whose norm is clipped: empty where not needed. Laid out as theta.
+    powers : ndarray of float64
+        What the optimizer remembers besides; see `fastmlp.kernels.update`.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> config = fastmlp.Config(hidden=(8,), batch_size=2)
+    >>> model = fastmlp.init_model(config, n_features=2, n_classes=2)
+    >>> trainer = Trainer(model, np.eye(2, dtype=np.float32), np.array([0, 1]))
+    >>> trainer.run_epoch(lr=0.5).loss > trainer.run_epoch(lr=0.5).loss
+    True
+    """
+
+    def __init__(self, model: Model, X: Any, y: NDArray[Any], weights: NDArray[np.float64] | None = None) -> None:
+        self.model, self.config, self.X = model, model.config, X
+        self.targets = Targets.of(y, self.config, weights)
+        n_samples = X.shape[0]
+        if self.config.batch_size > n_samples:
+            given = self.config.batch_size
+            text = f"batch_size is {given} and there are {n_samples} training samples: they make one batch"
+            warnings.warn(text, stacklevel=4)
+        self.batch_size = min(self.config.batch_size, n_samples)
+        self.workspace = Workspace(model.params, self.config, self.batch_size)
+        self.order = np.arange(n_samples, dtype=np.int32)
+        self.moments = moments_of(self.config, model.params.theta)
+        self.powers = first_powers()
+        self.loss_sum = np.zeros(self.batch_size + 1)
+        flops_of_step = 6 * self.batch_size * sum(W.size for W in model.weights)
+        self.steps_per_s = FIRST_GUESS / flops_of_step
+
+    def run_epoch(self, lr: float, report: Callable[[int, float], None] | None = None) -> EpochLoss:
+        """Train on every sample once; which epoch it is, and so its order and its draws, `Model.n_epochs` says.
+
+        Parameters
+        ----------
+        lr : float
+            Learning rate of all its steps.
+        report : callable, optional
+            Called after each stretch but the last with the number of samples seen and their mean loss.
+
+        Returns
+        -------
+        EpochLoss
+            Infinite or NaN where training diverged. The model's `n_epochs` is one more.
+        """
+        self.loss_sum[:] = 0
+        for n_seen in self._stretches(hyper_of(self.config, lr)):
+            mean = EpochLoss(math.fsum(self.loss_sum[:-1]) / n_seen, float(self.loss_sum[-1]) / n_seen)
+            if report is not None and n_seen < self.order.size:
+                report(n_seen, sum(mean))
+        self.model.n_epochs += 1
+        return mean
+
+    def _stretches(self, hyper: NDArray[np.float64]) -> Iterator[int]:
+        """Take the steps of an epoch, a stretch at a time; yields how many samples have been seen."""
+        if not hasattr(self.X, "indptr"):
+            yield from self._steps(hyper, self.model.kernel_data(self.X), self.targets, self.order, self.config.shuffle)
+            return
+        empty = self.model.kernel_data(np.zeros((1, self.model.n_features), self.model.params.theta.dtype))
+        self._train_stretch(hyper, empty, self.targets, self.order, 0, 0, self.config.shuffle, 0)
+        row_bytes = self.model.n_features * self.model.params.theta.itemsize
+        n_rows = self.batch_size * max(1, WINDOW_BYTES // (row_bytes * self.batch_size))
+        for start in range(0, self.order.size, n_rows):
+            rows = self.order[start : start + n_rows]
+            window = self.X[rows].toarray().astype(self.model.params.theta.dtype, copy=False)
+            places = np.arange(rows.size, dtype=np.int32)
+            steps = self._steps(
+                hyper, self.model.kernel_data(window), self.targets.part(rows), places, False, start // self.batch_size
+            )
+            yield from (start + n_seen for n_seen in steps)
+
+    def _steps(
+        self, hyper: Any, data: Any, targets: Targets, order: NDArray[np.int32], shuffle: bool, offset: int = 0
+    ) -> Iterator[int]:
+        n_steps, step = -(-order.size // self.batch_size), 0
+        while step < n_steps:
+            stop = min(n_steps, step + max(1, int(self.steps_per_s * STRETCH_S)))
+            start = perf_counter()
+            self._train_stretch(hyper, data, targets, order, step, stop, shuffle, offset)
+            self.steps_per_s = (stop - step) / (perf_counter() - start)
+            step = stop
+            yield min(stop * self.batch_size, order.size)
+
+    def _train_stretch(
+        self, hyper: Any, data: Any, targets: Targets, order: Any, first: int, stop: int, shuffle: bool, offset: int
+    ) -> None:
+        states = (stream(self.config.seed, kind, self.model.n_epochs) for kind in (Purpose.ORDER, Purpose.DROPOUT))
+        train_stretch(
+            data, targets, order, (self.model.params.theta, *self.moments), self.workspace.tables, hyper, self.powers,
+            self.workspace.coefficients, self.loss_sum,
+            integers_of(self.config, first, stop, shuffle, *states, offset),
+        )  # fmt: skip
