@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sklearn.neural_network import MLPClassifier
 
 import fastmlp
-from fastmlp import reference
+from fastmlp import formula, rounding
 from fastmlp.config import Config
 from fastmlp.data import Dataset
 
@@ -63,7 +63,7 @@ def test_a_fused_multiply_add_rounds_once(dtype, data):
     a, b = data.draw(floats(dtype, limit)), data.draw(floats(dtype, limit))
     near = rounded(Fraction(a) * Fraction(b), dtype)
     c = data.draw(st.one_of(floats(dtype, 60).map(lambda x: math.ldexp(x, math.frexp(near)[1])), st.just(-near)))
-    got = reference.fma(*operands(dtype, a, b, c))
+    got = rounding.fma(*operands(dtype, a, b, c))
     assert same(float(got), rounded(Fraction(a) * Fraction(b) + Fraction(c), dtype))
 
 
@@ -74,7 +74,7 @@ def test_a_fused_multiply_add_that_underflows_is_zero(dtype, data):
     least = FORMATS[dtype][1]
     a, b = data.draw(floats(dtype, 2)) / 8, math.ldexp(data.draw(floats(dtype, 2)), least + 3)
     c = math.ldexp(data.draw(floats(dtype, 2)), least + 2)
-    got = reference.fma(*operands(dtype, a, b, c))
+    got = rounding.fma(*operands(dtype, a, b, c))
     assert same(float(got), rounded(Fraction(a) * Fraction(b) + Fraction(c), dtype))
 
 
@@ -85,8 +85,8 @@ def test_a_product_and_a_quotient_that_underflow_are_zero(dtype, data):
     least = FORMATS[dtype][1]
     a, b = data.draw(floats(dtype, 2)), data.draw(floats(dtype, 2))
     tiny = math.ldexp(a, least + 3)
-    product = reference.multiply(*operands(dtype, tiny, b / 8))
-    quotient = reference.divide(*operands(dtype, tiny, b * 8))
+    product = rounding.multiply(*operands(dtype, tiny, b / 8))
+    quotient = rounding.divide(*operands(dtype, tiny, b * 8))
     assert same(float(product), rounded(Fraction(tiny) * Fraction(b / 8), dtype))
     assert same(float(quotient), rounded(Fraction(tiny) / Fraction(b * 8), dtype))
 
@@ -94,21 +94,21 @@ def test_a_product_and_a_quotient_that_underflow_are_zero(dtype, data):
 @DTYPES
 @pytest.mark.parametrize(("a", "b", "c"), [(0, 1, -0.0), (-0.0, 1, -0.0), (-1, 0, 0), (2, 3, -6), (-2, 3, 6)])
 def test_a_zero_has_the_sign_that_ieee_754_gives_it(dtype, a, b, c):
-    assert same(float(reference.fma(*operands(dtype, a, b, c))), a * b + c)
+    assert same(float(rounding.fma(*operands(dtype, a, b, c))), a * b + c)
 
 
 @DTYPES
 def test_subnormal_operands_are_zero(dtype):
     subnormal, large = np.finfo(dtype).tiny / 2, 2.0**100
-    assert reference.fma(*operands(dtype, subnormal, large, 0)) == 0
-    assert reference.fma(*operands(dtype, 0, 0, subnormal)) == 0
+    assert rounding.fma(*operands(dtype, subnormal, large, 0)) == 0
+    assert rounding.fma(*operands(dtype, 0, 0, subnormal)) == 0
 
 
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="math.fma came with Python 3.13")
 @MANY
 @given(*[floats(DOUBLE, 400)] * 3)
 def test_a_fused_multiply_add_is_python_s(a, b, c):
-    assert reference.fma(*operands(DOUBLE, a, b, c)) == math.fma(a, b, c)
+    assert rounding.fma(*operands(DOUBLE, a, b, c)) == math.fma(a, b, c)
 
 
 # Gradients.
@@ -205,7 +205,7 @@ def test_a_step_equals_the_one_worked_by_hand(l2):
 def test_the_loss_equals_the_one_worked_by_hand():
     """The network above without its hidden layer: probabilities (1/4, 3/4), so -ln 1/4 for a sample of class 0."""
     logits = np.array([[0.0, math.log(3)]])
-    assert reference.softmax_forward(logits, np.array([0]))[1][0] == pytest.approx(math.log(4), rel=1e-15)
+    assert formula.softmax_forward(logits, np.array([0]))[1][0] == pytest.approx(math.log(4), rel=1e-15)
 
 
 # Five steps beside scikit-learn.
