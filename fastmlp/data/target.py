@@ -93,3 +93,9 @@ def check_task(task: str) -> Task:
     if task not in get_args(Task):
         raise DataError(f"task is {task!r}; one of {', '.join(get_args(Task))} is expected")
     return cast(Task, task)
+
+
+def task_of(y: npt.ArrayLike) -> Task:
+    """What labels are for, where nobody says: several columns are labels of which several may apply."""
+    shape = np.shape(y)
+    return "multilabel" if len(shape) == 2 and shape[1] > 1 else "classification"
