@@ -24,11 +24,11 @@ def load_script():
 SCRIPTED = load_script()
 
 
-@pytest.mark.filterwarnings("ignore")
 # History.from_json lets the errors of infinite epochs and of too many brackets through.
 NOT_YET = {"history.json": pytest.mark.xfail(strict=True)}
 
 
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", [pytest.param(name, marks=NOT_YET.get(name, ())) for name in SCRIPTED.READERS])
 def test_a_mutant_is_read_or_refused(name, tmp_path, monkeypatch):
     monkeypatch.setattr(cifar10, "RECORDS", SCRIPTED.RECORDS)
@@ -39,6 +39,7 @@ def test_a_mutant_is_read_or_refused(name, tmp_path, monkeypatch):
     assert outcomes["refused"] > 0
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_a_mutant_is_the_same_every_time(tmp_path):
     sound = SCRIPTED.Bench("npz", tmp_path).sound["x.npz"]
     twins = [[SCRIPTED.mutate(sound, "zip", random.Random(seed)) for seed in range(20)] for _ in range(2)]
