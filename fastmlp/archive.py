@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,7 +44,7 @@ def write_archive(
     title = json.dumps({"format": f"fastmlp {kind}", "version": version, **header})
     if os.path.exists(path) and not os.path.isfile(path):  # it would be replaced: /dev/null too, by who may
         raise OutputError(f"the {kind} could not be written to {path}: it is not a file")
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}")  # two threads may write one file
     try:
         try:
             with unfinished.open("wb") as file:
