@@ -3,15 +3,17 @@
 import math
 import os
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastmlp.archive import Arrays, read_archive, write_archive
+from fastmlp.archive import read_archive, write_archive
 from fastmlp.config import Config
 from fastmlp.cpu import row_stride
 from fastmlp.data.check import check_X
+from fastmlp.data.npy import Npz
 from fastmlp.data.scaling import check_held
 from fastmlp.data.target import Task, check_target
 from fastmlp.errors import ConfigError, DataError
@@ -367,18 +369,24 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         return Model(config, params, scaling, names and tuple(names), n_epochs)
 
 
-def _read_params(arrays: Arrays, config: Config) -> Params:
-    weights = [arrays[f"weights_{i}"] for i in range(len(config.hidden) + 1)]
-    sizes = (len(weights[0]), *(W.shape[1] for W in weights))
+def _read_params(arrays: Npz, config: Config) -> Params:
+    """Shapes first, for which the file is known to have room: only then is memory taken."""
+    layers = range(len(config.hidden) + 1)
+    headers = [arrays.header(f"weights_{i}") for i in layers]
+    shapes = [header.shape for header in headers]
+    sizes = (shapes[0][0], *(shape[-1] for shape in shapes))
     if sizes[1:-1] != config.hidden:
         raise ValueError(f"its hidden layers are {sizes[1:-1]}, those of its config {config.hidden}")
+    if shapes != list(pairwise(sizes)) or any(header.dtype.kind != "f" for header in headers):
+        raise ValueError(f"its weights, of the shapes {shapes}, are no layers of floats that follow each other")
     params = Params(sizes, config.precision)
-    params.weights.assign(weights)
-    params.biases.assign(arrays[f"biases_{i}"] for i in range(len(weights)))
+    for i in layers:
+        params.weights[i] = arrays[f"weights_{i}"]
+    params.biases.assign(arrays[f"biases_{i}"] for i in layers)
     return params
 
 
-def _read_scaling(arrays: Arrays, n_features: int) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+def _read_scaling(arrays: Npz, n_features: int) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     if "factor" not in arrays:
         return None
     scaling = arrays["factor"], arrays["offset"]

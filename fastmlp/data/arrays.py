@@ -1,15 +1,14 @@
 """Arrays: NumPy's own files, ``.npz`` read whole and ``.npy`` mapped. Knows no other format; never unpickles."""
 
-import math
-import zipfile
 from collections.abc import Collection
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import numpy as np
 
 from fastmlp.data.check import Array
 from fastmlp.data.dataset import Dataset
+from fastmlp.data.npy import Npz, read_npy_header
 from fastmlp.data.split import holdout
 from fastmlp.data.stream import intact
 from fastmlp.data.target import task_of
@@ -17,90 +16,92 @@ from fastmlp.errors import DataError, DataNotFoundError, FileFormatError
 
 DIVIDED = ("X_train", "y_train", "X_test", "y_test")
 WHOLE = ("X", "y")
-
-ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError)
+#: What may be there beside them; see `Dataset`.
+MORE = ("weight_train", "X_val", "y_val")
 
 
 def load_npz(path: Path, scale: str = "auto", task: str | None = None) -> Dataset:
     """Load a ``.npz`` file.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        A file with the arrays X_train, y_train, X_test and y_test (x_train and x_test will do), or with X (or x) and
-        y, of which a fifth is held out for testing.
-    scale, task : str
-        See `fastmlp.data.Dataset`; without a task y tells it.
+        Parameters
+        ----------
+        path : pathlib.Path
+            A file with the arrays X_train, y_train, X_test and y_test (x_train and x_test will do), or with X (or x) and
+            y, of which a fifth is held out for testing. Beside the four it may hold weight_train, X_val and y_val.
+        scale, task : str
+            See `fastmlp.data.Dataset`; without a task y tells it.
 
-    Returns
-    -------
-    Dataset
-        In the arrays' own dtype where that is uint8, float32 or float64.
+        Returns
+        -------
+        Dataset
+            In the arrays' own dtype where that is uint8, float32 or float64.
 
-    Raises
-    ------
-    FileFormatError
-        If the file is damaged, lacks an array, or holds pickled objects.
+        Raises
+        ------
+        FileFormatError
+            If the file is damaged, lacks an array, or holds pickled objects.
 
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> import numpy as np
-    >>> from fastmlp.data.arrays import load_npz
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder, "blobs.npz")
-    ...     np.savez(path, X=np.arange(20.0).reshape(10, 2), y=np.arange(10) % 2)
-    ...     load_npz(path).X_test.shape
-    (2, 2)
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+    from typing import Any
+        >>> import numpy as np
+        >>> from fastmlp.data.arrays import load_npz
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "blobs.npz")
+        ...     np.savez(path, X=np.arange(20.0).reshape(10, 2), y=np.arange(10) % 2)
+        ...     load_npz(path).X_test.shape
+        (2, 2)
     """
-    with intact(path, ".npz file", *ZIP_ERRORS), zipfile.ZipFile(path) as archive:
-        names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
-        wanted = _pick(DIVIDED, names) or _pick(WHOLE, names)
+    with intact(path, ".npz file", Exception), Npz(path) as arrays:
+        wanted = _pick(DIVIDED, arrays) or _pick(WHOLE, arrays)
         if not wanted:
             expected = f"{', '.join(DIVIDED)}, or {' and '.join(WHOLE)},"
-            raise FileFormatError(f"{path} holds the arrays {', '.join(names)}; {expected} are expected")
-        arrays = [_read_member(archive, name, path) for name in wanted]
-    X_train, y_train, X_test, y_test = arrays if len(arrays) == 4 else _divide(*arrays)
-    return Dataset(X_train, y_train, X_test, y_test, scale, name=path.stem, task=task or task_of(y_train))
+            raise FileFormatError(f"{path} holds the arrays {', '.join(arrays)}; {expected} are expected")
+        found = [arrays[name] for name in wanted]
+        more: dict[str, Any] = {name: arrays[name] for name in MORE if name in arrays}
+    X_train, y_train, X_test, y_test = found if len(found) == 4 else _divide(*found)
+    return Dataset(X_train, y_train, X_test, y_test, scale, name=path.stem, task=task or task_of(y_train), **more)
 
 
 def load_npy(path: Path, scale: str = "auto", task: str | None = None) -> Dataset:
     """Map four ``.npy`` files into memory; of their samples only what is being used is ever read.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        The folder that holds X_train.npy, y_train.npy, X_test.npy and y_test.npy (x_train.npy and x_test.npy will do),
-        or one of these files.
-    scale, task : str
-        See `fastmlp.data.Dataset`; without a task y tells it.
+        Parameters
+        ----------
+        path : pathlib.Path
+            The folder that holds X_train.npy, y_train.npy, X_test.npy and y_test.npy (x_train.npy and x_test.npy will do),
+            or one of these files.
+        scale, task : str
+            See `fastmlp.data.Dataset`; without a task y tells it.
 
-    Returns
-    -------
-    Dataset
-        uint8, float32 and float64 samples stay in the files, opened read-only; other dtypes are converted in memory.
+        Returns
+        -------
+        Dataset
+            uint8, float32 and float64 samples stay in the files, opened read-only; other dtypes are converted in memory.
 
-    Raises
-    ------
-    DataNotFoundError
-        If one of the four is not there.
-    FileFormatError
-        If a file is truncated, oversized, foreign, or holds pickled objects.
+        Raises
+        ------
+        DataNotFoundError
+            If one of the four is not there.
+        FileFormatError
+            If a file is truncated, oversized, foreign, or holds pickled objects.
 
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> import numpy as np
-    >>> from fastmlp.data.arrays import load_npy
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     for part in ("train", "test"):
-    ...         np.save(Path(folder, f"X_{part}.npy"), np.eye(3, dtype=np.float32))
-    ...         np.save(Path(folder, f"y_{part}.npy"), np.arange(3))
-    ...     dataset = load_npy(Path(folder))
-    ...     dataset.n_features, dataset.X_train.flags.writeable
-    (3, False)
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+    from typing import Any
+        >>> import numpy as np
+        >>> from fastmlp.data.arrays import load_npy
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for part in ("train", "test"):
+        ...         np.save(Path(folder, f"X_{part}.npy"), np.eye(3, dtype=np.float32))
+        ...         np.save(Path(folder, f"y_{part}.npy"), np.arange(3))
+        ...     dataset = load_npy(Path(folder))
+        ...     dataset.n_features, dataset.X_train.flags.writeable
+        (3, False)
     """
     folder = path if path.is_dir() else path.parent
     names = _pick(DIVIDED, [file.stem for file in folder.glob("*.npy")])
@@ -108,7 +109,10 @@ def load_npy(path: Path, scale: str = "auto", task: str | None = None) -> Datase
         wanted = ", ".join(f"{name}.npy" for name in DIVIDED)
         raise DataNotFoundError(f"{folder} does not hold all of {wanted}; give a folder that does, or one of these")
     X_train, y_train, X_test, y_test = (map_npy(folder / f"{name}.npy") for name in names)
-    return Dataset(X_train, y_train, X_test, y_test, scale, name=folder.resolve().name, task=task or task_of(y_train))
+    more: dict[str, Any] = {name: map_npy(path) for name in MORE if (path := folder / f"{name}.npy").exists()}
+    return Dataset(
+        X_train, y_train, X_test, y_test, scale, name=folder.resolve().name, task=task or task_of(y_train), **more
+    )
 
 
 def _divide(X: Array, y: Array) -> tuple[Array, Array, Array, Array]:
@@ -124,62 +128,36 @@ def _pick(wanted: Collection[str], names: Collection[str]) -> list[str]:
     return found if all(found) else []
 
 
-def _read_member(archive: zipfile.ZipFile, name: str, path: Path) -> Array:
-    member = archive.getinfo(f"{name}.npy")
-    place = f"{path}/{member.filename}"
-    with archive.open(member) as stream:
-        _check_header(stream, member.file_size, place)
-    with archive.open(member) as stream:
-        array: Array = np.lib.format.read_array(stream, allow_pickle=False)
-    return array
-
-
 def map_npy(path: Path) -> Array:
     """Map a ``.npy`` file into memory.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
+        Parameters
+        ----------
+        path : pathlib.Path
+            The file.
 
-    Returns
-    -------
-    numpy.ndarray
-        Read-only; what is not used of it is not read.
+        Returns
+        -------
+        numpy.ndarray
+            Read-only; what is not used of it is not read.
 
-    Raises
-    ------
-    FileFormatError
-        If the file is truncated, oversized, foreign, or holds pickled objects.
+        Raises
+        ------
+        FileFormatError
+            If the file is truncated, oversized, foreign, or holds pickled objects.
 
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> import numpy as np
-    >>> from fastmlp.data.arrays import map_npy
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     np.save(Path(folder, "X.npy"), np.eye(3))
-    ...     map_npy(Path(folder, "X.npy")).shape
-    (3, 3)
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+    from typing import Any
+        >>> import numpy as np
+        >>> from fastmlp.data.arrays import map_npy
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.save(Path(folder, "X.npy"), np.eye(3))
+        ...     map_npy(Path(folder, "X.npy")).shape
+        (3, 3)
     """
     with intact(path, ".npy file", ValueError), path.open("rb") as stream:
-        _check_header(stream, path.stat().st_size, str(path))
-        array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-    return array
-
-
-def _check_header(stream: IO[bytes], n_bytes: int, place: str) -> None:
-    """Compare the length that the header announces with that of the file, before anything is allocated."""
-    version = np.lib.format.read_magic(stream)
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    if version not in readers:
-        raise FileFormatError(f"{place} is of version {version} of the .npy format; 1.0 and 2.0 are read")
-    shape, _, dtype = readers[version](stream)
-    if dtype.hasobject:
-        raise FileFormatError(f"{place} holds pickled objects, which may run code; save an array of numbers instead")
-    expected = stream.tell() + math.prod(shape) * dtype.itemsize
-    if n_bytes != expected:
-        raise FileFormatError(f"{place} has {n_bytes:,} bytes; its header announces {expected:,}")
-    if 0 in shape:
-        raise DataError(f"{place} is empty: its shape is {shape}")
+        header = read_npy_header(stream, path.stat().st_size, str(path))
+        return np.memmap(stream, header.dtype, "r", header.start, header.shape, "F" if header.order == "F" else "C")

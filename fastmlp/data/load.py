@@ -120,7 +120,7 @@ def load_samples(path: str | os.PathLike[str]) -> Array:
     (2, 2)
     """
     path = Path(path).expanduser()
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise DataNotFoundError(f"{path} is not a file; it was looked for in {Path.cwd()}")
     if path.name.lower().endswith(TABLES):
         return read_samples(path)
@@ -170,7 +170,7 @@ def _read_named(
 
 
 def _refuse_absent(path: Path, given: str) -> None:
-    if path.exists():
+    if os.path.exists(path):  # a Path's own method raises where a name is too long or a folder closed
         return
     if not path.suffix and path.name == given:
         find_known(given)
