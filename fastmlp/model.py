@@ -8,18 +8,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastmlp.archive import Arrays, read_archive, write_archive
 from fastmlp.config import Config
 from fastmlp.cpu import row_stride
 from fastmlp.data.check import check_X, check_y
 from fastmlp.data.scaling import check_held
-from fastmlp.errors import ConfigError, DataError
+from fastmlp.errors import ConfigError
+from fastmlp.export.portable import Portable
 from fastmlp.kernels.epoch import predict_stretch
 from fastmlp.kernels.sampling import KINDS
+from fastmlp.modelfile import read_model, write_model
 from fastmlp.params import Params, Views, aligned_zeros, init_params
 from fastmlp.workspace import Workspace
 
-FILE_VERSION = 1
 #: Samples a batch when predicting: larger than a training batch, since the weights are read from L2 once a batch; no
 #: result depends on it.
 PREDICT_BATCH = 128
@@ -42,7 +42,7 @@ class Evaluation(NamedTuple):
     accuracy: float
 
 
-class Model:
+class Model(Portable):
     """A multi-layer perceptron: its parameters, and how raw samples are scaled on the way in.
 
     Made by `init_model`, `train` and `load_model`.
@@ -229,24 +229,21 @@ class Model:
         return Model(self.config, self.params.copy(), self.scaling, self.class_names, self.n_epochs)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network to an ``.npz`` file: a new file first, which then takes the old one's place.
+        """Write the network to a file, a new one first, which then takes the old one's place.
 
         Parameters
         ----------
         path : path-like
-            The file.
+            The file: safetensors if its name ends in ``.safetensors``, otherwise ``.npz``.
 
         Raises
         ------
         OutputError
             If the file cannot be written.
+        MissingExtraError
+            If it is to be a ``.safetensors`` and safetensors is not installed.
         """
-        header = {"config": self.config.to_dict(), "class_names": self.class_names, "n_epochs": self.n_epochs}
-        arrays = {f"weights_{i}": W for i, W in enumerate(self.weights)}
-        arrays |= {f"biases_{i}": b for i, b in enumerate(self.biases)}
-        if self.scaling is not None:
-            arrays["factor"], arrays["offset"] = self.scaling
-        write_archive(path, "model", FILE_VERSION, header, arrays)
+        write_model(path, self)
 
 
 def init_model(config: Config, n_features: int, n_classes: int) -> Model:
@@ -287,7 +284,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     Parameters
     ----------
     path : path-like
-        The file.
+        The file: safetensors if its name ends in ``.safetensors``, otherwise ``.npz``.
 
     Returns
     -------
@@ -300,6 +297,8 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         If there is no such file.
     FileFormatError
         If it is damaged, not a model, or of another version.
+    MissingExtraError
+        If it is a ``.safetensors`` and safetensors is not installed.
 
     Examples
     --------
@@ -311,32 +310,4 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     >>> bool((twin.weights[0] == model.weights[0]).all())
     True
     """
-    with read_archive(path, "model", FILE_VERSION) as (header, arrays):
-        config, names, n_epochs = Config.from_dict(header["config"]), header["class_names"], header["n_epochs"]
-        params = _read_params(arrays, config)
-        scaling = _read_scaling(arrays, params.sizes[0])
-        if names is not None and not (len(names) == params.sizes[-1] and all(isinstance(name, str) for name in names)):
-            raise DataError(f"its class names are {names!r}, and it tells {params.sizes[-1]} classes apart")
-        if not isinstance(n_epochs, int) or n_epochs < 0:
-            raise DataError(f"its number of epochs is {n_epochs!r}")
-        return Model(config, params, scaling, names and tuple(names), n_epochs)
-
-
-def _read_params(arrays: Arrays, config: Config) -> Params:
-    weights = [arrays[f"weights_{i}"] for i in range(len(config.hidden) + 1)]
-    sizes = (len(weights[0]), *(W.shape[1] for W in weights))
-    if sizes[1:-1] != config.hidden:
-        raise ValueError(f"its hidden layers are {sizes[1:-1]}, those of its config {config.hidden}")
-    params = Params(sizes, config.precision)
-    params.weights.assign(weights)
-    params.biases.assign(arrays[f"biases_{i}"] for i in range(len(weights)))
-    return params
-
-
-def _read_scaling(arrays: Arrays, n_features: int) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    if "factor" not in arrays:
-        return None
-    scaling = arrays["factor"], arrays["offset"]
-    if any(part.shape != (n_features,) or part.dtype != np.float64 or not np.isfinite(part).all() for part in scaling):
-        raise ValueError(f"its scaling is not two arrays of {n_features} finite float64 numbers")
-    return scaling
+    return Model(*read_model(path))
