@@ -45,7 +45,7 @@ class Evaluation(NamedTuple):
 class Model(Portable):
     """A multi-layer perceptron: its parameters, and how raw samples are scaled on the way in.
 
-    Made by `init_model`, `train` and `load_model`.
+    Made by `init_model`, `train`, `load_model` and `from_sklearn`.
 
     Attributes
     ----------

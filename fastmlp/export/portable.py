@@ -42,7 +42,7 @@ class Portable:
         ConfigError
             If scikit-learn does not have the activation.
         DataError
-            If two classes have one name, or a folded weight is beyond the precision.
+            If two classes have one name, or the precision cannot hold what the scaling is folded into.
 
         Examples
         --------
@@ -75,7 +75,7 @@ class Portable:
         MissingExtraError
             If PyTorch is not installed.
         DataError
-            If a folded weight is beyond the precision.
+            If the precision cannot hold what the scaling is folded into.
 
         Examples
         --------

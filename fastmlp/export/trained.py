@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp.config import Config
+from fastmlp.data.scaling import FAR_FROM_ZERO
 from fastmlp.errors import DataError
 from fastmlp.params import Params
 
@@ -52,6 +53,11 @@ def folded(network: Trained) -> list[Layer]:
 
     ``(X * factor + offset) @ W + b`` is ``X @ (factor[:, None] * W) + (b + offset @ W)``.
 
+    Raises
+    ------
+    DataError
+        If an offset is so large that, taken away by the bias, it would leave less than a percent.
+
     Examples
     --------
     >>> import fastmlp
@@ -65,8 +71,17 @@ def folded(network: Trained) -> list[Layer]:
     layers = [(W.astype(np.float64), b.astype(np.float64)) for W, b in parts]
     if network.scaling is not None:
         (factor, offset), (W, b) = network.scaling, layers[0]
+        _check_distance(offset, network.config.precision)
         layers[0] = factor[:, None] * W, b + offset @ W
     return layers
+
+
+def _check_distance(offset: NDArray[np.float64], precision: str) -> None:
+    """Constant features too: they are taken away exactly as long as it is done before the products."""
+    limit, distance = FAR_FROM_ZERO * float(np.finfo(np.float32).eps / np.finfo(precision).eps), abs(offset)
+    if distance.max() > limit:
+        where = f"feature {distance.argmax()} lies {distance.max():.3g} times its spread away from zero"
+        raise DataError(f"{where}, too far for the bias to take that away in {precision}; to_onnx keeps the scaling")
 
 
 def held(array: NDArray[Any], precision: str) -> NDArray[Any]:

@@ -44,3 +44,13 @@ def test_a_weight_that_the_scaling_makes_too_large_is_refused():
     assert held(np.array([1e39]), "float64") == 1e39
     with pytest.raises(DataError, match="beyond float32: use float64"):
         held(np.array([1e39]), "float32")
+
+
+@pytest.mark.parametrize(("precision", "far"), [("float32", 2.0**18), ("float64", 2.0**47)])
+def test_a_feature_too_far_from_zero_is_refused(precision, far, networks):
+    network = networks.make(precision=precision)
+    network.scaling[1][2] = far
+    folded(network)
+    network.scaling[1][2] = -2 * far
+    with pytest.raises(DataError, match=r"feature 2 lies .* times its spread away from zero, too far .*to_onnx"):
+        folded(network)
