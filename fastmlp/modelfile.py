@@ -10,7 +10,7 @@ from fastmlp.archive import Arrays, read_archive, write_archive
 from fastmlp.config import Config
 from fastmlp.errors import DataError
 from fastmlp.export.tensors import SUFFIX, read_tensors, write_tensors
-from fastmlp.export.trained import Scaling, Trained
+from fastmlp.export.trained import Scaling, Trained, is_binary
 from fastmlp.params import Params
 
 FILE_VERSION = 1
@@ -34,8 +34,9 @@ def read_model(path: str | os.PathLike[str]) -> tuple[Config, Params, Scaling | 
         config, names, n_epochs = Config.from_dict(header["config"]), header["class_names"], header["n_epochs"]
         params = _read_params(arrays, config)
         scaling = _read_scaling(arrays, params.sizes[0])
-        if names is not None and not (len(names) == params.sizes[-1] and all(isinstance(name, str) for name in names)):
-            raise DataError(f"its class names are {names!r}, and it tells {params.sizes[-1]} classes apart")
+        n_classes = 2 if is_binary(config, params) else params.sizes[-1]
+        if names is not None and not (len(names) == n_classes and all(isinstance(name, str) for name in names)):
+            raise DataError(f"its class names are {names!r}, and it tells {n_classes} classes apart")
         if not isinstance(n_epochs, int) or n_epochs < 0:
             raise DataError(f"its number of epochs is {n_epochs!r}")
         return config, params, scaling, names and tuple(names), n_epochs

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp.errors import ConfigError, MissingExtraError, OutputError
-from fastmlp.export.trained import LEAK, Trained, output_of
+from fastmlp.export.trained import LEAK, Trained, is_binary, output_of
 from fastmlp.export.whole import write_whole
 
-#: The first opset whose Softmax works along an axis; everything used here is in it. The version of the file's own
-#: layout that came with it would do too; this one is read since 2021.
+#: The first opset whose Softmax works along an axis, of 2020, has everything that is used here; the file's layout is of
+#: 2021. Newer ones would say the same to fewer runtimes.
 OPSET, LAYOUT = 13, 8
 INPUT_TYPES = ("uint8", "float32", "float64")
 #: What a file may have: protobuf counts its bytes in 31 bits.
@@ -35,9 +35,9 @@ class Graph:
         self.nodes.append(self._onnx.helper.make_node(operator, list(inputs), [name], name=name, **attributes))
         return name
 
-    def array(self, name: str, array: NDArray[Any], dtype: str | None = None) -> str:
-        """A constant, in the network's precision unless another type is given."""
-        array = np.asarray(array, dtype or self._precision, order="C")
+    def array(self, name: str, array: NDArray[Any]) -> str:
+        """A constant in the network's precision."""
+        array = np.asarray(array, self._precision, order="C")
         self.constants.append(self._onnx.numpy_helper.from_array(array, name))
         return name
 
@@ -144,21 +144,22 @@ def _add_layers(graph: Graph, value: str, network: Trained) -> str:
 
 def _add_output(graph: Graph, logits: str, network: Trained) -> list[tuple[str, str, list[str | int]]]:
     """Name, type and shape of each output."""
-    n_outputs, output = network.params.sizes[-1], output_of(network)
+    output, precision, n_outputs = output_of(network.config), network.config.precision, network.params.sizes[-1]
     shape: list[str | int] = ["n_samples", n_outputs]
-    precision = network.config.precision
     if output in ("identity", "exp"):
         graph.add("Exp" if output == "exp" else "Identity", logits, result="values")
         return [("values", precision, shape)]
-    if output == "softmax":
-        graph.add("Softmax", logits, result="probabilities", axis=1)
-        graph.add("ArgMax", "probabilities", result="label", axis=1, keepdims=0)
-        return [("probabilities", precision, shape), ("label", "int64", shape[:1])]
-    graph.add("Sigmoid", logits, result="probabilities")
-    holds = graph.add("Greater", "probabilities", graph.number(0.5))
-    if n_outputs > 1:
+    if output == "sigmoid" and not is_binary(network.config, network.params):
+        graph.add("Sigmoid", logits, result="probabilities")
+        holds = graph.add("Greater", "probabilities", graph.number(0.5))
         graph.add("Cast", holds, result="label", to=graph.type_of("int64"))
         return [("probabilities", precision, shape), ("label", "int64", shape)]
-    column = graph.array("column", np.array([1]), "int64")
-    graph.add("Squeeze", graph.add("Cast", holds, to=graph.type_of("int64")), column, result="label")
+    if output == "sigmoid":
+        second = graph.add("Sigmoid", logits)
+        first = graph.add("Sub", graph.number(1.0), second)
+        graph.add("Concat", first, second, result="probabilities", axis=1)
+        shape[1] = 2
+    else:
+        graph.add("Softmax", logits, result="probabilities", axis=1)
+    graph.add("ArgMax", "probabilities", result="label", axis=1, keepdims=0)
     return [("probabilities", precision, shape), ("label", "int64", shape[:1])]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fastmlp.config import Config
 from fastmlp.errors import ConfigError, DataError, MissingExtraError
-from fastmlp.export.trained import Layer, Trained, folded, held, output_of
+from fastmlp.export.trained import Layer, Trained, folded, held, is_binary, output_of
 
 #: scikit-learn's names for our activations.
 ACTIVATIONS = {"sigmoid": "logistic", "tanh": "tanh", "relu": "relu", "identity": "identity"}
@@ -21,7 +21,7 @@ def make_estimator(network: Trained) -> Any:
         from sklearn.neural_network import MLPClassifier, MLPRegressor
     except ImportError:
         raise MissingExtraError("scikit-learn", "sklearn", "to_sklearn") from None
-    output, layers = output_of(network), folded(network)
+    output, layers = output_of(network.config), folded(network)
     if output in ("softmax", "sigmoid"):
         estimator = MLPClassifier(**_settings(network.config))
         layers[-1] = _name_classes(estimator, network, layers[-1], output)
@@ -68,13 +68,14 @@ def _name_classes(estimator: Any, network: Trained, layer: Layer, output: str) -
 
     W, b = layer
     n_outputs = len(b)
-    if output == "sigmoid" and n_outputs > 1:
+    binary = is_binary(network.config, network.params)
+    if output == "sigmoid" and not binary:
         estimator._label_binarizer = LabelBinarizer().fit(np.eye(n_outputs, dtype=np.int64))
     else:
-        names = _names(network.class_names, max(2, n_outputs))
+        names = _names(network.class_names, 2 if binary else n_outputs)
         estimator._label_binarizer = LabelBinarizer().fit(names)
         order = names.argsort()
-        if n_outputs == 1:
+        if binary:
             sign = 1 - 2 * order[0]
             W, b = sign * W, sign * b
         else:

@@ -36,16 +36,26 @@ class Trained(Protocol):
     n_epochs: int
 
 
-def output_of(network: Trained) -> Output:
+def output_of(config: Config) -> Output:
     """What follows the last layer.
 
     Examples
     --------
-    >>> import fastmlp
-    >>> output_of(fastmlp.init_model(fastmlp.Config(), n_features=3, n_classes=2))
+    >>> output_of(Config())
     'softmax'
     """
-    return OUTPUTS[getattr(network.config, "loss", "cross_entropy")]
+    return OUTPUTS[getattr(config, "loss", "cross_entropy")]
+
+
+def is_binary(config: Config, params: Params) -> bool:
+    """Whether one output, the probability of the second class, tells two classes apart.
+
+    Examples
+    --------
+    >>> is_binary(Config(), Params((3, 2), "float32"))
+    False
+    """
+    return output_of(config) == "sigmoid" and params.sizes[-1] == 1
 
 
 def folded(network: Trained) -> list[Layer]:
