@@ -34,7 +34,7 @@ def test_it_predicts_what_the_model_predicts(activation, precision, n_classes, m
     probs = model.predict_proba(X)
     np.testing.assert_allclose(estimator.predict_proba(X), probs, **networks.tolerance(precision))
     np.testing.assert_array_equal(estimator.predict(X), model.predict(X))
-    assert estimator.score(X, blobs.y_test) == model.evaluate(X, blobs.y_test).accuracy
+    assert estimator.score(X, blobs.y_test) == model.evaluate(X, blobs.y_test)[1]
     assert all(array.dtype == precision for array in estimator.coefs_ + estimator.intercepts_)
 
 
