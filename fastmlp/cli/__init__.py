@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
+from fastmlp.cli import export as export
 from fastmlp.cli import machine as machine
 from fastmlp.cli import paper as paper
 from fastmlp.cli import study as study

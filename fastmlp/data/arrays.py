@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -23,36 +23,35 @@ MORE = ("weight_train", "X_val", "y_val")
 def load_npz(path: Path, scale: str = "auto", task: str | None = None) -> Dataset:
     """Load a ``.npz`` file.
 
-        Parameters
-        ----------
-        path : pathlib.Path
-            A file with the arrays X_train, y_train, X_test and y_test (x_train and x_test will do), or with X (or x) and
-            y, of which a fifth is held out for testing. Beside the four it may hold weight_train, X_val and y_val.
-        scale, task : str
-            See `fastmlp.data.Dataset`; without a task y tells it.
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file with the arrays X_train, y_train, X_test and y_test (x_train and x_test will do), or with X (or x) and
+        y, of which a fifth is held out for testing. Beside them it may hold weight_train, X_val and y_val.
+    scale, task : str
+        See `fastmlp.data.Dataset`; without a task y tells it.
 
-        Returns
-        -------
-        Dataset
-            In the arrays' own dtype where that is uint8, float32 or float64.
+    Returns
+    -------
+    Dataset
+        In the arrays' own dtype where that is uint8, float32 or float64.
 
-        Raises
-        ------
-        FileFormatError
-            If the file is damaged, lacks an array, or holds pickled objects.
+    Raises
+    ------
+    FileFormatError
+        If the file is damaged, lacks an array, or holds pickled objects.
 
-        Examples
-        --------
-        >>> import tempfile
-        >>> from pathlib import Path
-    from typing import Any
-        >>> import numpy as np
-        >>> from fastmlp.data.arrays import load_npz
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = Path(folder, "blobs.npz")
-        ...     np.savez(path, X=np.arange(20.0).reshape(10, 2), y=np.arange(10) % 2)
-        ...     load_npz(path).X_test.shape
-        (2, 2)
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from fastmlp.data.arrays import load_npz
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "blobs.npz")
+    ...     np.savez(path, X=np.arange(20.0).reshape(10, 2), y=np.arange(10) % 2)
+    ...     load_npz(path).X_test.shape
+    (2, 2)
     """
     with intact(path, ".npz file", Exception), Npz(path) as arrays:
         wanted = _pick(DIVIDED, arrays) or _pick(WHOLE, arrays)
@@ -68,40 +67,39 @@ def load_npz(path: Path, scale: str = "auto", task: str | None = None) -> Datase
 def load_npy(path: Path, scale: str = "auto", task: str | None = None) -> Dataset:
     """Map four ``.npy`` files into memory; of their samples only what is being used is ever read.
 
-        Parameters
-        ----------
-        path : pathlib.Path
-            The folder that holds X_train.npy, y_train.npy, X_test.npy and y_test.npy (x_train.npy and x_test.npy will do),
-            or one of these files.
-        scale, task : str
-            See `fastmlp.data.Dataset`; without a task y tells it.
+    Parameters
+    ----------
+    path : pathlib.Path
+        The folder that holds X_train.npy, y_train.npy, X_test.npy and y_test.npy (x_train.npy and x_test.npy will do),
+        or one of these files.
+    scale, task : str
+        See `fastmlp.data.Dataset`; without a task y tells it.
 
-        Returns
-        -------
-        Dataset
-            uint8, float32 and float64 samples stay in the files, opened read-only; other dtypes are converted in memory.
+    Returns
+    -------
+    Dataset
+        uint8, float32 and float64 samples stay in the files, opened read-only; other dtypes are converted in memory.
 
-        Raises
-        ------
-        DataNotFoundError
-            If one of the four is not there.
-        FileFormatError
-            If a file is truncated, oversized, foreign, or holds pickled objects.
+    Raises
+    ------
+    DataNotFoundError
+        If one of the four is not there.
+    FileFormatError
+        If a file is truncated, oversized, foreign, or holds pickled objects.
 
-        Examples
-        --------
-        >>> import tempfile
-        >>> from pathlib import Path
-    from typing import Any
-        >>> import numpy as np
-        >>> from fastmlp.data.arrays import load_npy
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     for part in ("train", "test"):
-        ...         np.save(Path(folder, f"X_{part}.npy"), np.eye(3, dtype=np.float32))
-        ...         np.save(Path(folder, f"y_{part}.npy"), np.arange(3))
-        ...     dataset = load_npy(Path(folder))
-        ...     dataset.n_features, dataset.X_train.flags.writeable
-        (3, False)
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from fastmlp.data.arrays import load_npy
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for part in ("train", "test"):
+    ...         np.save(Path(folder, f"X_{part}.npy"), np.eye(3, dtype=np.float32))
+    ...         np.save(Path(folder, f"y_{part}.npy"), np.arange(3))
+    ...     dataset = load_npy(Path(folder))
+    ...     dataset.n_features, dataset.X_train.flags.writeable
+    (3, False)
     """
     folder = path if path.is_dir() else path.parent
     names = _pick(DIVIDED, [file.stem for file in folder.glob("*.npy")])
@@ -110,9 +108,8 @@ def load_npy(path: Path, scale: str = "auto", task: str | None = None) -> Datase
         raise DataNotFoundError(f"{folder} does not hold all of {wanted}; give a folder that does, or one of these")
     X_train, y_train, X_test, y_test = (map_npy(folder / f"{name}.npy") for name in names)
     more: dict[str, Any] = {name: map_npy(path) for name in MORE if (path := folder / f"{name}.npy").exists()}
-    return Dataset(
-        X_train, y_train, X_test, y_test, scale, name=folder.resolve().name, task=task or task_of(y_train), **more
-    )
+    name, task = folder.resolve().name, task or task_of(y_train)
+    return Dataset(X_train, y_train, X_test, y_test, scale, name=name, task=task, **more)
 
 
 def _divide(X: Array, y: Array) -> tuple[Array, Array, Array, Array]:
@@ -131,33 +128,34 @@ def _pick(wanted: Collection[str], names: Collection[str]) -> list[str]:
 def map_npy(path: Path) -> Array:
     """Map a ``.npy`` file into memory.
 
-        Parameters
-        ----------
-        path : pathlib.Path
-            The file.
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
 
-        Returns
-        -------
-        numpy.ndarray
-            Read-only; what is not used of it is not read.
+    Returns
+    -------
+    numpy.ndarray
+        Read-only; what is not used of it is not read.
 
-        Raises
-        ------
-        FileFormatError
-            If the file is truncated, oversized, foreign, or holds pickled objects.
+    Raises
+    ------
+    FileFormatError
+        If the file is truncated, oversized, foreign, or holds pickled objects.
 
-        Examples
-        --------
-        >>> import tempfile
-        >>> from pathlib import Path
-    from typing import Any
-        >>> import numpy as np
-        >>> from fastmlp.data.arrays import map_npy
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     np.save(Path(folder, "X.npy"), np.eye(3))
-        ...     map_npy(Path(folder, "X.npy")).shape
-        (3, 3)
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from fastmlp.data.arrays import map_npy
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.save(Path(folder, "X.npy"), np.eye(3))
+    ...     map_npy(Path(folder, "X.npy")).shape
+    (3, 3)
     """
     with intact(path, ".npy file", ValueError), path.open("rb") as stream:
         header = read_npy_header(stream, path.stat().st_size, str(path))
-        return np.memmap(stream, header.dtype, "r", header.start, header.shape, "F" if header.order == "F" else "C")
+        file, order = cast(Any, stream), cast(Any, header.order)  # NumPy's annotations know no buffered file
+        array: Array = np.memmap(file, header.dtype, "r", header.start, header.shape, order)
+    return array
