@@ -3,7 +3,6 @@
 import math
 import os
 from collections.abc import Iterable
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,12 +12,12 @@ from fastmlp.archive import read_archive, write_archive
 from fastmlp.config import Config
 from fastmlp.cpu import row_stride
 from fastmlp.data.check import check_X, check_y
-from fastmlp.data.npy import Npz
 from fastmlp.data.scaling import check_held
 from fastmlp.errors import ConfigError, DataError
 from fastmlp.kernels.epoch import predict_stretch
 from fastmlp.kernels.sampling import KINDS
 from fastmlp.params import Params, Views, aligned_zeros, init_params
+from fastmlp.stored import read_params, read_scaling
 from fastmlp.workspace import Workspace
 
 FILE_VERSION = 1
@@ -315,36 +314,10 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     """
     with read_archive(path, "model", FILE_VERSION) as (header, arrays):
         config, names, n_epochs = Config.from_dict(header["config"]), header["class_names"], header["n_epochs"]
-        params = _read_params(arrays, config)
-        scaling = _read_scaling(arrays, params.sizes[0])
+        params = read_params(arrays, config)
+        scaling = read_scaling(arrays, params.sizes[0])
         if names is not None and not (len(names) == params.sizes[-1] and all(isinstance(name, str) for name in names)):
             raise DataError(f"its class names are {names!r}, and it tells {params.sizes[-1]} classes apart")
         if not isinstance(n_epochs, int) or n_epochs < 0:
             raise DataError(f"its number of epochs is {n_epochs!r}")
         return Model(config, params, scaling, names and tuple(names), n_epochs)
-
-
-def _read_params(arrays: Npz, config: Config) -> Params:
-    """Shapes first, for which the file is known to have room: only then is memory taken."""
-    layers = range(len(config.hidden) + 1)
-    headers = [arrays.header(f"weights_{i}") for i in layers]
-    shapes = [header.shape for header in headers]
-    sizes = (shapes[0][0], *(shape[-1] for shape in shapes))
-    if sizes[1:-1] != config.hidden:
-        raise ValueError(f"its hidden layers are {sizes[1:-1]}, those of its config {config.hidden}")
-    if shapes != list(pairwise(sizes)) or any(header.dtype.kind != "f" for header in headers):
-        raise ValueError(f"its weights, of the shapes {shapes}, are no layers of floats that follow each other")
-    params = Params(sizes, config.precision)
-    for i in layers:
-        params.weights[i] = arrays[f"weights_{i}"]
-    params.biases.assign(arrays[f"biases_{i}"] for i in layers)
-    return params
-
-
-def _read_scaling(arrays: Npz, n_features: int) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    if "factor" not in arrays:
-        return None
-    scaling = arrays["factor"], arrays["offset"]
-    if any(part.shape != (n_features,) or part.dtype != np.float64 or not np.isfinite(part).all() for part in scaling):
-        raise ValueError(f"its scaling is not two arrays of {n_features} finite float64 numbers")
-    return scaling

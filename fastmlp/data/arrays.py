@@ -149,4 +149,4 @@ def map_npy(path: Path) -> Array:
     """
     with intact(path, ".npy file", ValueError), path.open("rb") as stream:
         header = read_npy_header(stream, path.stat().st_size, str(path))
-        return np.memmap(stream, header.dtype, "r", header.start, header.shape, "F" if header.order == "F" else "C")
+        return np.memmap(stream, header.dtype, "r", header.start, header.shape, header.order)

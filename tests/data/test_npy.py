@@ -88,9 +88,10 @@ def test_layers_that_do_not_follow_each_other_are_refused(shape, model_npz):
         fastmlp.load_model(model_npz)
 
 
-def test_a_model_takes_little_more_memory_than_its_weights_twice(tmp_path):
+@pytest.mark.parametrize("sizes", [(1000, 1000, 1000, 10), (3000, 500)])
+def test_a_model_takes_little_more_memory_than_its_weights_twice(sizes, tmp_path):
     path = tmp_path / "model.npz"
-    fastmlp.init_model(fastmlp.Config(hidden=(1000, 1000)), 1000, 10).save(path)
+    fastmlp.init_model(fastmlp.Config(hidden=sizes[1:-1]), sizes[0], sizes[-1]).save(path)
     with little_memory(2 * path.stat().st_size + (1 << 20)):
         fastmlp.load_model(path)
 
