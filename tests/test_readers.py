@@ -42,11 +42,19 @@ def test_a_mutant_is_read_or_refused(name, tmp_path, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_mutant_is_the_same_every_time(tmp_path):
+def test_a_mutant_is_the_same_every_time(tmp_path, monkeypatch):
     sound = SCRIPTED.Bench("npz", tmp_path).sound["x.npz"]
-    twins = [[SCRIPTED.mutate(sound, "zip", random.Random(seed)) for seed in range(20)] for _ in range(2)]
+    twins = []
+    for now in (1e9, 2e9):
+        monkeypatch.setattr("time.time", lambda now=now: now)
+        twins.append([SCRIPTED.mutate(sound, "zip", random.Random(seed)) for seed in range(20)])
     assert twins[0] == twins[1]
     assert len(set(twins[0])) > 15
+
+
+@pytest.mark.parametrize("name", ["model", "study.json", "runs.jsonl"])
+def test_what_is_damaged_is_the_same_every_time(name, tmp_path):
+    assert SCRIPTED.Bench(name, tmp_path / "a").sound == SCRIPTED.Bench(name, tmp_path / "b").sound
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such file")
