@@ -85,6 +85,8 @@ def main() -> int:
     warnings.simplefilter("error")
     with tempfile.TemporaryDirectory() as folder:
         soak(given.n_runs, Path(folder))
+    if not given.n_processes:
+        return 0
     with tempfile.TemporaryDirectory() as folder:
         return 0 if start_together(given.n_processes, Path(folder)) else 1
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -156,6 +156,4 @@ def map_npy(path: Path) -> Array:
     """
     with intact(path, ".npy file", ValueError), path.open("rb") as stream:
         header = read_npy_header(stream, path.stat().st_size, str(path))
-        file, order = cast(Any, stream), cast(Any, header.order)  # NumPy's annotations know no buffered file
-        array: Array = np.memmap(file, header.dtype, "r", header.start, header.shape, order)
-    return array
+        return np.memmap(stream, header.dtype, "r", header.start, header.shape, header.order)

@@ -140,7 +140,6 @@ def _read_archive(path: Path, places: Places) -> None:
                     _refuse_size(batch)
                     source.allow(batch.n_bytes)
                     _read_batch(batch, *places.pop(_stem(member.name)))
-                archive.members.clear()  # type: ignore[attr-defined]  # it would remember them all
         while source.read(PIECE_BYTES):  # gzip compares its checksum at the very end
             pass
 

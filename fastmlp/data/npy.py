@@ -9,7 +9,7 @@ import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -35,10 +35,10 @@ class Header(NamedTuple):
     ----------
     shape : tuple of int
         Of the array.
-    order : str
-        ``C``, or ``F`` where it lies by columns.
     dtype : numpy.dtype
         Never of objects.
+    order : str
+        ``C``, or ``F`` where it lies by columns.
     start : int
         Where the array's bytes begin.
     n_bytes : int
@@ -46,8 +46,8 @@ class Header(NamedTuple):
     """
 
     shape: tuple[int, ...]
-    order: str
     dtype: np.dtype[Any]
+    order: Literal["C", "F"]
     start: int
     n_bytes: int
 
@@ -107,7 +107,7 @@ def read_npy_header(stream: Readable, n_bytes: int, place: str) -> Header:
         raise FileFormatError(f"{place} has {n_bytes:,} bytes; its header announces {start + content:,}")
     if content == 0:
         raise DataError(f"{place} is empty: its shape is {shape}")
-    return Header(shape, "F" if by_columns else "C", dtype, start, content)
+    return Header(shape, dtype, "F" if by_columns else "C", start, content)
 
 
 def _refuse_no_array(shape: tuple[int, ...], dtype: np.dtype[Any], place: str) -> None:
@@ -203,7 +203,7 @@ class Npz(Mapping[str, Array]):
             octets = gather(stream, header.n_bytes, is_sure=member.compress_type == zipfile.ZIP_STORED)
         if len(octets) < header.n_bytes:
             raise FileFormatError(f"{self._place(name)} ends after {len(octets):,} of {header.n_bytes:,} bytes")
-        return octets.view(header.dtype).reshape(header.shape, order="F" if header.order == "F" else "C")
+        return octets.view(header.dtype).reshape(header.shape, order=header.order)
 
     def _place(self, name: str) -> str:
         return f"{self._path}/{name}.npy"
