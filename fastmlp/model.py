@@ -213,15 +213,13 @@ class Model:
 
     def evaluate_checked(self, X: NDArray[Any], y: NDArray[Any]) -> Evaluation:
         """`evaluate` for arrays that a Dataset has checked already."""
-        outputs, losses = self._forward(X, Targets.of(y, self.config, for_training=False))
+        outputs, losses = self.forward_checked(X, y)
         predicted = self._decide(outputs)
         score = score_of(self.config.loss, predicted, y if predicted.ndim == y.ndim else y[:, 0])
         return Evaluation(math.fsum(losses) / len(y), score)
 
     def _outputs(self, X: ArrayLike) -> NDArray[Any]:
-        X = check_held(check_X(X, self.n_features), self.scaling, self.config.precision)
-        shape = len(X) if self.config.loss == "cross_entropy" else (len(X), self.n_outputs)
-        return self._forward(X, Targets.of(np.zeros(shape), self.config, for_training=False))[0]
+        return self.forward_checked(check_held(check_X(X, self.n_features), self.scaling, self.config.precision))[0]
 
     def _decide(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """Predictions of outputs."""
@@ -242,8 +240,13 @@ class Model:
         squares = math.fsum(float(np.sum(np.square(W, dtype=np.float64))) for W in self.weights)
         return self.evaluate(X, y).loss + self.config.l2 / (2 * n_samples) * squares
 
-    def _forward(self, X: NDArray[Any], targets: Targets) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    def forward_checked(
+        self, X: NDArray[Any], y: NDArray[Any] | None = None
+    ) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """Outputs (n_samples, n_outputs) and the loss of each sample, for checked arrays; without y no loss is meant."""
         n, dtype = len(X), self.params.theta.dtype
+        y = np.zeros(n if self.config.loss == "cross_entropy" else (n, self.n_outputs)) if y is None else y
+        targets = Targets.of(y, self.config, for_training=False)
         batch = min(PREDICT_BATCH, n)
         workspace = Workspace(self.params, self.config, batch, for_training=False)
         outputs, losses = np.empty((n, self.n_outputs), dtype), np.empty(n)
