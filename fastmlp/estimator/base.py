@@ -48,6 +48,8 @@ class BaseMLP(CallbackSupport, BaseEstimator):  # type: ignore[misc]
     """A multi-layer perceptron behind scikit-learn's doors; `MLPClassifier` and `MLPRegressor` are made of it."""
 
     hidden_layer_sizes: Any
+    activation: str
+    solver: str
     early_stopping: bool
     validation_fraction: float
     batch_size: Any
@@ -104,9 +106,17 @@ class BaseMLP(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         """Accuracy or R2 of outputs."""
         raise NotImplementedError
 
-    def _weigh(self, train: Samples) -> Samples:
-        """Samples to train on with what else decides their weights."""
-        return train
+    def _weigh(self, samples: Samples) -> Samples:
+        """The samples with what else decides their weights."""
+        return samples
+
+    def _has_partial_fit(self) -> bool:
+        """Whether a batch is enough to go on with; an AttributeError that says why not."""
+        if self.early_stopping:
+            raise AttributeError("partial_fit does not support early_stopping=True")
+        if self.solver == "lbfgs":
+            raise AttributeError("partial_fit is only available for stochastic optimizers. lbfgs is not stochastic.")
+        return True
 
     def _out_activation(self) -> str:
         raise NotImplementedError
@@ -120,8 +130,6 @@ class BaseMLP(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         incremental: bool = False,
         continues: bool = False,
     ) -> Any:
-        if self.early_stopping and incremental:
-            raise ValueError("partial_fit does not support early_stopping=True")
         sizes = hidden_sizes(self.hidden_layer_sizes)
         samples = self._check_samples(X, y, sample_weight, continues, incremental)
         validation = self._check_held(*held)
@@ -138,7 +146,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         self._begin(validation is not None, continues)
         hooks = Hooks(self, X, y, sample_weight, with_protocol=not incremental)
         memory = self._memory if incremental and hasattr(self, "_memory") else None
-        self._memory = Loop(self, self._weigh(samples), validation, hooks, memory).run(incremental)
+        self._memory = Loop(self, samples, validation, hooks, memory).run(incremental)
         if not np.isfinite(params.theta).all():
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
@@ -157,7 +165,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         if sample_weight is not None:
             given = _check_sample_weight(sample_weight, X, dtype=np.float64)
             weights = check_weights(given, X.shape[0], "sample_weight")
-        return Samples(_aligned(X), self._code(y, continues or incremental), weights)
+        return self._weigh(Samples(_aligned(X), self._code(y, continues or incremental), weights))
 
     _is_numeric = False
 

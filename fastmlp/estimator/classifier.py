@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import (
     _check_partial_fit_first_call,
     check_classification_targets,
@@ -14,7 +15,7 @@ from sklearn.utils.multiclass import (
     unique_labels,
 )
 
-from fastmlp.errors import ConfigError, DataError
+from fastmlp.errors import DataError
 from fastmlp.estimator.base import BaseMLP
 from fastmlp.estimator.loop import Samples
 from fastmlp.estimator.setting import CONSTRAINTS
@@ -47,7 +48,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     max_fun : int, default=15000
         Not used: it belongs to "lbfgs".
     class_weight : dict, list of dict, "balanced" or None, default=None
-        What the samples of a class weigh in training, times `sample_weight`; as in scikit-learn's other classifiers.
+        What the samples of a class weigh, times `sample_weight`, in training and where they are held out; as in
+        scikit-learn's other classifiers.
     dropout : float, default=0.0
         Share of the hidden units that a training step leaves out.
     label_smoothing : float, default=0.0
@@ -177,6 +179,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         self._fit_repeats(continues, "fit", X, y, sample_weight, X_val, y_val)
         return self
 
+    @available_if(lambda self: self._has_partial_fit())
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> "MLPClassifier":
         """Train on labelled samples for one more epoch, with the optimizer as the last call left it.
@@ -198,11 +201,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         ValueError
             If parameters or data are not accepted, or the weights stop being finite.
         """
-        if isinstance(self.class_weight, str):
-            raise ConfigError(
-                "class_weight: given 'balanced'; partial_fit does not know all samples. Give it a dict, such as "
-                "sklearn.utils.class_weight.compute_class_weight makes"
-            )
         if _check_partial_fit_first_call(self, classes):
             self.__dict__.pop("model_", None)
             self._is_multilabel = type_of_target(y).startswith("multilabel")
@@ -299,12 +297,26 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     def _is_stratified(self) -> bool:
         return self.n_outputs_ == 1
 
-    def _weigh(self, train: Samples) -> Samples:
+    def _weigh(self, samples: Samples) -> Samples:
         if self.class_weight is None:
-            return train
-        labels = train.y if self._is_multilabel else self.classes_[train.y]
-        by_class = compute_sample_weight(self.class_weight, labels)
-        return train._replace(weights=by_class if train.weights is None else by_class * train.weights)
+            return samples
+        weights = np.ones(len(samples.y)) if samples.weights is None else samples.weights
+        if self._is_multilabel:
+            by_class = compute_sample_weight(self.class_weight, samples.y)
+        elif isinstance(self.class_weight, str):
+            sums = np.bincount(samples.y, weights)
+            by_class = (weights.sum() / (np.count_nonzero(sums) * np.where(sums > 0, sums, 1.0)))[samples.y]
+        else:
+            by_class = compute_sample_weight(self.class_weight, self.classes_[samples.y])
+        return samples._replace(weights=by_class * weights)
+
+    def _has_partial_fit(self) -> bool:
+        if isinstance(self.class_weight, str):
+            raise AttributeError(
+                "partial_fit does not know all samples, as class_weight='balanced' must: give it a dict, which "
+                "sklearn.utils.class_weight.compute_class_weight makes"
+            )
+        return super()._has_partial_fit()
 
     def _decide(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """Codes of outputs."""

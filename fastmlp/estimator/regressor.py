@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
 
 from fastmlp.errors import DataError
 from fastmlp.estimator.base import BaseMLP
@@ -132,6 +133,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         self._fit_repeats(continues, "fit", X, y, sample_weight, X_val, y_val)
         return self
 
+    @available_if(lambda self: self._has_partial_fit())
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> "MLPRegressor":
         """Train on samples and their numbers for one more epoch, with the optimizer as the last call left it.
