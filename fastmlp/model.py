@@ -243,7 +243,7 @@ class Model:
     def forward_checked(
         self, X: NDArray[Any], y: NDArray[Any] | None = None
     ) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        """Outputs (n_samples, n_outputs) and the loss of each sample, for checked arrays; without y no loss is meant."""
+        """Outputs (n_samples, n_outputs) and the loss of each checked sample, without y of no meaning."""
         n, dtype = len(X), self.params.theta.dtype
         y = np.zeros(n if self.config.loss == "cross_entropy" else (n, self.n_outputs)) if y is None else y
         targets = Targets.of(y, self.config, for_training=False)

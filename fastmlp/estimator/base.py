@@ -44,7 +44,7 @@ class Layers(list[NDArray[Any]]):
         return list, (list(self),)
 
 
-class BaseMLP(CallbackSupport, BaseEstimator):  # type: ignore[misc]
+class BaseMLP(CallbackSupport, BaseEstimator):
     """A multi-layer perceptron behind scikit-learn's doors; `MLPClassifier` and `MLPRegressor` are made of it."""
 
     hidden_layer_sizes: Any
@@ -58,6 +58,8 @@ class BaseMLP(CallbackSupport, BaseEstimator):  # type: ignore[misc]
     n_repeats: int
     model_: Model
     repeats_: list["BaseMLP"]
+    validation_scores_: list[float] | None
+    validation_losses_: list[float] | None
     n_outputs_: int
     _memory: Memory
 
@@ -95,7 +97,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         raise NotImplementedError
 
     def _code(self, y: NDArray[Any], is_known: bool) -> NDArray[Any]:
-        """Targets as the network takes them; sets `n_outputs_` and what they are decoded by, or goes by what is known."""
+        """Targets as the network takes them; sets `n_outputs_` and what decodes them, or goes by what is known."""
         raise NotImplementedError
 
     def _code_held(self, y: Any) -> NDArray[Any]:
@@ -145,8 +147,10 @@ class BaseMLP(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         self.model_ = Model(config, params, n_epochs=n_epochs)
         self._begin(validation is not None, continues)
         hooks = Hooks(self, X, y, sample_weight, with_protocol=not incremental)
-        memory = self._memory if incremental and hasattr(self, "_memory") else None
-        self._memory = Loop(self, samples, validation, hooks, memory).run(incremental)
+        memory = self._memory if incremental and continues else None
+        loop = Loop(self, samples, validation, hooks, memory)
+        self._memory = loop.memory
+        loop.run(incremental)
         if not np.isfinite(params.theta).all():
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
@@ -157,9 +161,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):  # type: ignore[misc]
 
     def _check_samples(self, X: Any, y: Any, sample_weight: Any, continues: bool, incremental: bool) -> Samples:
         y = y.toarray() if issparse(y) else y
-        X, y = validate_data(
-            self, X, y, multi_output=True, reset=not continues, y_numeric=self._is_numeric, **_LAYOUT
-        )
+        X, y = validate_data(self, X, y, multi_output=True, reset=not continues, y_numeric=self._is_numeric, **_LAYOUT)
         y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
         weights = None
         if sample_weight is not None:
@@ -174,9 +176,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             return None
         if X_val is None or y_val is None:
             raise DataError("X_val and y_val come together: one was given")
-        X, y = validate_data(
-            self, X_val, y_val, multi_output=True, reset=False, y_numeric=self._is_numeric, **_LAYOUT
-        )
+        X, y = validate_data(self, X_val, y_val, multi_output=True, reset=False, y_numeric=self._is_numeric, **_LAYOUT)
         y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
         return Samples(_aligned(X), self._code_held(y), None)
 
@@ -190,7 +190,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         return params
 
     def _draw(self, sizes: tuple[int, ...], dtype: Any) -> Params:
-        """Weights as scikit-learn draws them: Glorot's uniform, with a third of the variance for the sigmoid; so biases."""
+        """Weights and biases as scikit-learn draws them: Glorot-uniform, of a third the variance for the sigmoid."""
         params, factor = Params(sizes, dtype), 2.0 if self.activation in ("logistic", "sigmoid") else 6.0
         for W, b in zip(params.weights, params.biases, strict=True):
             limit = math.sqrt(factor / sum(W.shape))
@@ -233,8 +233,8 @@ class BaseMLP(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             self.loss_curve_: list[float] = []
             self.out_activation_ = self._out_activation()
             self.best_loss_, self.best_validation_score_ = (None, None)
-            self.validation_scores_, self.validation_losses_ = None, None
-            self.__dict__.pop("_memory", None)
+            self.validation_scores_ = self.validation_losses_ = None
+            self.repeats_ = []
         if is_validated and self.validation_scores_ is None:
             self.validation_scores_, self.validation_losses_ = [], []
         if self.early_stopping and self.best_validation_score_ is None:
@@ -244,7 +244,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):  # type: ignore[misc]
 
     def _fit_repeats(self, continues: bool, method: str, *args: Any, **options: Any) -> None:
         """Do to the other repeats what was done to this one."""
-        kept = self.repeats_ if continues and hasattr(self, "repeats_") else []
+        kept = self.repeats_ if continues else []
         self.repeats_ = []
         for index in range(self.n_repeats - 1):
             seed = int(self._random_state.randint(MOST_SEEDS))
@@ -262,10 +262,11 @@ class BaseMLP(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         X = _aligned(validate_data(self, X, reset=False, **_LAYOUT))
         outputs = forward(self.model_, X)[0]
-        if not getattr(self, "repeats_", []):
+        if not self.repeats_:
             return outputs
         others = (forward(repeat.model_, X)[0] for repeat in self.repeats_)
-        return np.mean([outputs, *others], axis=0, dtype=outputs.dtype)
+        mean: NDArray[Any] = np.mean([outputs, *others], axis=0, dtype=outputs.dtype)
+        return mean
 
 
 #: How samples are asked of scikit-learn: float32 and float64 stay what they are, the rest becomes float64.

@@ -1,6 +1,6 @@
-"""MLPClassifier: labels of any kind, one of several or several at once. Knows how they are coded, not how they are learnt."""
+"""MLPClassifier: labels of any kind, one a sample or several. Knows how they are coded, not how they are learnt."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +21,14 @@ from fastmlp.estimator.loop import Samples
 from fastmlp.estimator.setting import CONSTRAINTS
 
 
-class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
+class MLPClassifier(ClassifierMixin, BaseMLP):
     """A multi-layer perceptron that tells classes apart, as scikit-learn's of the same name does.
 
-    Parameters, defaults, attributes and the stopping rule are scikit-learn's: see `sklearn.neural_network.MLPClassifier`
-    for those that are not described here. With ``shuffle=False`` and the same `random_state` the weights are
-    scikit-learn's too, but for rounding; the order in which samples are shuffled is our own. float32 samples are trained
-    on in float32, all others in float64; sparse ones are made dense a few batches at a time.
+    Parameters, defaults, attributes and the stopping rule are scikit-learn's: see
+    `sklearn.neural_network.MLPClassifier` for those that are not described here. With ``shuffle=False`` and the same
+    `random_state` the weights are scikit-learn's too, but for rounding; the order in which samples are shuffled is our
+    own. float32 samples are trained on in float32, all others in float64; sparse ones are made dense a few batches at a
+    time.
 
     Parameters
     ----------
@@ -101,7 +102,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     True
     """
 
-    _parameter_constraints = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **CONSTRAINTS,
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
         "label_smoothing": CONSTRAINTS["dropout"],
@@ -224,7 +225,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             Labels out of `classes_`; or 0 or 1 for each label.
         """
         codes = self._decide(self._outputs(X))
-        return codes if self._is_multilabel else self.classes_[codes]
+        labels: NDArray[Any] = codes if self._is_multilabel else self.classes_[codes]
+        return labels
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
         """Probability of each label.
@@ -321,11 +323,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     def _decide(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """Codes of outputs."""
         if self.n_outputs_ > 1 and not self._is_multilabel:
-            return outputs.argmax(axis=1)
-        codes = (outputs > 0.5).astype(np.int64)
-        if self._is_multilabel:
+            codes: NDArray[Any] = outputs.argmax(axis=1)
             return codes
-        return np.minimum(codes[:, 0], len(self.classes_) - 1)
+        codes = (outputs > 0.5).astype(np.int64)
+        return codes if self._is_multilabel else np.minimum(codes[:, 0], len(self.classes_) - 1)
 
     def _score_outputs(self, outputs: NDArray[Any], held: Samples) -> float:
         right = self._decide(outputs) == held.y

@@ -3,15 +3,13 @@
 Knows nothing of what an epoch is.
 """
 
+import importlib.util
 from collections.abc import Callable
 from typing import Any
 
-try:
-    from sklearn.callback import CallbackSupportMixin as CallbackSupport
-except ImportError:
-
-    class CallbackSupport:  # type: ignore[no-redef]
-        """scikit-learn before 1.9 has no callbacks."""
+#: scikit-learn before 1.9 has no callbacks.
+HAS_CALLBACKS = importlib.util.find_spec("sklearn.callback") is not None
+CallbackSupport: Any = importlib.import_module("sklearn.callback").CallbackSupportMixin if HAS_CALLBACKS else object
 
 
 def functions_of(callbacks: Any) -> list[Callable[[Any], Any]]:

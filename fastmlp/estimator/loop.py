@@ -14,9 +14,7 @@ from fastmlp.estimator.window import forward
 from fastmlp.trainer import Trainer
 
 #: scikit-learn's words.
-UNFINISHED = (
-    "Stochastic Optimizer: Maximum iterations ({}) reached and the optimization hasn't converged yet."
-)
+UNFINISHED = "Stochastic Optimizer: Maximum iterations ({}) reached and the optimization hasn't converged yet."
 
 
 class Samples(NamedTuple):
@@ -68,12 +66,19 @@ class Loop:
         self.n_terms = self.model.n_outputs if self.model.config.loss in ("squared_error", "huber") else 1
         self.say = print if estimator.verbose else _say_nothing
         if memory is not None and memory.solver == estimator.solver:
-            for mine, kept in zip((*self.trainer.moments, self.trainer.powers), (*memory.moments, memory.powers), strict=True):
+            for mine, kept in zip(
+                (*self.trainer.moments, self.trainer.powers), (*memory.moments, memory.powers), strict=True
+            ):
                 mine[:] = kept
             self.rate = memory.rate
 
-    def run(self, incremental: bool) -> Memory:
-        """Train for one epoch or up to ``max_iter``; gives what the optimizer goes on from.
+    @property
+    def memory(self) -> Memory:
+        """What the optimizer goes on from, which moves with it."""
+        return Memory(self.estimator.solver, self.trainer.moments, self.trainer.powers, self.rate)
+
+    def run(self, incremental: bool) -> None:
+        """Train for one epoch or up to ``max_iter``.
 
         An error out of a callback ends training; what was learnt until then is on the estimator.
         """
@@ -89,7 +94,6 @@ class Loop:
         finally:
             if estimator.early_stopping:
                 self.model.params.theta[:] = estimator._best_theta
-        return Memory(estimator.solver, self.trainer.moments, self.trainer.powers, self.rate)
 
     def _run_epoch(self) -> bool:
         """Train on every sample once; gives whether it was the last time."""

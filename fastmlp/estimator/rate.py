@@ -29,7 +29,9 @@ class LearningRate:
 
     def __init__(self, estimator: Any, config: Config) -> None:
         self.config, self.is_scheduled = config, estimator.schedule is not None
-        self.kind = "constant" if self.is_scheduled or estimator.solver not in PLAIN_SOLVERS else estimator.learning_rate
+        self.kind = (
+            "constant" if self.is_scheduled or estimator.solver not in PLAIN_SOLVERS else estimator.learning_rate
+        )
         self.power_t = estimator.power_t
         self.plateau, self.factor, self.n_epochs = Watch(False, config.tol), 1.0, 0
         self.now = learning_rate_at(config, 0) if self.is_scheduled else config.learning_rate
@@ -47,7 +49,7 @@ class LearningRate:
             self.now = self.factor * learning_rate_at(self.config, self.n_epochs)
 
     def end_stall(self) -> str:
-        """What happens once nothing has got better for a while, in scikit-learn's words; they end in "Stopping." or not."""
+        """What follows when nothing has got better for a while, in scikit-learn's words; the last is "Stopping." or not."""
         if self.kind != "adaptive":
             return "Stopping."
         if self.now <= ADAPTIVE_LEAST:

@@ -1,9 +1,8 @@
 """MLPRegressor: one number or several a sample. Knows how they are coded, not how they are learnt."""
 
 from numbers import Real
-from typing import Any
+from typing import Any, ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
@@ -16,7 +15,7 @@ from fastmlp.estimator.loop import Samples
 from fastmlp.estimator.setting import CONSTRAINTS
 
 
-class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
+class MLPRegressor(RegressorMixin, BaseMLP):
     """A multi-layer perceptron that predicts numbers, as scikit-learn's of the same name does.
 
     Parameters, defaults, attributes and the stopping rule are scikit-learn's: see `sklearn.neural_network.MLPRegressor`
@@ -54,7 +53,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     True
     """
 
-    _parameter_constraints = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "loss": [StrOptions({"squared_error", "poisson", "huber"})],
         **CONSTRAINTS,
         "huber_delta": [Interval(Real, 0, None, closed="neither")],
@@ -185,7 +184,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
             raise DataError(f"y holds {y.min():g}; the loss 'poisson' is for counts, numbers >= 0")
         coded = y.reshape(len(y), -1)
         if is_known and hasattr(self, "model_") and coded.shape[1] != self.n_outputs_:
-            raise DataError(f"y has {coded.shape[1]} columns; the network to go on with predicts {self.n_outputs_} numbers")
+            raise DataError(
+                f"y has {coded.shape[1]} columns; the network to go on with predicts {self.n_outputs_} numbers"
+            )
         self.n_outputs_ = coded.shape[1]
         return coded
 

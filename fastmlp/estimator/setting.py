@@ -58,7 +58,9 @@ def hidden_sizes(hidden_layer_sizes: Any) -> tuple[int, ...]:
     """The hidden layers' sizes, of which one may be given as a number."""
     sizes = np.atleast_1d(np.asarray(hidden_layer_sizes, dtype=object)).tolist()
     if any(not isinstance(size, Integral) or size <= 0 for size in sizes):
-        raise ConfigError(f"hidden_layer_sizes must be > 0, got {sizes}: whole numbers, one a hidden layer, are expected")
+        raise ConfigError(
+            f"hidden_layer_sizes must be > 0, got {sizes}: whole numbers, one a hidden layer, are expected"
+        )
     return tuple(int(size) for size in sizes)
 
 
@@ -113,8 +115,8 @@ def config_of(estimator: Any, objective: dict[str, Any], precision: str, batch_s
 def _optimizer_of(estimator: Any) -> Any:
     if estimator.solver == "lbfgs":
         raise ConfigError(
-            "solver: given 'lbfgs'; it takes the whole training set at every step, and the kernels are made for batches. "
-            "Use 'adam' or 'sgd', or scikit-learn's own estimator"
+            "solver: given 'lbfgs'; it takes the whole training set at every step, and the kernels are for batches: "
+            "use 'adam' or 'sgd', or scikit-learn's own estimator"
         )
     if estimator.solver != "sgd":
         return estimator.solver
