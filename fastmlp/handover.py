@@ -37,7 +37,11 @@ class Targets(NamedTuple):
 
     def part(self, rows: NDArray[Any]) -> "Targets":
         """Those of some samples alone."""
-        return Targets(*(array[rows] if len(array) else array for array in self))
+        return Targets(
+            self.labels[rows] if len(self.labels) else self.labels,
+            self.values[rows] if len(self.values) else self.values,
+            self.weights[rows] if len(self.weights) else self.weights,
+        )
 
     @classmethod
     def of(

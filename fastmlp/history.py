@@ -127,7 +127,7 @@ class History:
         """
         if self._rows and set(row) != set(self.columns):
             raise ValueError(f"the columns are {', '.join(self.columns)}; given {', '.join(map(str, row))}")
-        _check_names(row)
+        check_columns(row)
         self._rows.append(_read_row(row))
 
     @property
@@ -282,7 +282,8 @@ class History:
         return cls(_parse(path, _rows_of_json))
 
 
-def _check_names(names: Iterable[str]) -> None:
+def check_columns(names: Iterable[str]) -> None:
+    """Refuse names that are not those of a history's columns, whatever their order."""
     given = set(names)
     scores = [name for name in ("test_accuracy", "test_r2") if name in given]
     validated = {"val_loss", scores[0].replace("test", "val")} if scores else set()
@@ -294,7 +295,7 @@ def _check_names(names: Iterable[str]) -> None:
         columns = ", ".join(COLUMNS)
         raise ValueError(
             f"a row's columns are {columns}, or test_r2 for test_accuracy, and with a validation set val_loss and "
-            f"val_accuracy or val_r2; given {', '.join(map(str, names))}"
+            f"val_accuracy or val_r2; given {', '.join(sorted(map(str, given)))}"
         )
 
 
@@ -313,13 +314,13 @@ def _write(text: str, path: str | os.PathLike[str] | None) -> str:
 
 def _rows_of_csv(text: str) -> list[dict[str, Any]]:
     names, *rows = csv.reader(io.StringIO(text))
-    _check_names(list(names))
+    check_columns(names)
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _rows_of_json(text: str) -> list[dict[str, Any]]:
     columns = json.loads(text)
-    _check_names(columns)
+    check_columns(columns)
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 

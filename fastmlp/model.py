@@ -226,7 +226,7 @@ class Model:
         if self.task == "regression":
             return outputs[:, 0] if self.n_outputs == 1 else outputs
         if self.config.loss == "cross_entropy":
-            return outputs.argmax(axis=1)
+            return np.asarray(outputs.argmax(axis=1))
         labels = (outputs > 0.5).astype(np.int64)
         return labels[:, 0] if self.is_binary else labels
 
@@ -256,7 +256,7 @@ class Model:
         data = self.kernel_data(X)
         for first in range(0, n, stretch):
             predict_stretch(
-                data, targets, np.empty(batch, np.int32), (self.params.theta, empty, empty, empty),
+                data, tuple(targets), np.empty(batch, np.int32), (self.params.theta, empty, empty, empty),
                 workspace.tables, workspace.coefficients, outputs, losses, first, min(first + stretch, n),
             )  # fmt: skip
         return outputs, losses

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 # Okabe and Ito's blue and vermilion: apart for every kind of colour vision, and on a grey print by dash and marker.
 _TRAIN = {"color": "#0072B2", "linestyle": "--", "marker": "o", "markerfacecolor": "white", "label": "training"}
 _TEST = {"color": "#D55E00", "linestyle": "-", "marker": "o", "label": "test"}
+_VALIDATION = {"color": "#009E73", "linestyle": "-.", "marker": "s", "markerfacecolor": "white", "label": "validation"}
+#: Title and unit of a score's panel.
+_SCORES = {
+    "test_accuracy": ("Test accuracy", "share of the test set"),
+    "test_r2": ("Test R2", "share of the variance explained"),
+}
 _INK, _RULE = "#333333", "#DDDDDD"
 # Six of Okabe and Ito's eight, without yellow, which a white page swallows; six, so that two optimizers at six rates
 # share a colour a rate.
@@ -45,19 +51,19 @@ def require_matplotlib() -> None:
 
 
 def plot_history(history: History, axes: "Sequence[Axes] | None" = None) -> "tuple[Axes, Axes]":
-    """Draw the loss and the accuracy of each epoch side by side.
+    """Draw the loss and the score of each epoch side by side.
 
     Parameters
     ----------
     history : History
         The rows to draw.
     axes : sequence of two matplotlib Axes, optional
-        Where to draw loss and accuracy; a new figure of its own, unknown to pyplot, if not given.
+        Where to draw loss and score; a new figure of its own, unknown to pyplot, if not given.
 
     Returns
     -------
     tuple of two matplotlib Axes
-        The panel of the loss and that of the accuracy; their figure is ``axes[0].figure``.
+        The panel of the loss and that of the score; their figure is ``axes[0].figure``.
 
     Raises
     ------
@@ -66,18 +72,21 @@ def plot_history(history: History, axes: "Sequence[Axes] | None" = None) -> "tup
 
     Examples
     --------
-    >>> loss, accuracy = plot_history(History())
-    >>> loss.get_ylabel()
-    'cross-entropy'
+    >>> loss, score = plot_history(History())
+    >>> loss.get_ylabel(), score.get_ylabel()
+    ('mean loss', 'share of the test set')
     """
-    loss, accuracy = _new_figure().subplots(1, 2) if axes is None else axes
+    loss, score = _new_figure().subplots(1, 2) if axes is None else axes
     _draw(loss, history, "train_loss", _TRAIN)
     _draw(loss, history, "test_loss", _TEST)
-    _draw(accuracy, history, "test_accuracy", _TEST)
-    _dress(loss, "Loss", "cross-entropy")
-    _dress(accuracy, "Test accuracy", "share of the test set")
+    _draw(score, history, history.score, _TEST)
+    if "val_loss" in history.columns:
+        _draw(loss, history, "val_loss", _VALIDATION)
+        _draw(score, history, history.score.replace("test", "val"), _VALIDATION)
+    _dress(loss, "Loss", "mean loss")
+    _dress(score, *_SCORES[history.score])
     loss.legend(frameon=False, labelcolor=_INK)
-    return loss, accuracy
+    return loss, score
 
 
 class Band(NamedTuple):
@@ -100,21 +109,26 @@ class Band(NamedTuple):
 
 
 def plot_bands(
-    losses: Sequence[Band], accuracies: Sequence[Band], axes: "Sequence[Axes] | None" = None
+    losses: Sequence[Band],
+    scores: Sequence[Band],
+    axes: "Sequence[Axes] | None" = None,
+    quantity: str = "test_accuracy",
 ) -> "tuple[Axes, Axes]":
-    """Draw the test loss and the test accuracy of several settings side by side, each a mean and a band about it.
+    """Draw the test loss and the test score of several settings side by side, each a mean and a band about it.
 
     Parameters
     ----------
-    losses, accuracies : sequence of Band
+    losses, scores : sequence of Band
         A setting each, in the same order.
     axes : sequence of two matplotlib Axes, optional
-        Where to draw loss and accuracy; a new figure of its own, unknown to pyplot, if not given.
+        Where to draw loss and score; a new figure of its own, unknown to pyplot, if not given.
+    quantity : str
+        What the score is: test_accuracy or test_r2.
 
     Returns
     -------
     tuple of two matplotlib Axes
-        The panel of the loss and that of the accuracy; their figure is ``axes[0].figure``.
+        The panel of the loss and that of the score; their figure is ``axes[0].figure``.
 
     Raises
     ------
@@ -124,25 +138,23 @@ def plot_bands(
     Examples
     --------
     >>> band = Band("l2 0.01 (n = 3)", [1, 2], [2.3, 2.2], [0.1, 0.1])
-    >>> loss, accuracy = plot_bands([band], [])
-    >>> loss.get_ylabel(), len(loss.lines), len(accuracy.lines)
-    ('cross-entropy', 1, 0)
+    >>> loss, score = plot_bands([band], [])
+    >>> loss.get_ylabel(), len(loss.lines), len(score.lines)
+    ('mean loss', 1, 0)
     """
     n_rows = -(-len(losses) // _legend_columns([band.label for band in losses]))
-    loss, accuracy = _new_figure(3.6 + 0.22 * n_rows).subplots(1, 2) if axes is None else axes
-    for panel, bands, title, quantity in (
-        (loss, losses, "Test loss", "cross-entropy"),
-        (accuracy, accuracies, "Test accuracy", "share of the test set"),
-    ):
+    loss, score = _new_figure(3.6 + 0.22 * n_rows).subplots(1, 2) if axes is None else axes
+    for panel, bands in ((loss, losses), (score, scores)):
         for place, band in enumerate(bands):
             _draw_band(panel, band, _band_style(place))
-        _dress(panel, title, quantity)
+    _dress(loss, "Test loss", "mean loss")
+    _dress(score, *_SCORES[quantity])
     _widen(loss, [mean for band in losses for mean in band.mean])
     if axes is None:
         _legend_below(loss)
     else:
         loss.legend(frameon=False, labelcolor=_INK)
-    return loss, accuracy
+    return loss, score
 
 
 def save_curves(history: History, path: str | os.PathLike[str]) -> None:

@@ -1,6 +1,5 @@
 """Report: the paper's figures, tables and claims on one page that refers to nothing outside itself."""
 
-import math
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from fastmlp import plot
 from fastmlp.errors import OutputError
 from fastmlp.paper import FIGURES, Claim, judge
+from fastmlp.study.outcome import outcome_of
 from fastmlp.study.plan import label_of
 from fastmlp.study.result import Study
 
@@ -20,7 +20,7 @@ th, td { padding: .3rem .8rem .3rem 0; vertical-align: top } .number { text-alig
 .verdict { font-weight: 600; white-space: nowrap } figure { margin: 1rem 0 } svg { width: 100%; height: auto }
 code { background: #f3f3f3; padding: .1rem .3rem } .aside { color: #555 }
 """
-HEADS = ("setting", "runs", "diverged", "test loss", "test accuracy", "least", "most")
+HEADS = ("setting", "runs", "diverged", "test loss", "test accuracy", "min", "max")
 
 
 def write_report(studies: Mapping[int, Study], out: Path, command: str, wall_s: float) -> list[Path]:
@@ -121,18 +121,8 @@ def _figure(number: int, study: Study, drawing: str) -> str:
 
 def _cells(study: Study, place: int) -> str:
     setting = study.settings[place]
-    loss, accuracy = (study.statistics(setting, column) for column in ("test_loss", "test_accuracy"))
-    counts = f"{len(study.records_of(setting))}", f"{study.n_diverged(setting)}"
-    if loss.mean:
-        figures = [_spread(one.mean[-1], one.std[-1]) for one in (loss, accuracy)]
-        figures += [f"{accuracy.min[-1]:.4f}", f"{accuracy.max[-1]:.4f}"]
-    else:
-        figures = ["&ndash;"] * 4
-    return f"<td>{escape(label_of(setting))}" + "".join(f"<td class=number>{cell}" for cell in (*counts, *figures))
-
-
-def _spread(mean: float, std: float) -> str:
-    return f"{mean:.4f}" if math.isnan(std) else f"{mean:.4f} ± {std:.4f}"
+    row = outcome_of(study, setting)
+    return f"<td>{escape(label_of(setting))}" + "".join(f"<td class=number>{row[head]}" for head in HEADS[1:])
 
 
 def _about(studies: Mapping[int, Study], command: str, wall_s: float) -> str:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -189,7 +189,8 @@ class _Loop:
             val = self.model.evaluate_checked(self.X_val, self.y_val)
             row |= {"val_loss": val.loss, f"val_{score}": val.score}
         row |= {"test_loss": result.loss, f"test_{score}": result.score, "train_s": trained - start}
-        return Row(**row, eval_s=perf_counter() - trained)
+        row["eval_s"] = perf_counter() - trained
+        return cast(Row, row)
 
     def is_over(self, row: Row) -> bool:
         """Take note of an epoch; whether it was the last, since nothing has got better for a while."""
@@ -221,7 +222,8 @@ def _balanced(y: NDArray[Any], weights: NDArray[np.float64] | None) -> NDArray[n
     """Weights that give every class of the training set the same sum."""
     counts = np.bincount(y)
     by_class = len(y) / (np.count_nonzero(counts) * np.maximum(counts, 1))
-    return by_class[y] if weights is None else by_class[y] * weights
+    balanced: NDArray[np.float64] = by_class[y]
+    return balanced if weights is None else balanced * weights
 
 
 def _hold_out(n_samples: int, config: Config) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

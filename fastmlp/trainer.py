@@ -142,9 +142,11 @@ class Trainer:
     def _train_stretch(
         self, hyper: Any, data: Any, targets: Targets, order: Any, first: int, stop: int, shuffle: bool, offset: int
     ) -> None:
-        states = (stream(self.config.seed, kind, self.model.n_epochs) for kind in (Purpose.ORDER, Purpose.DROPOUT))
+        order_state, dropout_state = (
+            stream(self.config.seed, purpose, self.model.n_epochs) for purpose in (Purpose.ORDER, Purpose.DROPOUT)
+        )
         train_stretch(
-            data, targets, order, (self.model.params.theta, *self.moments), self.workspace.tables, hyper, self.powers,
-            self.workspace.coefficients, self.loss_sum,
-            integers_of(self.config, first, stop, shuffle, *states, offset),
+            data, tuple(targets), order, (self.model.params.theta, *self.moments), self.workspace.tables, hyper,
+            self.powers, self.workspace.coefficients, self.loss_sum,
+            integers_of(self.config, first, stop, shuffle, order_state, dropout_state, offset),
         )  # fmt: skip

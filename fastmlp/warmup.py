@@ -24,7 +24,7 @@ def _arguments(precision: Precision) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     octets = np.zeros(2, np.uint8)
     octets.flags.writeable = False
     factor, empty = np.zeros(params.theta.size, dtype), np.zeros(0, dtype)
-    targets = Targets.of(np.zeros(2, np.int32), config)
+    targets = tuple(Targets.of(np.zeros(2, np.int32), config))
     data, rows = (octets, 1, UINT8, factor, factor), np.zeros(2, np.int32)
     common = data, targets, rows, (params.theta, empty, empty, empty), workspace.tables
     training = (

@@ -1,5 +1,7 @@
 """What the tests of several modules share: small data that any network learns in a few epochs."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -23,3 +25,23 @@ def make_blobs():
 @pytest.fixture(scope="session")
 def blobs():
     return gaussian_blobs()
+
+
+def _plain_gelu(z):
+    return z * (1 + np.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3))) / 2
+
+
+@pytest.fixture(scope="session")
+def plain_activations():
+    """Every activation in NumPy's own words, by name."""
+    return {
+        "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
+        "tanh": np.tanh,
+        "relu": lambda z: np.maximum(z, 0),
+        "identity": lambda z: z,
+        "leaky_relu": lambda z: np.where(z < 0, 0.01 * z, z),
+        "elu": lambda z: np.where(z < 0, np.expm1(np.minimum(z, 0)), z),
+        "gelu": _plain_gelu,
+        "silu": lambda z: z / (1 + np.exp(-z)),
+        "softplus": lambda z: np.log1p(np.exp(z)),
+    }

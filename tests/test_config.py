@@ -46,7 +46,7 @@ REFUSED = [
     ("activation", "Sigmoid"),
     ("activation", np.array(["tanh", "relu"])),
     ("init", None),
-    ("optimizer", "rmsprop"),
+    ("optimizer", "adagrad"),
     ("learning_rate", 0),
     ("learning_rate", -0.1),
     ("learning_rate", float("nan")),

@@ -19,23 +19,31 @@ ROOT = PACKAGE.parent
 
 # Kernels without a namesake in reference.py, by pattern, and why they need none.
 NO_NAMESAKE = {
-    "they name a place or move numbers, and compute none": {
+    "they name a place or move numbers, and compute next to nothing": {
         "matrix",
         "transposed",
         "block",
         "batch_at",
         "transpose",
         "gather_columns",
-        "gather_labels",
+        "gather_targets",
+        "batch_weight",
+        "weight_of",
         "prefetch_*",
         "bias_forward",
         "parts",
         "coefficients_broadcast",
+        "load_weight",
     },
-    "they cut into blocks what product and the optimizers' updates compute": {
+    "they cut into blocks what product, the updates, dropout_masks and add_squares compute": {
         "add_product",
         "update_block",
+        "*_row",
         "weights_update",
+        "kept_update",
+        "dropout_forward",
+        "dropout_fill",
+        "squares_of",
         "bias_update",
         "dense_update",
         "input_sweep",
@@ -43,6 +51,11 @@ NO_NAMESAKE = {
     "they say what follows what; reference.Network does so for a whole step": {
         "layers_forward",
         "losses_forward",
+        "loss_forward",
+        "loss_backward",
+        "add_losses",
+        "add_penalty",
+        "sweeps",
         "layers_backward",
         "train_step",
         "train_stretch",
@@ -167,7 +180,7 @@ def test_no_name_is_on_two_floors(floors):
     for name, tree in TREES.items():
         for node in tree.body:
             if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
-                is_drawing = name in {"fastmlp.reference", "fastmlp.rounding"}
+                is_drawing = name in {"fastmlp.reference", "fastmlp.formula", "fastmlp.rounding"}
                 places[node.name].add(None if is_drawing else floors[name])
     twice = {name for name, where in places.items() if len(where - {None}) > 1}
     assert twice == {"splitmix64"}
@@ -210,7 +223,8 @@ def test_kernels_allocate_nothing(name):
 
 def test_every_kernel_that_computes_has_a_slow_namesake():
     names = {function.name for tree in KERNEL_MODULES.values() for function in kernels(tree)}
-    reference = {node.name for node in TREES["fastmlp.reference"].body if isinstance(node, ast.FunctionDef)}
+    drawings = [*TREES["fastmlp.reference"].body, *TREES["fastmlp.formula"].body]
+    reference = {node.name for node in drawings if isinstance(node, ast.FunctionDef)}
     shared = {"splitmix64"}  # whose namesake is in seeding.py, where Python draws from it too
     alone, patterns = names - reference - shared, set().union(*NO_NAMESAKE.values())
     assert [name for name in alone if not any(fnmatch(name, pattern) for pattern in patterns)] == []

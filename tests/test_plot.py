@@ -35,7 +35,7 @@ def test_the_lines_differ_without_colour():
 def test_the_axes_are_labelled_and_the_legend_names_both_lines():
     loss, accuracy = plot_history(history(3))
     assert [axes.get_xlabel() for axes in (loss, accuracy)] == ["epoch", "epoch"]
-    assert (loss.get_ylabel(), accuracy.get_ylabel()) == ("cross-entropy", "share of the test set")
+    assert (loss.get_ylabel(), accuracy.get_ylabel()) == ("mean loss", "share of the test set")
     assert [text.get_text() for text in loss.get_legend().get_texts()] == ["training", "test"]
 
 

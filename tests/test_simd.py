@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastmlp import reference, simd
+from fastmlp import formula, rounding, simd
 from fastmlp.cpu import vector_bits
 from fastmlp.jit import kernel
 from fastmlp.simd import vload, vstore
@@ -52,7 +52,7 @@ def operands(dtype):
     x = np.exp(random.normal(0, 9, 2 * lanes)).astype(dtype)
     y = np.concatenate([x[:1], x[1:][::-1]])
     n = np.arange(lanes).astype(dtype)
-    return x, y, n / 2, n - 5 + dtype.type(reference.FORMATS[dtype].rounder)
+    return x, y, n / 2, n - 5 + dtype.type(formula.FORMATS[dtype].rounder)
 
 
 @DTYPES
@@ -63,7 +63,7 @@ def test_a_word_means_what_numpy_means(dtype, word):
     say(x, y, halves, counted, out.reshape(-1))
     a, b, (m, n) = x[: lanes_of(dtype)], y[: lanes_of(dtype)], np.frexp(x[: lanes_of(dtype)])
     refs = [
-        a + b, a - b, a * b, a / b, a + 1.5, 3 - a, reference.fma(a, b, a), reference.fma(2.0, a, b), np.sqrt(a),
+        a + b, a - b, a * b, a / b, a + 1.5, 3 - a, rounding.fma(a, b, a), rounding.fma(2.0, a, b), np.sqrt(a),
         np.where(a < b, a, -1.0), np.where(a == b, 7.0, b), (2 * halves + 3) * halves + 4, n - 1, m * 2,
         np.full_like(a, x[1]), np.zeros_like(a), x[lanes_of(dtype) :], np.exp2(np.arange(len(a)) - 5.0),
     ]  # fmt: skip

@@ -1,5 +1,4 @@
 import hashlib
-import importlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import get_args
 
@@ -18,7 +17,6 @@ from fastmlp.seeding import Purpose, stream, uniform
 from fastmlp.train import train
 
 # The name fastmlp.train is the function's.
-module = importlib.import_module("fastmlp.train")
 
 SMALL = Config(hidden=(7, 6), n_epochs=3, batch_size=16)
 # Nothing but the penalty moves these weights: each step multiplies them by 1 - 0.5 * 20 = -9, until float32 ends.
@@ -73,7 +71,7 @@ def test_an_untrained_model_given_is_what_training_begins_from(blobs):
 def test_where_an_epoch_is_cut_changes_no_bit(optimizer, blobs, monkeypatch):
     config = SMALL.replace(optimizer=optimizer, learning_rate=0.05)
     whole = train(blobs, config)
-    monkeypatch.setattr(module, "STRETCH_S", 1e-12)
+    monkeypatch.setattr("fastmlp.trainer.STRETCH_S", 1e-12)
     cut = train(blobs, config)
     assert bits(cut.model) == bits(whole.model)
     assert cut.history["train_loss"] == whole.history["train_loss"]
@@ -83,7 +81,7 @@ def test_where_an_epoch_is_cut_changes_no_bit(optimizer, blobs, monkeypatch):
 
 
 def test_progress_is_told_after_every_stretch_and_an_epochs_row_at_its_end(blobs, monkeypatch):
-    monkeypatch.setattr(module, "STRETCH_S", 1e-12)
+    monkeypatch.setattr("fastmlp.trainer.STRETCH_S", 1e-12)
     told = []
     run = train(blobs, SMALL.replace(n_epochs=2, batch_size=50), progress=told.append)
     assert [(p.epoch, p.n_seen) for p in told] == [(1, 50), (1, 100), (1, 120), (2, 50), (2, 100), (2, 120)]

@@ -1,11 +1,13 @@
+from itertools import product
 from typing import get_args
 
 import numpy as np
 import pytest
 
 from fastmlp.config import Config
+from fastmlp.data import Dataset
 from fastmlp.kernels.epoch import predict_stretch, train_stretch
-from fastmlp.rules import Activation, Optimizer, Precision
+from fastmlp.rules import Activation, Loss, Optimizer, Precision, Schedule
 from fastmlp.train import train
 from fastmlp.warmup import is_warm, warmup
 
@@ -16,15 +18,27 @@ def test_after_warming_up_it_is_warm(precision):
     assert is_warm(precision)
 
 
+def make_data(loss, make_blobs):
+    """A small data set of the kind that a loss is for."""
+    blobs = make_blobs()
+    if loss == "cross_entropy":
+        return blobs
+    task = "multilabel" if loss == "binary_cross_entropy" else "regression"
+    train, test = (np.stack([y % 2, y > 1], axis=1).astype(int) for y in (blobs.y_train, blobs.y_test))
+    return Dataset(blobs.X_train[:20], train[:20], blobs.X_test[:5], test[:5], task=task)
+
+
 @pytest.mark.parametrize("precision", get_args(Precision))
 def test_nothing_is_compiled_after_warming_up(precision, make_blobs):
     warmup(precision)
     before = [set(door.overloads) for door in (train_stretch, predict_stretch)]
+    chosen = {"precision": precision, "hidden": (3,), "batch_size": 7, "n_epochs": 1, "learning_rate": 1e-3}
+    data = {loss: make_data(loss, make_blobs) for loss in get_args(Loss)}
+    for loss, activation, optimizer, schedule in product(*map(get_args, (Loss, Activation, Optimizer, Schedule))):
+        config = Config(loss=loss, activation=activation, optimizer=optimizer, schedule=schedule, **chosen)
+        train(data[loss], config)
     for dtype in (np.uint8, np.float32, np.float64):
-        for activation in get_args(Activation):
-            for optimizer in get_args(Optimizer):
-                config = Config(hidden=(3,), activation=activation, optimizer=optimizer, learning_rate=0.01, n_epochs=1)
-                train(make_blobs(dtype=dtype), config.replace(precision=precision, batch_size=7))
+        train(make_blobs(dtype=dtype), Config(dropout=0.5, clip_norm=0.1, weight_decay=0.1, l2_scale="batch", **chosen))
     assert [set(door.overloads) for door in (train_stretch, predict_stretch)] == before
 
 

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fastmlp.config import Config
 from fastmlp.cpu import LINE_BYTES
 from fastmlp.kernels import layout as at
 from fastmlp.params import Params
@@ -14,9 +15,9 @@ networks = st.lists(st.integers(1, 50), min_size=2, max_size=4).map(tuple)
 @settings(deadline=None)
 @given(networks, st.sampled_from(["float32", "float64"]), st.integers(1, 100))
 def test_every_part_begins_on_a_cache_line_inside_and_apart_from_the_others(sizes, dtype, batch_size):
-    layers, scratch, frame = Workspace(Params(sizes, dtype), "tanh", batch_size).tables
-    parts = [at.ROWS, at.COLUMNS, at.AT, at.GRADIENT, at.ZEROS, at.LABELS, at.WEIGHTS, at.LOSS]
-    starts = np.sort(np.concatenate([layers[:, [at.A, at.DZ]].ravel(), frame[parts]]))
+    layers, scratch, frame = Workspace(Params(sizes, dtype), Config(activation="gelu"), batch_size).tables
+    parts = [at.ROWS, at.COLUMNS, at.AT, at.GRADIENT, at.ZEROS, at.TARGETS, at.WEIGHTS, at.LOSS, at.MASK, at.NUMBERS]
+    starts = np.sort(np.concatenate([layers[:, [at.A, at.DZ, at.SLOPE]].ravel(), frame[parts]]))
     assert (starts * scratch.itemsize % LINE_BYTES == 0).all()
     assert scratch.ctypes.data % LINE_BYTES == 0
     assert (np.diff(starts) > 0).all()
@@ -26,18 +27,18 @@ def test_every_part_begins_on_a_cache_line_inside_and_apart_from_the_others(size
 @settings(deadline=None)
 @given(networks, st.integers(1, 100))
 def test_activations_and_deltas_of_a_whole_batch_fit(sizes, batch_size):
-    layers, scratch, frame = Workspace(Params(sizes, "float32"), "tanh", batch_size).tables
+    layers, scratch, frame = Workspace(Params(sizes, "float32"), Config(activation="gelu"), batch_size).tables
     stride = frame[at.STRIDE]
     assert stride >= batch_size
-    starts = np.append(np.sort(layers[:, [at.A, at.DZ]].ravel()), scratch.size)
+    starts = np.append(np.sort(layers[:, [at.A, at.DZ, at.SLOPE]].ravel()), scratch.size)
     for start, room in zip(starts, np.diff(starts), strict=False):
-        layer = next(row for row in layers if start in (row[at.A], row[at.DZ]))
+        layer = next(row for row in layers if start in (row[at.A], row[at.DZ], row[at.SLOPE]))
         assert room >= layer[at.FAN_OUT] * stride
 
 
 def test_the_table_of_layers_says_where_their_parameters_lie():
     params = Params((5, 4, 3), "float32")
-    layers, _, frame = Workspace(params, "relu", 8).tables
+    layers, _, frame = Workspace(params, Config(), 8).tables
     assert layers[:, [at.FAN_IN, at.FAN_OUT]].tolist() == [[5, 4], [4, 3]]
     assert [tuple(row) for row in layers[:, [at.W, at.W_STRIDE, at.B]]] == params.starts
     assert frame[at.BATCH] == 8
@@ -45,5 +46,5 @@ def test_the_table_of_layers_says_where_their_parameters_lie():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_scratch_has_the_precision_of_the_parameters(dtype):
-    workspace = Workspace(Params((5, 3), dtype), "identity", 8)
+    workspace = Workspace(Params((5, 3), dtype), Config(), 8)
     assert {workspace.tables[1].dtype, workspace.coefficients.dtype} == {np.dtype(dtype)}

@@ -9,6 +9,8 @@ from fastmlp import __version__, data
 from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.errors import MissingExtraError
+from fastmlp.rules import Loss
+from fastmlp.score import SCORES
 
 try:
     from cyclopts import App as App
@@ -49,7 +51,7 @@ class DataOptions:
     data_dir : path
         Folder of the named data sets. Without it: FASTMLP_DATA, or the user's cache.
     target : str
-        Column of a CSV file that holds the classes.
+        Column of a CSV file that holds the classes, or the numbers to be predicted.
     """
 
     data: str = "digits"
@@ -60,6 +62,7 @@ class DataOptions:
 Settings = Annotated[Config, Parameter(name="*", group="Network and training")]
 
 
-def load(options: DataOptions, scale: str = "auto") -> Dataset:
-    """The data that the options name."""
-    return data.load_data(options.data, options.data_dir, target=options.target, scale=scale)
+def load(options: DataOptions, scale: str = "auto", loss: Loss = "cross_entropy") -> Dataset:
+    """The data that the options name, for a network that is trained with that loss."""
+    task = "regression" if SCORES[loss] == "r2" else None
+    return data.load_data(options.data, options.data_dir, target=options.target, scale=scale, task=task)

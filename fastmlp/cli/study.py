@@ -12,7 +12,9 @@ from fastmlp.cli.app import App, DataOptions, Parameter, Settings, app, load
 from fastmlp.cli.terminal import is_terminal, note
 from fastmlp.config import Config
 from fastmlp.errors import ConfigError
+from fastmlp.score import SCORES
 from fastmlp.study.door import load_study, repeat, sweep
+from fastmlp.study.outcome import outcome_of
 from fastmlp.study.plan import label_of
 from fastmlp.study.result import Study
 from fastmlp.study.session import StudyProgress
@@ -151,24 +153,16 @@ def print_study(study: Study) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    rows = [outcome_of(study, setting) for setting in study.settings]
     table = Table("setting", box=SIMPLE_HEAD)
-    for name in ("runs", "diverged", "epochs", "test loss", "test accuracy", "min", "max"):
+    for name in rows[0]:
         table.add_column(name, justify="right", no_wrap=True)
-    for setting in study.settings:
-        table.add_row(label_of(setting), *_cells(study, setting))
+    for setting, row in zip(study.settings, rows, strict=True):
+        table.add_row(label_of(setting), *row.values())
     console = Console(file=sys.stdout)
     console.width = console.width if sys.stdout.isatty() else 160
     console.print(table)
     print(study)
-
-
-def _cells(study: Study, setting: dict[str, Any]) -> list[str]:
-    loss, accuracy = (study.statistics(setting, name) for name in ("test_loss", "test_accuracy"))
-    counts = [str(len(study.records_of(setting))), str(study.n_diverged(setting)), str(len(loss.epoch))]
-    if not loss.epoch:
-        return [*counts, "-", "-", "-", "-"]
-    spread = [f"{one.mean[-1]:.4f} ± {one.std[-1]:.4f}".replace(" ± nan", "") for one in (loss, accuracy)]
-    return [*counts, *spread, f"{accuracy.min[-1]:.4f}", f"{accuracy.max[-1]:.4f}"]
 
 
 @contextmanager
@@ -195,7 +189,9 @@ def show_runs() -> Iterator[Callable[[StudyProgress], None]]:
 def _show_run(p: StudyProgress) -> None:
     if p.task is None or p.record is None:
         return
-    accuracy = p.record["history"]["test_accuracy"]
-    outcome = f"test accuracy {accuracy[-1]:.4f}" if p.record["status"] == "finished" else "diverged"
+    outcome = "diverged"
+    if p.record["status"] == "finished":
+        score = f"test_{SCORES[p.task.config.loss]}"
+        outcome = f"{score.replace('_', ' ')} {p.record['history'][score][-1]:.4f}"
     run = f"{label_of(p.task.setting)}, repeat {p.task.repeat}"
     note(f"run {p.n_done}/{p.n_runs}  {run}: {outcome}, {p.record['seconds']:.1f} s")

@@ -8,7 +8,7 @@ from pathlib import Path
 from time import perf_counter
 
 from fastmlp.errors import OutputError
-from fastmlp.history import Progress
+from fastmlp.history import Progress, Row
 from fastmlp.rules import Precision
 from fastmlp.warmup import is_warm, warmup
 
@@ -52,12 +52,17 @@ def show_line(progress: Progress) -> None:
     epoch, row = progress.epoch, progress.row
     if row is not None and (epoch % -(-progress.n_epochs // 20) == 0 or epoch == progress.n_epochs):
         speed = progress.n_samples / row["train_s"]
-        note(f"epoch {epoch}/{progress.n_epochs}  {_numbers(row['train_loss'], row['test_accuracy'], speed)}")
+        note(f"epoch {epoch}/{progress.n_epochs}  {_numbers(row['train_loss'], _scores(row), speed)}")
 
 
-def _numbers(loss: float, accuracy: float | None, speed: float) -> str:
-    tested = "     -" if accuracy is None else f"{accuracy:.4f}"
-    return f"train loss {loss:#.4g}  test accuracy {tested}  {speed:,.0f} samples/s"
+def _scores(row: Row) -> str:
+    """What an epoch's network does on the sets that it was not trained on."""
+    numbers = {name.replace("_", " "): number for name, number in row.items() if name.endswith(("accuracy", "r2"))}
+    return "  ".join(f"{name} {number:.4f}" for name, number in numbers.items())
+
+
+def _numbers(loss: float, scores: str, speed: float) -> str:
+    return "  ".join(filter(None, (f"train loss {loss:#.4g}", scores, f"{speed:,.0f} samples/s")))
 
 
 @contextmanager
@@ -73,14 +78,14 @@ def show_bar() -> Iterator[Callable[[Progress], None]]:
     console.width -= 3  # room for the terminal's ^C: on a line that wraps, the bar would be drawn twice
     with Bar("{task.description}", BarColumn(20), "{task.fields[numbers]} ", time_left, console=console) as bar:
         task = bar.add_task("epoch 1", total=None, numbers="")
-        start, evaluated_s, accuracy = perf_counter(), 0.0, None
+        start, evaluated_s, scores = perf_counter(), 0.0, ""
 
         def show(p: Progress) -> None:
-            nonlocal accuracy, evaluated_s
+            nonlocal scores, evaluated_s
             if p.row is not None:
-                accuracy, evaluated_s = p.row["test_accuracy"], evaluated_s + p.row["eval_s"]
+                scores, evaluated_s = _scores(p.row), evaluated_s + p.row["eval_s"]
             done, total = (p.epoch - 1) * p.n_samples + p.n_seen, p.n_epochs * p.n_samples
-            numbers = _numbers(p.train_loss, accuracy, done / (perf_counter() - start - evaluated_s))
+            numbers = _numbers(p.train_loss, scores, done / (perf_counter() - start - evaluated_s))
             bar.update(task, description=f"epoch {p.epoch}/{p.n_epochs}", total=total, completed=done, numbers=numbers)
 
         yield show

@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any, TextIO
@@ -16,8 +17,8 @@ from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.errors import DataError, DivergedError, OutputError
 from fastmlp.history import History
-from fastmlp.model import Model, load_model
-from fastmlp.train import train
+from fastmlp.model import Evaluation, Model, load_model
+from fastmlp.train import n_outputs_of, train
 
 RESULTS = ("config.json", "history.csv", "model.npz", "curves.png")
 
@@ -49,7 +50,7 @@ def train_command(
     """
     if out is not None:
         _claim(out)
-    dataset = load(options, scale)
+    dataset = load(options, scale, config.loss)
     note(_headline(config, dataset))
     compile_kernels(config.precision)
     try:
@@ -60,7 +61,7 @@ def train_command(
         raise
     _save(out, config, run.model, run.history)
     last, seconds = run.history[-1], sum(run.history["train_s"] + run.history["eval_s"])
-    verdict = _verdict(last["test_loss"], last["test_accuracy"], dataset)
+    verdict = _verdict(run.model.evaluate(dataset.X_test, dataset.y_test), dataset)
     print(f"{verdict}, {last['epoch']} epoch{'s' * (last['epoch'] > 1)} in {seconds:.1f} s")
 
 
@@ -74,16 +75,16 @@ def evaluate_command(model: Path, /, *, options: DataOptions = DataOptions()) ->
         What train wrote: model.npz.
     """
     network = load_model(model)
-    dataset = load(options)
+    dataset = load(options, loss=network.config.loss)
     if network.class_names is not None and dataset.class_names not in (None, network.class_names):
         raise DataError(f"the model tells {network.class_names} apart, and the data holds {dataset.class_names}")
     compile_kernels(network.config.precision)
-    print(_verdict(*network.evaluate(dataset.X_test, dataset.y_test), dataset))
+    print(_verdict(network.evaluate(dataset.X_test, dataset.y_test), dataset))
 
 
 @app.command(name="predict")
 def predict_command(model: Path, file: Path, /, *, out: Path | None = None) -> None:
-    """Classify samples: CSV with the label and the probability of every class.
+    """Classify samples: CSV with the label and the probability of every class, or the numbers that are predicted.
 
     Parameters
     ----------
@@ -97,23 +98,26 @@ def predict_command(model: Path, file: Path, /, *, out: Path | None = None) -> N
     network = load_model(model)
     X = data.load_samples(file)
     compile_kernels(network.config.precision)
-    probs = network.predict_proba(X)
+    header, rows = _predictions(network, X)
     if out is None:
-        _write_labels(sys.stdout, network, probs)
+        _write_table(sys.stdout, header, rows)
         return
     with writing(out), out.open("w", encoding="utf-8", newline="") as stream:
-        _write_labels(stream, network, probs)
+        _write_table(stream, header, rows)
 
 
 def _headline(config: Config, dataset: Dataset) -> str:
     samples = f"{len(dataset.X_train):,} training and {len(dataset.X_test):,} test samples"
-    network = "-".join(map(str, (dataset.n_features, *config.hidden, dataset.n_classes)))
+    network = "-".join(map(str, (dataset.n_features, *config.hidden, n_outputs_of(dataset, config))))
     optimizer = f"{config.optimizer}, learning rate {config.learning_rate:g}"
     return f"{dataset.name or 'data'}: {samples}\n{network}, {config.activation}, {optimizer}, {config.precision}"
 
 
-def _verdict(loss: float, accuracy: float, dataset: Dataset) -> str:
-    return f"test accuracy {accuracy:.4f} (majority class {dataset.majority_accuracy:.4f}), test loss {loss:#.4g}"
+def _verdict(result: Evaluation, dataset: Dataset) -> str:
+    loss = f"test loss {result.loss:#.4g}"
+    if dataset.task == "regression":
+        return f"test R2 {result.score:.4f}, {loss}"
+    return f"test accuracy {result.score:.4f} (majority class {dataset.majority_accuracy:.4f}), {loss}"
 
 
 def _claim(out: Path) -> None:
@@ -138,8 +142,19 @@ def _save(out: Path | None, config: Config, model: Model, history: History) -> N
     note(f"wrote {', '.join(RESULTS)} to {out}")
 
 
-def _write_labels(stream: TextIO, model: Model, probs: np.ndarray[Any, Any]) -> None:
-    names = model.class_names or range(probs.shape[1])
+def _predictions(model: Model, X: np.ndarray[Any, Any]) -> tuple[list[str], Iterable[Iterable[object]]]:
+    """Names of columns, and a row a sample."""
+    if model.task == "regression":
+        values = model.predict(X).reshape(len(X), -1)
+        return [f"prediction_{j}" for j in range(values.shape[1])] if values.shape[1] > 1 else ["prediction"], values
+    probs, labels = model.predict_proba(X), model.predict(X)
+    names = [str(name) for name in model.class_names or range(probs.shape[1])]
+    if model.task == "multilabel":
+        return [f"label_{name}" for name in names] + names, np.hstack([labels, probs])
+    return ["label", *names], ([names[label], *row] for label, row in zip(labels, probs, strict=True))
+
+
+def _write_table(stream: TextIO, header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["label", *names])
-    writer.writerows([names[label], *row] for label, row in zip(probs.argmax(axis=1), probs, strict=True))
+    writer.writerow(header)
+    writer.writerows(rows)

@@ -12,6 +12,7 @@ from fastmlp.data.check import Array
 from fastmlp.data.dataset import Dataset
 from fastmlp.data.split import holdout
 from fastmlp.data.stream import intact
+from fastmlp.data.target import task_of
 from fastmlp.errors import DataError, DataNotFoundError, FileFormatError
 
 DIVIDED = ("X_train", "y_train", "X_test", "y_test")
@@ -20,7 +21,7 @@ WHOLE = ("X", "y")
 ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError)
 
 
-def load_npz(path: Path, scale: str = "auto") -> Dataset:
+def load_npz(path: Path, scale: str = "auto", task: str | None = None) -> Dataset:
     """Load a ``.npz`` file.
 
     Parameters
@@ -28,8 +29,8 @@ def load_npz(path: Path, scale: str = "auto") -> Dataset:
     path : pathlib.Path
         A file with the arrays X_train, y_train, X_test and y_test (x_train and x_test will do), or with X (or x) and
         y, of which a fifth is held out for testing.
-    scale : str
-        See `fastmlp.data.Dataset`.
+    scale, task : str
+        See `fastmlp.data.Dataset`; without a task y tells it.
 
     Returns
     -------
@@ -61,10 +62,10 @@ def load_npz(path: Path, scale: str = "auto") -> Dataset:
             raise FileFormatError(f"{path} holds the arrays {', '.join(names)}; {expected} are expected")
         arrays = [_read_member(archive, name, path) for name in wanted]
     X_train, y_train, X_test, y_test = arrays if len(arrays) == 4 else _divide(*arrays)
-    return Dataset(X_train, y_train, X_test, y_test, scale, name=path.stem)
+    return Dataset(X_train, y_train, X_test, y_test, scale, name=path.stem, task=task or task_of(y_train))
 
 
-def load_npy(path: Path, scale: str = "auto") -> Dataset:
+def load_npy(path: Path, scale: str = "auto", task: str | None = None) -> Dataset:
     """Map four ``.npy`` files into memory; of their samples only what is being used is ever read.
 
     Parameters
@@ -72,8 +73,8 @@ def load_npy(path: Path, scale: str = "auto") -> Dataset:
     path : pathlib.Path
         The folder that holds X_train.npy, y_train.npy, X_test.npy and y_test.npy (x_train.npy and x_test.npy will do),
         or one of these files.
-    scale : str
-        See `fastmlp.data.Dataset`.
+    scale, task : str
+        See `fastmlp.data.Dataset`; without a task y tells it.
 
     Returns
     -------
@@ -107,13 +108,13 @@ def load_npy(path: Path, scale: str = "auto") -> Dataset:
         wanted = ", ".join(f"{name}.npy" for name in DIVIDED)
         raise DataNotFoundError(f"{folder} does not hold all of {wanted}; give a folder that does, or one of these")
     X_train, y_train, X_test, y_test = (map_npy(folder / f"{name}.npy") for name in names)
-    return Dataset(X_train, y_train, X_test, y_test, scale, name=folder.resolve().name)
+    return Dataset(X_train, y_train, X_test, y_test, scale, name=folder.resolve().name, task=task or task_of(y_train))
 
 
 def _divide(X: Array, y: Array) -> tuple[Array, Array, Array, Array]:
-    if X.ndim == 0 or y.ndim != 1 or len(X) != len(y):
+    if X.ndim == 0 or y.ndim == 0 or len(X) != len(y):
         raise DataError(f"X has shape {X.shape} and y {y.shape}; as many samples as labels are expected")
-    train, test = holdout(y)
+    train, test = holdout(y if y.ndim == 1 else np.zeros(len(y)))
     return X[train], y[train], X[test], y[test]
 
 

@@ -13,6 +13,7 @@ from fastmlp.data.folder import data_folder
 from fastmlp.data.registry import KNOWN, fetch, find_known
 from fastmlp.data.source import Source
 from fastmlp.data.table import load_table, read_samples
+from fastmlp.data.target import task_of
 from fastmlp.errors import DataError, DataNotFoundError, DataTypeError, FileFormatError
 
 TABLES = (".csv", ".csv.gz")
@@ -26,6 +27,7 @@ def load_data(
     *,
     target: str | None = None,
     scale: str = "auto",
+    task: str | None = None,
 ) -> Dataset:
     """Load a data set by name, from a file, or from arrays.
 
@@ -41,6 +43,9 @@ def load_data(
         The column of a CSV file that holds the labels.
     scale : {"auto", "none", "unit", "standard"}
         See `Dataset`.
+    task : {"classification", "multilabel", "regression"}, optional
+        What y holds, see `Dataset`; without it multilabel, where y has several columns, and else classification. The
+        data sets known by name are classified.
 
     Returns
     -------
@@ -67,13 +72,13 @@ def load_data(
     2
     """
     if isinstance(name_or_path, str | os.PathLike):
-        return _load_named(os.fspath(name_or_path), data_dir, target, scale)
+        return _load_named(os.fspath(name_or_path), data_dir, target, scale, task)
     if target is not None:
         raise DataError(f"target is {target!r}; it names a column of a CSV file, and arrays were given")
     if isinstance(name_or_path, Dataset):
-        return name_or_path if scale == "auto" else _rescaled(name_or_path, scale)
+        return _refuse_task(name_or_path if scale == "auto" else _rescaled(name_or_path, scale), task)
     if isinstance(name_or_path, tuple | list) and len(name_or_path) == 4:
-        return Dataset(*name_or_path, scale=scale)
+        return Dataset(*name_or_path, scale=scale, task=task or task_of(name_or_path[1]))
     raise DataTypeError(
         f"a {type(name_or_path).__name__} was given as data; a name, a path, (X_train, y_train, X_test, y_test) "
         "or a Dataset is expected"
@@ -125,27 +130,43 @@ def load_samples(path: str | os.PathLike[str]) -> Array:
 
 
 def _rescaled(data: Dataset, scale: str) -> Dataset:
-    return Dataset(data.X_train, data.y_train, data.X_test, data.y_test, scale, data.class_names, data.name)
+    return Dataset(
+        data.X_train, data.y_train, data.X_test, data.y_test, scale, data.class_names, data.name, task=data.task,
+        weight_train=data.weight_train, X_val=data.X_val, y_val=data.y_val,
+    )  # fmt: skip
 
 
-def _load_named(given: str, data_dir: str | os.PathLike[str] | None, target: str | None, scale: str) -> Dataset:
+def _refuse_task(data: Dataset, task: str | None) -> Dataset:
+    if task not in (None, data.task):
+        raise DataError(f"task is {task!r}; {data.name or 'the data'} is for {data.task}")
+    return data
+
+
+def _load_named(
+    given: str, data_dir: str | os.PathLike[str] | None, target: str | None, scale: str, task: str | None
+) -> Dataset:
     path = Path(given).expanduser()
-    dataset = _read_named(given, path, data_dir, target, scale)
+    dataset = _read_named(given, path, data_dir, target, scale, task)
     place = given if given in KNOWN else str(path.absolute())
-    dataset.source = Source(place, str(data_folder(data_dir).absolute()), target, scale)
+    dataset.source = Source(place, str(data_folder(data_dir).absolute()), target, scale, task)
     return dataset
 
 
 def _read_named(
-    given: str, path: Path, data_dir: str | os.PathLike[str] | None, target: str | None, scale: str
+    given: str,
+    path: Path,
+    data_dir: str | os.PathLike[str] | None,
+    target: str | None,
+    scale: str,
+    task: str | None,
 ) -> Dataset:
     is_table = path.name.lower().endswith(TABLES)
     if target is not None and not is_table:
         raise DataError(f"target is {target!r}; it names a column of a CSV file, and {given!r} is none")
     if given in KNOWN:
-        return find_known(given).load(fetch(given, data_dir), scale)
+        return _refuse_task(find_known(given).load(fetch(given, data_dir), scale), task)
     _refuse_absent(path, given)
-    return load_table(path, target, scale) if is_table else _array_reader(path)(path, scale)
+    return load_table(path, target, scale, task) if is_table else _array_reader(path)(path, scale, task)
 
 
 def _refuse_absent(path: Path, given: str) -> None:
@@ -156,7 +177,7 @@ def _refuse_absent(path: Path, given: str) -> None:
     raise DataNotFoundError(f"{path} does not exist; it was looked for in {Path.cwd()}")
 
 
-def _array_reader(path: Path) -> Callable[[Path, str], Dataset]:
+def _array_reader(path: Path) -> Callable[[Path, str, str | None], Dataset]:
     if path.is_dir() or path.suffix.lower() == ".npy":
         return load_npy
     if path.suffix.lower() == ".npz":

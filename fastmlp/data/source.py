@@ -14,11 +14,12 @@ class Source(NamedTuple):
         Absolute path of the folder in which named data sets lie.
     target : str or None
         The column of a CSV file that holds the labels.
-    scale : str
-        See `Dataset`.
+    scale, task : str
+        See `Dataset`; no task where it is told by the labels.
     """
 
     name_or_path: str
     data_dir: str
     target: str | None
     scale: str
+    task: str | None = None

@@ -37,7 +37,7 @@ class Table(NamedTuple):
     class_names: tuple[str, ...] | None
 
 
-def load_table(path: Path, target: str | None = None, scale: str = "auto") -> Dataset:
+def load_table(path: Path, target: str | None = None, scale: str = "auto", task: str | None = None) -> Dataset:
     r"""Load a CSV file, a fifth of its rows held out for testing.
 
     Parameters
@@ -49,6 +49,8 @@ def load_table(path: Path, target: str | None = None, scale: str = "auto") -> Da
         ``class`` or ``y``. All other columns are features.
     scale : str
         See `fastmlp.data.Dataset`.
+    task : str, optional
+        classification, or regression: then the column holds numbers to be predicted.
 
     Returns
     -------
@@ -74,9 +76,14 @@ def load_table(path: Path, target: str | None = None, scale: str = "auto") -> Da
     ('cat', 'dog')
     """
     table = read_table(path, target)
+    if task not in (None, "classification") and table.class_names is not None:
+        raise DataError(
+            f"{path} holds names in its target, such as {table.class_names[0]!r}; the task {task} is for numbers"
+        )
     train, test = holdout(table.y)
-    X, y = table.X, table.y
-    return Dataset(X[train], y[train], X[test], y[test], scale, table.class_names, path.name.split(".csv")[0])
+    X, y, name = table.X, table.y, path.name.split(".csv")[0]
+    task = task or "classification"
+    return Dataset(X[train], y[train], X[test], y[test], scale, table.class_names, name, task=task)
 
 
 def read_table(path: Path, target: str | None = None) -> Table:

@@ -1,6 +1,6 @@
 """Target: what is asked of labels and of numbers to be predicted, by the task. Knows no samples and no network."""
 
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -90,7 +90,12 @@ def check_weights(weights: npt.ArrayLike | None, n_samples: int, name: str) -> n
 
 def check_task(task: str) -> Task:
     """Refuse what is not a task."""
-    for known in get_args(Task):
-        if task == known:
-            return known
-    raise DataError(f"task is {task!r}; one of {', '.join(get_args(Task))} is expected")
+    if task not in get_args(Task):
+        raise DataError(f"task is {task!r}; one of {', '.join(get_args(Task))} is expected")
+    return cast(Task, task)
+
+
+def task_of(y: npt.ArrayLike) -> Task:
+    """What labels are for, where nobody says: several columns are labels of which several may apply."""
+    shape = np.shape(y)
+    return "multilabel" if len(shape) == 2 and shape[1] > 1 else "classification"

@@ -156,7 +156,7 @@ def squares_of(array, work, frame, layers):
     return total
 
 
-@kernel
+@kernel(merge=True)
 def gradient_clip(params, work, frame, layers, longest):
     """Every gradient times ``longest / norm`` where the norm of all together is longer (Pascanu et al. 2013)."""
     gradient = params[3]

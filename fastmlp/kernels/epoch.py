@@ -7,8 +7,9 @@ from fastmlp.jit import kernel
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.dense import bias_forward, input_sweep, squares_of
 from fastmlp.kernels.sampling import GOLDEN, batch_weight, permutation_fill, splitmix64, weight_of
-from fastmlp.kernels.step import NO_BATCH, layers_forward, losses_forward, train_step
-from fastmlp.kernels.update import HYPER_CLIP, HYPER_L2, L2_BY_WEIGHT, coefficients_of_step
+from fastmlp.kernels.step import NO_BATCH, layers_forward, losses_forward, sweeps, train_step
+from fastmlp.kernels.update import HYPER_CLIP, HYPER_L2, KEEP, L2_BY_WEIGHT, coefficients_of_step
+from fastmlp.simd import address
 
 #: Places in the array of integers that Python hands over.
 FIRST, STOP, OPTIMIZER, SHUFFLE, ORDER_STATE, DROPOUT_STATE, OFFSET = range(7)
@@ -31,6 +32,14 @@ def add_losses(loss_sum, targets, order, batch, total, work, frame):
         if targets[2].size > 0:
             loss *= weight_of(targets, order[first + i], total) * m
         loss_sum[i] += loss
+
+
+@kernel
+def add_penalty(loss_sum, hyper, theta, work, frame, layers, batch, total):
+    """The penalty of (1) on a batch whose weights sum up to total, times its samples, where l2 goes by the batch."""
+    if hyper[L2_BY_WEIGHT] > 0.0 and total > 0.0:
+        penalty = 0.5 * hyper[HYPER_L2] / total * squares_of(theta, work, frame, layers)
+        loss_sum[loss_sum.size - 1] += penalty * batch[1]
 
 
 @kernel(keep=True)
@@ -66,22 +75,21 @@ def train_stretch(data, targets, order, params, tables, hyper, powers, c, loss_s
     control = flush_subnormals()
     if integers[SHUFFLE] and first == 0:
         permutation_fill(order, np.uint64(integers[ORDER_STATE]))
-    coming = batch_at(first, frame[at.BATCH], order.size if first < stop else 0)
-    bias_forward(params, work, layers[0], frame[at.STRIDE], coming[1])
-    input_sweep(data, order, params, work, frame, layers[0], NO_BATCH, coming, optimizer, c)
-    for step in range(first, stop):
+    coming, vectors = NO_BATCH, address(c, 0)
+    for step in range(first - 1, stop):
         batch, coming = coming, batch_at(step + 1, frame[at.BATCH], order.size if step + 1 < stop else 0)
         total = batch_weight(targets, order, batch)
-        if hyper[L2_BY_WEIGHT] > 0.0 and total > 0.0:
-            penalty = 0.5 * hyper[HYPER_L2] / total * squares_of(params[0], work, frame, layers)
-            loss_sum[loss_sum.size - 1] += penalty * batch[1]
-        coefficients_of_step(hyper, powers, optimizer, total, c)
-        draw = np.uint64(integers[DROPOUT_STATE]) + GOLDEN * np.uint64(integers[OFFSET] + step + 1)
-        frame[at.DRAW] = np.int64(splitmix64(draw))
-        train_step(
-            data, targets, order, params, layers, work, frame, batch, coming, total, hyper[HYPER_CLIP], optimizer, c
+        if step >= first:
+            add_penalty(loss_sum, hyper, params[0], work, frame, layers, batch, total)
+            coefficients_of_step(hyper, powers, optimizer, total, c)
+            draw = np.uint64(integers[DROPOUT_STATE]) + GOLDEN * np.uint64(integers[OFFSET] + step + 1)
+            frame[at.DRAW] = np.int64(splitmix64(draw))
+            rule = KEEP if hyper[HYPER_CLIP] > 0.0 else optimizer
+            train_step(data, targets, order, params, layers, work, frame, batch, coming, total, rule, vectors)
+            add_losses(loss_sum, targets, order, batch, total, work, frame)
+        sweeps(
+            data, order, params, layers, work, frame, batch, coming, hyper[HYPER_CLIP], optimizer, vectors
         )  # fmt: skip
-        add_losses(loss_sum, targets, order, batch, total, work, frame)
     restore_control(control)
 
 
@@ -97,7 +105,7 @@ def predict_stretch(data, targets, rows, params, tables, c, outputs, losses, fir
         for i in range(m):
             rows[i] = start + i
         bias_forward(params, work, layers[0], frame[at.STRIDE], m)
-        input_sweep(data, rows, params, work, frame, layers[0], NO_BATCH, batch, 0, c)
+        input_sweep(data, rows, params, work, frame, layers[0], NO_BATCH, batch, 0, address(c, 0))
         layers_forward(params, layers, work, frame, m)
         losses_forward(targets, rows, layers, work, frame, batch, 1.0)
         for i in range(m):

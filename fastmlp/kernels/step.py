@@ -53,22 +53,28 @@ def layers_backward(params, layers, work, frame, m, optimizer, c):
 
 
 @kernel(merge=True)
-def train_step(data, targets, rows, params, layers, work, frame, batch, coming, total, clip, optimizer, c):
-    """A step on `batch`, whose first layer's Z is there already; ends with the Z of the `coming` batch.
-
-    Where the gradient's norm is clipped, all of it is kept before any of it is used.
-    """
+def train_step(data, targets, rows, params, layers, work, frame, batch, coming, total, optimizer, c):
+    """A step on `batch`, whose first layer's Z is there already, but for the first layer's update."""
     first_panel = min(frame[at.PANEL], layers[0][at.FAN_IN])
     prefetch_rows(data, rows, coming[0], coming[0] + coming[1], 0, first_panel)
     layers_forward(params, layers, work, frame, batch[1])
     losses_forward(targets, rows, layers, work, frame, batch, total)
-    rule = KEEP if clip > 0.0 else optimizer
-    layers_backward(params, layers, work, frame, batch[1], rule, c)
-    past = batch
-    if clip > 0.0:
-        input_sweep(data, rows, params, work, frame, layers[0], batch, NO_BATCH, KEEP, c)
-        gradient_clip(params, work, frame, layers, clip)
-        kept_update(params, layers, optimizer, c)
-        past = NO_BATCH
-    bias_forward(params, work, layers[0], frame[at.STRIDE], coming[1])
-    input_sweep(data, rows, params, work, frame, layers[0], past, coming, rule, c)
+    layers_backward(params, layers, work, frame, batch[1], optimizer, c)
+
+
+@kernel(merge=True)
+def sweeps(data, rows, params, layers, work, frame, past, coming, longest, optimizer, c):
+    """The first layer's update with the `past` batch, and its Z of the `coming` one.
+
+    One sweep does both. Where gradients are clipped, a first one keeps the last of them, every layer is updated, and a
+    second goes on: the same code run twice, for twice in the program it made the first compilation a third longer.
+    """
+    is_clipped = longest > 0.0 and past[1] > 0
+    for sweep in range(2 if is_clipped else 1):
+        if sweep == 1:
+            gradient_clip(params, work, frame, layers, longest)
+            kept_update(params, layers, optimizer, c)
+            past = NO_BATCH
+        now = NO_BATCH if is_clipped and sweep == 0 else coming
+        bias_forward(params, work, layers[0], frame[at.STRIDE], now[1])
+        input_sweep(data, rows, params, work, frame, layers[0], past, now, KEEP if is_clipped else optimizer, c)

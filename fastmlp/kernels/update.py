@@ -2,7 +2,8 @@
 
 A gradient is never stored beyond its block. SGD's is used while it is in the tile's registers (`matmul.add_product`):
 1.5 to 2 % of the paper's epoch. The others' goes through L1, since each would want its code once a tile shape. Where
-the norm of all gradients is to be known first, KEEP stores them all.
+the norm of all gradients is to be known first, KEEP stores them: a rule like the others, since a second path through
+the layers made the first compilation half as long again.
 """
 
 import numpy as np
@@ -201,6 +202,13 @@ def nadam_row(params, row, G, g_row, n_columns, c):
         vstore(params[0], row + i, nadam_update(w, m, v, g, c))
 
 
+@kernel(inline=True)
+def keep_row(params, row, G, g_row, n_columns):
+    """The gradient itself, where its weights lie in theta."""
+    for i in range(0, n_columns, n_lanes(params[0])):
+        vstore(params[3], row + i, vload(G[0], g_row + i))
+
+
 @kernel
 def weights_shrink(theta, start, stride, n_rows, n_columns, c):
     """``w - lr weight_decay w`` (Loshchilov and Hutter 2019), before the step's gradient is used."""
@@ -214,8 +222,8 @@ def weights_shrink(theta, start, stride, n_rows, n_columns, c):
 @kernel
 def update_block(params, start, stride, G, n_rows, n_columns, optimizer, c):
     """One step on the block of weights that begins at ``theta[start]``, whole vectors wide, given its gradient G."""
-    vectors, lanes = coefficients_broadcast(c), n_lanes(params[0])
-    if c[DECAY] != 0.0:
+    vectors = coefficients_broadcast(c)
+    if c[DECAY] != 0.0 and optimizer != KEEP:
         weights_shrink(params[0], start, stride, n_rows, n_columns, c)
     for r in range(n_rows):
         row, g_row = start + r * stride, r * G[1]
@@ -232,8 +240,7 @@ def update_block(params, start, stride, G, n_rows, n_columns, optimizer, c):
         elif optimizer == NADAM:
             nadam_row(params, row, G, g_row, n_columns, vectors)
         else:
-            for i in range(0, n_columns, lanes):
-                vstore(params[3], row + i, vload(G[0], g_row + i))
+            keep_row(params, row, G, g_row, n_columns)
 
 
 @kernel

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fastmlp.errors import FileFormatError
-from fastmlp.history import COLUMNS
+from fastmlp.history import check_columns
 from fastmlp.study.plan import Key, Plan, key_of
 from fastmlp.study.run import Record
 
@@ -86,7 +86,8 @@ class Reader:
             got = json.loads(line)
             if set(got) != set(Record.__annotations__) or got["status"] not in ("finished", "diverged"):
                 raise ValueError("it is not the record of a run")
-            if set(got["history"]) != set(COLUMNS) or len(set(map(len, got["history"].values()))) != 1:
+            check_columns(got["history"])
+            if len(set(map(len, got["history"].values()))) != 1:
                 raise ValueError("its history is not complete")
             setting = self._settings.get(key_of(got["setting"], 0)[0])
             if setting is None or got["repeat"] not in range(self.plan.n_repeats):

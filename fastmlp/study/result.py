@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastmlp.errors import ConfigError, StudyError
-from fastmlp.history import COLUMNS
+from fastmlp.history import ALL_COLUMNS
 from fastmlp.plot import Band, plot_bands
+from fastmlp.score import SCORES
 from fastmlp.study.plan import Key, Plan, Setting, key_of, label_of
 from fastmlp.study.run import Record
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Rows = list[dict[str, Any]]
-#: What is summed up over the repeats; the other columns are counts and seconds.
-QUANTITIES = ("train_loss", "test_loss", "test_accuracy")
 
 
 class Statistics(NamedTuple):
@@ -28,7 +27,8 @@ class Statistics(NamedTuple):
     epoch : list of int
         From 1.
     n : list of int
-        Runs that reached the epoch: a diverged one counts until its loss was no longer finite.
+        Runs that reached the epoch: a diverged one counts until its loss was no longer finite, and one that stopped
+        early until then.
     mean, std, min, max : list of float
         Over those runs. The standard deviation is the sample's, with n - 1; of one run it is nan.
     """
@@ -48,6 +48,8 @@ class Study:
     ----------
     config : Config
         What all runs share.
+    score : str
+        Column of the test set's score: test_accuracy, or test_r2 where numbers are predicted.
     settings : tuple of dict
         What each setting changes, in the order that was asked for.
     n_repeats : int
@@ -68,7 +70,7 @@ class Study:
 
     def __init__(self, plan: Plan, about: Mapping[str, Any], records: Mapping[Key, Record]) -> None:
         self.config, self.settings, self.n_repeats = plan.config, plan.settings, plan.n_repeats
-        self.about = dict(about)
+        self.about, self.score = dict(about), f"test_{SCORES[plan.config.loss]}"
         keys = (key_of(setting, repeat) for setting in plan.settings for repeat in range(plan.n_repeats))
         self._records = [records[key] for key in keys if key in records]
 
@@ -116,7 +118,7 @@ class Study:
             raise ConfigError(f"{label_of(setting)} is no setting of this study; those are {known}")
         return [record for record in self._records if record["setting"] == setting]
 
-    def statistics(self, setting: Mapping[str, Any], column: str = "test_accuracy") -> Statistics:
+    def statistics(self, setting: Mapping[str, Any], column: str | None = None) -> Statistics:
         """What the repeats of a setting come to, epoch by epoch.
 
         Parameters
@@ -124,7 +126,7 @@ class Study:
         setting : mapping
             One of `settings`.
         column : str
-            One of ``fastmlp.history.COLUMNS``.
+            One that the runs have, of ``fastmlp.history.ALL_COLUMNS``; without it the score.
 
         Returns
         -------
@@ -135,9 +137,11 @@ class Study:
         ConfigError
             If there is no such setting or column.
         """
-        if column not in COLUMNS:
-            raise ConfigError(f"{column!r} is not a column; the columns are {', '.join(COLUMNS)}")
-        curves = [record["history"][column] for record in self.records_of(setting)]
+        column = self.score if column is None else column
+        records = self.records_of(setting)
+        if records and not any(column in record["history"] for record in records):
+            raise ConfigError(f"{column!r} is not a column; the columns are {', '.join(records[0]['history'])}")
+        curves = [record["history"][column] for record in records if column in record["history"]]
         epochs = range(max(map(len, curves), default=0))
         values = [[curve[epoch] for curve in curves if epoch < len(curve)] for epoch in epochs]
         return Statistics(
@@ -158,18 +162,14 @@ class Study:
             A column for each setting that varies, then repeat, seed, status and those of the history; its
             learning_rate is called lr.
         """
-        names = [name.replace("learning_rate", "lr") for name in COLUMNS]
-        return _frame(
-            {
-                **record["setting"],
-                "repeat": record["repeat"],
-                "seed": record["seed"],
-                "status": record["status"],
-                **dict(zip(names, values, strict=True)),
-            }
-            for record in self._records
-            for values in zip(*(record["history"][name] for name in COLUMNS), strict=True)
-        )
+        rows: Rows = []
+        for record in self._records:
+            names = [name for name in ALL_COLUMNS if name in record["history"]]
+            shown = [name.replace("learning_rate", "lr") for name in names]
+            run = {**record["setting"], **{name: record[name] for name in ("repeat", "seed", "status")}}
+            for values in zip(*(record["history"][name] for name in names), strict=True):
+                rows.append(run | dict(zip(shown, values, strict=True)))
+        return _frame(rows)
 
     def summary(self) -> "Rows | Any":
         """What the repeats come to: a row an epoch of a setting.
@@ -178,11 +178,11 @@ class Study:
         -------
         list of dict, or pandas.DataFrame where pandas is installed
             A column for each setting that varies, then epoch and n, and mean, std, min and max, see `Statistics`, of
-            train_loss, test_loss and test_accuracy, such as ``test_loss_mean``.
+            train_loss, test_loss and the score, such as ``test_loss_mean``.
         """
         rows = []
         for setting in self.settings:
-            columns = {name: self.statistics(setting, name) for name in QUANTITIES}
+            columns = {name: self.statistics(setting, name) for name in self._quantities}
             for place, epoch in enumerate(columns["test_loss"].epoch):
                 row = {**setting, "epoch": epoch, "n": columns["test_loss"].n[place]}
                 for name, values in columns.items():
@@ -190,13 +190,19 @@ class Study:
                 rows.append(row)
         return _frame(rows)
 
-    def best(self, column: str = "test_accuracy") -> Setting:
+    @property
+    def _quantities(self) -> tuple[str, str, str]:
+        """What is summed up over the repeats; the other columns are counts and seconds."""
+        return "train_loss", "test_loss", self.score
+
+    def best(self, column: str | None = None) -> Setting:
         """The setting that does best after the last epoch, on the mean over its repeats.
 
         Parameters
         ----------
         column : str
-            test_accuracy, of which the largest is best, or a loss, of which the smallest is.
+            The score, of which the largest is best, or train_loss or test_loss, of which the smallest is; without it
+            the score.
 
         Returns
         -------
@@ -210,9 +216,10 @@ class Study:
         ConfigError
             If it is no such column.
         """
-        if column not in QUANTITIES:
-            raise ConfigError(f"column: given {column!r}; accepted: {', '.join(QUANTITIES)}")
-        sign = 1 if column == "test_accuracy" else -1
+        column = self.score if column is None else column
+        if column not in self._quantities:
+            raise ConfigError(f"column: given {column!r}; accepted: {', '.join(self._quantities)}")
+        sign = 1 if column == self.score else -1
         ranked = [
             (self.n_diverged(setting) == 0, sign * values.mean[-1], -place, setting)
             for place, setting in enumerate(self.settings)
@@ -227,7 +234,7 @@ class Study:
         return sum(record["status"] == "diverged" for record in self.records_of(setting))
 
     def plot(self, axes: "Sequence[Axes] | None" = None) -> "tuple[Axes, Axes]":
-        """Draw test loss and test accuracy over the epochs: a line for the mean, a band of one standard deviation.
+        """Draw test loss and score over the epochs: a line for the mean, a band of one standard deviation.
 
         Parameters
         ----------
@@ -237,14 +244,14 @@ class Study:
         Returns
         -------
         tuple of two matplotlib Axes
-            The panel of the loss and that of the accuracy; their figure is ``axes[0].figure``.
+            The panel of the loss and that of the score; their figure is ``axes[0].figure``.
 
         Raises
         ------
         MissingExtraError
             If matplotlib is not installed.
         """
-        return plot_bands(self.bands("test_loss"), self.bands("test_accuracy"), axes)
+        return plot_bands(self.bands("test_loss"), self.bands(self.score), axes, self.score)
 
     def bands(self, column: str) -> list[Band]:
         """The lines and bands that `plot` draws of a column, one a setting."""

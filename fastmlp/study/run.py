@@ -33,7 +33,7 @@ class Record(TypedDict):
     weights_sha256 : str
         Digest of the weights and biases at the end.
     history : dict of str to list
-        A column each of `fastmlp.history.COLUMNS`, a value an epoch.
+        A list for each of `History.columns`, a value an epoch.
     """
 
     setting: dict[str, Any]

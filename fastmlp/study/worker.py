@@ -66,8 +66,8 @@ def execute_order(order: Order, task: Task) -> Record:
 
 @lru_cache(maxsize=1)
 def _load(order: Order) -> Dataset:
-    place, folder, target, scale = order.source
-    dataset = load_data(place, folder, target=target, scale=scale)
+    place, folder, target, scale, task = order.source
+    dataset = load_data(place, folder, target=target, scale=scale, task=task)
     if order.class_names != dataset.class_names:
         arrays = dataset.X_train, dataset.y_train, dataset.X_test, dataset.y_test
         dataset = Dataset(*arrays, scale, order.class_names, dataset.name)

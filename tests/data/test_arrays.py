@@ -48,7 +48,7 @@ def test_missing_arrays_are_named(tmp_path):
         load_npz(tmp_path / "odd.npz")
 
 
-@pytest.mark.parametrize("labels", [y[:9], np.array(3), np.eye(10)])
+@pytest.mark.parametrize("labels", [y[:9], np.array(3), np.eye(9)])
 def test_as_many_labels_as_samples_are_expected(labels, tmp_path):
     np.savez(tmp_path / "odd.npz", X=X, y=labels)
     with pytest.raises(DataError, match=r"X has shape \(10, 4\) and y"):

@@ -9,15 +9,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from fastmlp import reference
+from fastmlp import formula, reference
 from fastmlp.cpu import panel_bytes
 from fastmlp.fpu import flush_subnormals, restore_control
+from fastmlp.handover import Targets, first_powers, hyper_of, integers_of, moments_of
 from fastmlp.jit import kernel
 from fastmlp.kernels import activation, elementary, matmul, microkernel, update
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.epoch import train_stretch
 from fastmlp.model import init_model
-from fastmlp.params import Params, aligned_zeros
+from fastmlp.params import Params
 from fastmlp.simd import n_lanes, vload, vstore
 from fastmlp.workspace import Workspace
 
@@ -64,7 +65,7 @@ def flushed():
     return _flushed
 
 
-FUNCTIONS = ("exp", "expm1", "log", "reciprocal", "sigmoid", "tanh")
+FUNCTIONS = ("exp", "expm1", "log", "reciprocal", "sigmoid", "tanh", "log1p", "elu", "softplus")
 
 
 @kernel
@@ -81,8 +82,14 @@ def _map(x, out, code):
             vstore(out, i, elementary.reciprocal(v))
         elif code == 4:
             vstore(out, i, activation.sigmoid(v))
-        else:
+        elif code == 5:
             vstore(out, i, activation.tanh(v))
+        elif code == 6:
+            vstore(out, i, elementary.log1p(v))
+        elif code == 7:
+            vstore(out, i, activation.elu(v))
+        else:
+            vstore(out, i, activation.softplus(v))
 
 
 def call_function(name, x):
@@ -140,9 +147,8 @@ class Layers:
         self.params = Params(sizes, dtype)
         for array in (*self.params.weights, *self.params.biases):
             array[...] = random.normal(0, 0.5, array.shape)
-        n_moments = self.params.theta.size if config.optimizer == "adam" else 0
-        self.theta = self.params.theta, aligned_zeros(n_moments, dtype), aligned_zeros(n_moments, dtype)
-        self.workspace = Workspace(self.params, config.activation, m)
+        self.theta = self.params.theta, *moments_of(config, self.params.theta)
+        self.workspace = Workspace(self.params, config, m)
         self.layers, self.work, self.frame = self.workspace.tables
         self.optimizer = update.CODES[config.optimizer]
         self.network = reference.Network(config, self.params.weights, self.params.biases)
@@ -162,10 +168,9 @@ class Layers:
 
     def coefficients(self, lr=0.25):
         """The first step's coefficients, as the kernels have them and as the drawings have them."""
-        c = self.config
-        hyper = np.array([lr, c.l2, c.beta1, c.beta2, c.eps])
-        update.coefficients_of_step(hyper, np.ones(2), self.optimizer, self.workspace.coefficients)
-        return self.workspace.coefficients, reference.coefficients_of_step(c, lr, np.ones(2))
+        hyper, c = hyper_of(self.config, lr), self.workspace.coefficients
+        update.coefficients_of_step(hyper, first_powers(), self.optimizer, 1.0, c)
+        return c, formula.coefficients_of_step(self.config, lr, first_powers())
 
 
 def panel_of(dtype):
@@ -173,50 +178,69 @@ def panel_of(dtype):
     return panel_bytes() // dtype.itemsize
 
 
+#: State of the generator for what an epoch drops.
+DROPOUT_STATE = 2**63 + 11
+
+
+def targets_of(config, n, n_outputs, random):
+    """Random labels, or targets such as a loss is for."""
+    if config.loss == "cross_entropy":
+        return random.integers(0, n_outputs, n).astype(np.int32)
+    if config.loss == "binary_cross_entropy":
+        return random.integers(0, 2, (n, n_outputs)).astype(np.uint8)
+    if config.loss == "poisson":
+        return random.poisson(2.0, (n, n_outputs)).astype(np.float64)
+    return random.normal(0, 2, (n, n_outputs))
+
+
 class Door:
     """A run through the doors, an epoch cut wherever one likes, and the same run in the drawings."""
 
-    def __init__(self, config, X, n_classes, seed=0):
+    def __init__(self, config, X, n_outputs, seed=0, weights=None):
         random = np.random.default_rng(seed)
-        self.X, self.config, self.powers = X, config, np.ones(2)
-        self.y = random.integers(0, n_classes, len(X)).astype(np.int32)
+        self.X, self.config, self.powers, self.weights = X, config, first_powers(), weights
+        self.y = targets_of(config, len(X), n_outputs, random)
+        self.targets = Targets.of(self.y, config, weights)
         self.batch_size = min(config.batch_size, len(X))
-        self.model = init_model(config, X.shape[1], n_classes)
+        self.model = init_model(config, X.shape[1], n_outputs)
         for array in (*self.model.weights, *self.model.biases):
             array[...] = random.normal(0, 0.5, array.shape)
         span = 255.0 if X.dtype == np.uint8 else 1.0
         self.model.scaling = random.uniform(0.5, 1.5, X.shape[1]) / span, random.normal(0, 0.5, X.shape[1])
         self.network = reference.Network(config, self.model.weights, self.model.biases)
-        self.workspace = Workspace(self.model.params, config.activation, self.batch_size)
-        theta = self.model.params.theta
-        n_moments = theta.size if config.optimizer == "adam" else 0
-        self.params = theta, aligned_zeros(n_moments, theta.dtype), aligned_zeros(n_moments, theta.dtype)
-        self.order, self.loss_sum = np.arange(len(X), dtype=np.int32), np.zeros(self.batch_size)
+        self.workspace = Workspace(self.model.params, config, self.batch_size)
+        self.params = self.model.params.theta, *moments_of(config, self.model.params.theta)
+        self.order, self.loss_sum = np.arange(len(X), dtype=np.int32), np.zeros(self.batch_size + 1)
 
     @property
     def n_steps(self):
         return -(-len(self.X) // self.batch_size)
 
     def arguments(self, lr, first, stop, state):
-        c = self.config
-        hyper = np.array([lr, c.l2, c.beta1, c.beta2, c.eps])
-        integers = np.array([first, stop, update.CODES[c.optimizer], c.shuffle, np.uint64(state).astype(np.int64)])
+        integers = integers_of(self.config, first, stop, self.config.shuffle, state, DROPOUT_STATE)
         return (
-            self.model.kernel_data(self.X), self.y, self.order, self.params, self.workspace.tables, hyper,
-            self.powers, self.workspace.coefficients, self.loss_sum, integers,
+            self.model.kernel_data(self.X), tuple(self.targets), self.order, self.params, self.workspace.tables,
+            hyper_of(self.config, lr), self.powers, self.workspace.coefficients, self.loss_sum, integers,
         )  # fmt: skip
 
     def train(self, lr, state, cuts=()):
-        """An epoch, cut before the steps given; its mean loss."""
+        """An epoch, cut before the steps given; its mean loss and penalty."""
         edges = [0, *cuts, self.n_steps]
         self.loss_sum[:] = 0
         for first, stop in pairwise(edges):
             train_stretch(*self.arguments(lr, first, stop, state))
-        return math.fsum(self.loss_sum) / len(self.X)
+        return math.fsum(self.loss_sum[:-1]) / len(self.X), self.loss_sum[-1] / len(self.X)
 
     def train_reference(self, lr, state):
         """The same epoch in the drawings."""
-        return self.network.train_epoch(self.X, self.y, self.model.scaling, lr, state)
+        y = self.targets.labels if self.targets.labels.size else self.targets.values
+        return self.network.train_epoch(self.X, y, self.model.scaling, lr, state, self.weights, DROPOUT_STATE)
+
+    def predict_reference(self):
+        """Outputs and losses of the drawings."""
+        targets = Targets.of(self.y, self.config, for_training=False)
+        y = targets.labels if targets.labels.size else targets.values
+        return self.network.predict(self.X, y, self.model.scaling)
 
     def arrays(self):
         """W1, b1, W2, b2, ..."""

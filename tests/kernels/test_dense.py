@@ -5,6 +5,7 @@ from fastmlp import reference
 from fastmlp.config import Config
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.dense import bias_update, dense_backward, dense_forward, dense_update, input_sweep
+from fastmlp.kernels.update import CODES
 
 #: fan_in, fan_out, samples.
 SHAPES = [(1, 1, 1), (5, 3, 2), (16, 16, 16), (17, 13, 15), (63, 7, 17), (64, 11, 5), (65, 12, 33), (129, 25, 3)]
@@ -39,17 +40,17 @@ def test_a_layer_s_sums_equal_their_namesake(engine, flushed, same_bits, dtype, 
     same_bits(both.read(1, at.A), reference.dense_forward(pair.A, pair.W, pair.b))
 
 
-@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "identity"])
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "identity", "leaky_relu", "elu", "softplus"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_deltas_passed_down_equal_their_namesake(engine, flushed, same_bits, dtype, shape, activation):
     pair = Pair(engine, config_of(dtype, activation=activation), shape)
     both = pair.both
     with flushed():
         dense_backward(both.theta, both.work, both.frame, *both.layers, shape[2])
-    same_bits(both.read(0, at.DZ), reference.dense_backward(pair.dZ, pair.W, pair.A, activation))
+    same_bits(both.read(0, at.DZ), reference.dense_backward(pair.dZ, pair.W, pair.A, None, activation))
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("optimizer", CODES)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_updated_weights_equal_their_namesake(engine, flushed, same_bits, dtype, shape, optimizer):
     pair = Pair(engine, config_of(dtype, optimizer), shape)
@@ -61,7 +62,7 @@ def test_updated_weights_equal_their_namesake(engine, flushed, same_bits, dtype,
     same_bits(pair.W, both.network.theta[2])
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("optimizer", CODES)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_updated_biases_equal_their_namesake(engine, flushed, same_bits, dtype, shape, optimizer):
     pair = Pair(engine, config_of(dtype, optimizer), shape)
@@ -73,7 +74,7 @@ def test_updated_biases_equal_their_namesake(engine, flushed, same_bits, dtype, 
     same_bits(pair.b, both.network.theta[3])
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("optimizer", CODES)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_padding_stays_zero(engine, dtype, shape, optimizer):
     both = Pair(engine, config_of(dtype, optimizer), shape).both
@@ -130,7 +131,7 @@ def test_the_first_layer_s_sums_equal_their_namesake(engine, flushed, same_bits,
     same_bits(sweep.layers.read(0, at.A), reference.dense_forward(sweep.coming, W, sweep.b))
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("optimizer", CODES)
 @PANELS
 def test_the_first_layer_s_update_equals_its_namesake(engine, flushed, same_bits, dtype, whole, more, optimizer):
     sweep = Sweep(engine, config_of(dtype, optimizer), "uint8", whole, more)
@@ -140,7 +141,7 @@ def test_the_first_layer_s_update_equals_its_namesake(engine, flushed, same_bits
     same_bits(sweep.layers.params.weights[0], sweep.layers.network.theta[0])
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("optimizer", CODES)
 @PANELS
 def test_the_sweep_updates_weights_and_then_uses_them(engine, flushed, same_bits, dtype, whole, more, optimizer):
     sweep = Sweep(engine, config_of(dtype, optimizer), "uint8", whole, more)

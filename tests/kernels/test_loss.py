@@ -3,7 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from fastmlp import reference
+from fastmlp import formula
+from fastmlp.kernels import layout as at
 from fastmlp.kernels.loss import softmax_backward, softmax_forward
 
 STRIDE = 80
@@ -18,8 +19,10 @@ class Batch:
         self.m, self.n_classes = logits.shape
         beyond = np.minimum(np.arange(STRIDE), self.m - 1)
         size = self.n_classes * STRIDE
-        self.work = np.zeros(2 * size + 3 * STRIDE, logits.dtype)
-        self.logits, self.probs, self.labels, self.weights, self.loss = np.cumsum([0, size, size, STRIDE, STRIDE])
+        self.work = np.zeros(2 * size + 4 * STRIDE, logits.dtype)
+        parts = np.cumsum([0, size, size, STRIDE, STRIDE, STRIDE])
+        self.logits, self.probs, self.labels, self.weights, self.loss, self.numbers = parts
+        self.work[self.numbers + at.ON] = 1
         self.work[:size] = logits[beyond].T.ravel()
         self.part(self.labels, STRIDE)[:] = y[beyond]
         self.part(self.weights, STRIDE)[: self.m] = 1 / self.m
@@ -34,7 +37,9 @@ class Batch:
         return self.deltas()[: self.m], self.part(self.loss, self.m)
 
     def backward(self):
-        softmax_backward(self.work, self.probs, STRIDE, self.n_classes, self.labels, self.weights, self.m)
+        softmax_backward(
+            self.work, self.probs, STRIDE, self.n_classes, self.labels, self.weights, self.numbers, self.m
+        )  # fmt: skip
         return self.deltas()
 
     def deltas(self):
@@ -53,7 +58,7 @@ def test_probabilities_equal_their_namesake(flushed, same_bits, dtype, m, n_clas
     logits, y = random_batch(dtype, m, n_classes, spread)
     with flushed():
         got, _ = Batch(logits, y).forward()
-    same_bits(got, reference.softmax_forward(logits, y)[0])
+    same_bits(got, formula.softmax_forward(logits, y)[0])
 
 
 @pytest.mark.parametrize("spread", [1, 40, 1000])
@@ -63,7 +68,7 @@ def test_losses_equal_their_namesake(flushed, same_bits, dtype, m, n_classes, sp
     logits, y = random_batch(dtype, m, n_classes, spread)
     with flushed():
         _, got = Batch(logits, y).forward()
-    same_bits(got, reference.softmax_forward(logits, y)[1])
+    same_bits(got, formula.softmax_forward(logits, y)[1])
 
 
 @pytest.mark.parametrize("n_classes", CLASSES)
@@ -74,7 +79,8 @@ def test_deltas_equal_their_namesake(flushed, same_bits, dtype, m, n_classes):
     with flushed():
         batch.forward()
         got = batch.backward()[:m]
-    same_bits(got, reference.softmax_backward(reference.softmax_forward(logits, y)[0], y))
+    weights = np.full(m, 1 / m).astype(dtype)
+    same_bits(got, formula.softmax_backward(formula.softmax_forward(logits, y)[0], y, weights))
 
 
 @pytest.mark.parametrize("m", SIZES)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fastmlp import reference
+from fastmlp import formula, reference
 from fastmlp.cpu import is_arm, vector_bits
 from fastmlp.kernels.microkernel import TILE_HEIGHTS
 
@@ -80,7 +80,7 @@ def test_an_added_product_is_a_step_of_descent(engine, operands, same_bits, n_ro
     P, Q, I, _ = operands  # noqa: E741
     a, b = I.dtype.type(-0.3), I.dtype.type(0.01)
     gradient = reference.product(np.zeros_like(I), P[:, :n_steps], Q[:n_steps])
-    ref = reference.sgd_update(I, gradient, reference.Coefficients(a, b, *[None] * 5))
+    ref = formula.sgd_update(I, gradient, formula.Coefficients(a, b, *[None] * 8))
     for n_columns in columns_of(P.dtype):
         got = I.copy()
         engine.add_product(got, P, Q, a, b, n_rows, n_columns, n_steps)

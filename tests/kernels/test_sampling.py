@@ -12,7 +12,6 @@ from fastmlp.kernels import sampling
 from fastmlp.kernels.sampling import (
     KINDS,
     gather_columns,
-    gather_labels,
     gather_rows,
     permutation_fill,
     transpose,
@@ -140,11 +139,63 @@ def test_a_transpose_is_numpy_s(same_bits, dtype, n_rows, n_columns):
     same_bits(target[:n_columns, :n_rows], source.T[:n_columns, :n_rows])
 
 
+class Gathered:
+    """Targets of a batch of m samples as the kernels leave them: labels or values, and weights."""
+
+    def __init__(self, dtype, m, targets, n_outputs=1, total=None):
+        self.rows, frame = np.random.default_rng(2).permutation(60).astype(np.int32), np.zeros(at.N_PLACES, np.int64)
+        frame[[at.STRIDE, at.TARGETS, at.WEIGHTS]] = 80, 0, 80 * n_outputs
+        self.out, batch = np.full(80 * (n_outputs + 1), 7, dtype), (np.int64(3), np.int64(m))
+        self.total = sampling.batch_weight(targets, self.rows, batch)
+        sampling.gather_targets(targets, self.rows, batch, n_outputs, self.total, self.out, frame)
+        lanes = vector_bits() // 8 // dtype.itemsize
+        self.whole = -(-m // lanes) * lanes
+        self.places = self.rows[np.minimum(3 + np.arange(self.whole), 2 + m)]
+        *self.values, self.weights = self.out.reshape(-1, 80)[:, : self.whole]
+
+
+NO_LABELS, NO_WEIGHTS = np.zeros(0, np.int32), np.zeros(0)
+
+
 @pytest.mark.parametrize("m", SIZES)
-def test_labels_of_a_batch_are_numbers_and_its_weights_a_mean(dtype, m):
-    y, rows = np.arange(100, 140, dtype=np.int32), np.random.default_rng(m).permutation(40).astype(np.int32)
-    out, lanes = np.full(160, np.nan, dtype), vector_bits() // 8 // dtype.itemsize
-    whole = -(-m // lanes) * lanes
-    gather_labels(y, rows, 3, m, out, 0, 80)
-    np.testing.assert_array_equal(out[:whole], y[rows[np.minimum(3 + np.arange(whole), 2 + m)]])
-    np.testing.assert_array_equal(out[80 : 80 + whole], np.where(np.arange(whole) < m, dtype.type(1 / m), 0))
+def test_labels_are_numbers_and_weights_end_with_the_batch(dtype, m):
+    y = np.arange(60, dtype=np.int32)
+    got = Gathered(dtype, m, (y, np.zeros((0, 1), dtype), NO_WEIGHTS))
+    np.testing.assert_array_equal(got.values, [y[got.places]])
+    np.testing.assert_array_equal(got.weights, np.where(np.arange(got.whole) < m, dtype.type(1 / m), 0))
+
+
+@pytest.mark.parametrize("m", SIZES)
+def test_values_lie_an_output_a_row_and_weights_are_shares(dtype, m):
+    random = np.random.default_rng(m)
+    Y, weights = random.normal(size=(60, 3)).astype(dtype), random.uniform(0, 1, 60)
+    got = Gathered(dtype, m, (NO_LABELS, Y, weights), n_outputs=3)
+    np.testing.assert_array_equal(got.values, Y[got.places].T)
+    parts, total = reference.weights_of(weights[got.rows[3 : 3 + m]], m)
+    assert got.total == total
+    np.testing.assert_array_equal(got.weights[:m], parts.astype(dtype))
+    assert not got.weights[m:].any()
+
+
+def test_a_batch_whose_weights_are_zero_weighs_nothing(dtype):
+    got = Gathered(dtype, 5, (np.zeros(60, np.int32), np.zeros((0, 1), dtype), np.zeros(60)))
+    assert got.total == 0
+    assert not got.weights.any()
+
+
+@pytest.mark.parametrize("batch", [1, 4, 7, 33])
+@pytest.mark.parametrize("dropped", [0, 1, 20_000, 65_535])
+def test_masks_equal_their_namesake(dtype, batch, dropped):
+    frame, out = np.zeros(at.N_PLACES, np.int64), np.zeros(80, dtype)
+    frame[[at.BATCH, at.DROPPED, at.DRAW, at.MASK, at.NUMBERS]] = batch, dropped, -(2**62), 0, 64
+    out[64 + at.KEPT] = 65536 / (65536 - dropped)
+    ref = reference.dropout_masks(dropped, 2**64 - 2**62, 2, 5, batch).astype(dtype)
+    for neuron in range(5):
+        sampling.dropout_fill(out, frame, 2, neuron)
+        np.testing.assert_array_equal(out[:batch], ref[:, neuron])
+
+
+def test_dropout_drops_its_share_and_keeps_the_mean():
+    masks = reference.dropout_masks(round(0.3 * 65536), 11, 1, 1000, 100)
+    assert abs((masks == 0).mean() - 0.3) < 0.005
+    assert abs(masks.mean() - 1) < 0.01
