@@ -49,7 +49,7 @@ class LearningRate:
             self.now = self.factor * learning_rate_at(self.config, self.n_epochs)
 
     def end_stall(self) -> str:
-        """What follows when nothing has got better for a while, in scikit-learn's words; the last is "Stopping." or not."""
+        """What follows when nothing has got better for a while, in scikit-learn's words, "Stopping." last."""
         if self.kind != "adaptive":
             return "Stopping."
         if self.now <= ADAPTIVE_LEAST:

@@ -48,7 +48,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     >>> from fastmlp import MLPRegressor
     >>> from sklearn.datasets import make_regression
     >>> X, y = make_regression(n_samples=200, n_features=5, random_state=0)
-    >>> regressor = MLPRegressor(random_state=0, learning_rate_init=0.01, max_iter=500, tol=0.1).fit(X, y)
+    >>> regressor = MLPRegressor(random_state=0, learning_rate_init=0.1, tol=1.0).fit(X, y)
     >>> bool(regressor.score(X, y) > 0.9)
     True
     """

@@ -1,4 +1,4 @@
-"""Without shuffling the estimators are scikit-learn's to rounding: from the same random state, ten epochs in float64."""
+"""From the same random state, and without shuffling, the estimators are scikit-learn's to rounding, in float64."""
 
 import numpy as np
 import pytest
