@@ -30,6 +30,8 @@ PREDICT_BATCH = 128
 #: Work of one call into a kernel when predicting, so that Ctrl-C is answered: a quarter of a second at 20 GFLOP/s.
 PREDICT_FLOPS = 5e9
 
+Losses = NDArray[np.float64]
+
 
 class Evaluation(NamedTuple):
     """How a network does on labelled samples.
@@ -103,7 +105,7 @@ class Model(Portable):
 
     @property
     def n_classes(self) -> int:
-        """Classes, labels or numbers that it predicts for a sample."""
+        """Classes, labels or numbers of a sample."""
         return 2 if is_binary(self.config, self.params) else self.n_outputs
 
     @property
@@ -194,7 +196,6 @@ class Model(Portable):
         Returns
         -------
         Evaluation
-            loss and score.
 
         Raises
         ------
@@ -206,15 +207,13 @@ class Model(Portable):
 
     def evaluate_checked(self, X: NDArray[Any], y: NDArray[Any]) -> Evaluation:
         """`evaluate` for arrays that a Dataset has checked already."""
-        outputs, losses = self._forward(X, Targets.of(y, self.config, for_training=False))
+        outputs, losses = self.forward_checked(X, y)
         predicted = self._decide(outputs)
         score = score_of(self.config.loss, predicted, y if predicted.ndim == y.ndim else y[:, 0])
         return Evaluation(math.fsum(losses) / len(y), score)
 
     def _outputs(self, X: ArrayLike) -> NDArray[Any]:
-        X = check_held(check_X(X, self.n_features), self.scaling, self.config.precision)
-        shape = len(X) if self.config.loss == "cross_entropy" else (len(X), self.n_outputs)
-        return self._forward(X, Targets.of(np.zeros(shape), self.config, for_training=False))[0]
+        return self.forward_checked(check_held(check_X(X, self.n_features), self.scaling, self.config.precision))[0]
 
     def _decide(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """Predictions of outputs."""
@@ -233,8 +232,11 @@ class Model(Portable):
         squares = math.fsum(float(np.sum(np.square(W, dtype=np.float64))) for W in self.weights)
         return self.evaluate(X, y).loss + self.config.l2 / (2 * n_samples) * squares
 
-    def _forward(self, X: NDArray[Any], targets: Targets) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    def forward_checked(self, X: NDArray[Any], y: NDArray[Any] | None = None) -> tuple[NDArray[Any], Losses]:
+        """Outputs (n_samples, n_outputs) and the loss of each checked sample, without y of no meaning."""
         n, dtype = len(X), self.params.theta.dtype
+        y = np.zeros(n if self.config.loss == "cross_entropy" else (n, self.n_outputs)) if y is None else y
+        targets = Targets.of(y, self.config, for_training=False)
         batch = min(PREDICT_BATCH, n)
         workspace = Workspace(self.params, self.config, batch, for_training=False)
         outputs, losses = np.empty((n, self.n_outputs), dtype), np.empty(n)

@@ -5,11 +5,13 @@ nothing of what the numbers are for, but for the list of purposes.
 """
 
 from enum import IntEnum
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Uint64s = NDArray[np.uint64]
+Bits = TypeVar("Bits", int, Uint64s)
 
 _GOLDEN = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
@@ -25,16 +27,17 @@ class Purpose(IntEnum):
     VALIDATION = 5
 
 
-def splitmix64(state: Uint64s) -> Uint64s:
+def splitmix64(state: Bits) -> Bits:
     """Mix states into random 64-bit numbers.
 
     Parameters
     ----------
-    state : ndarray of uint64
+    state : ndarray of uint64, or int
+        A single number is Python's: `stream`, of which an epoch needs two, takes 3 µs so, and 20 with arrays of one.
 
     Returns
     -------
-    ndarray of uint64
+    ndarray of uint64, or int
 
     Examples
     --------
@@ -43,9 +46,9 @@ def splitmix64(state: Uint64s) -> Uint64s:
     >>> hex(splitmix64(np.array([0x9E3779B97F4A7C15], dtype=np.uint64))[0])
     '0xe220a8397b1dcdaf'
     """
-    z = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+    z = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9 & _MASK
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB & _MASK
+    return z ^ (z >> 31)  # type: ignore[return-value]
 
 
 def stream(seed: int, purpose: Purpose, index: int = 0) -> int:
@@ -58,7 +61,7 @@ def stream(seed: int, purpose: Purpose, index: int = 0) -> int:
     """
     state = 0
     for key in (seed, int(purpose), index):
-        state = int(splitmix64(np.array([(state + key + 1) * _GOLDEN & _MASK], dtype=np.uint64))[0])
+        state = splitmix64((state + int(key) + 1) * _GOLDEN & _MASK)
     return state
 
 

@@ -71,6 +71,12 @@ def test_a_candidate_is_the_package_with_another_size(tune_blocks, tmp_path):
     assert stamp != jit.stamp()
 
 
+def test_compare_sklearn_gives_a_line_with_times_and_scores():
+    *_, line = run("compare_sklearn.py", "digits", "--n-seeds", "2").splitlines()
+    number = r"0\.\d{4} ± 0\.\d{4}"
+    assert re.fullmatch(rf"\| digits \| .* s \| .* s \| .* x \(.* to .*\) \| {number} \| {number} \|", line)
+
+
 def test_repeat_digits_gives_a_mean_and_a_spread_for_every_epoch():
     lines = run("repeat_digits.py").splitlines()
     assert len(lines) == 10

@@ -65,9 +65,6 @@ def from_sklearn(estimator: Any) -> Model:
     if not hasattr(estimator, "coefs_"):
         raise DataError(f"this {name} is not fitted; fit it first")
     weights, biases, loss = [*estimator.coefs_], [*estimator.intercepts_], LOSSES[estimator.out_activation_]
-    if loss == "binary_cross_entropy" and len(biases[-1]) == 1:
-        W, b, loss = weights[-1], biases[-1], "cross_entropy"
-        weights[-1], biases[-1] = np.hstack([np.zeros_like(W), W]), np.append(np.zeros_like(b), b)
     config = _config(estimator, weights, loss)
     params = Params((len(weights[0]), *map(len, biases)), config.precision)
     params.weights.assign(weights)
@@ -81,19 +78,31 @@ def _config(estimator: Any, weights: list[Any], loss: str) -> Config:
     settings = {
         "hidden": tuple(W.shape[1] for W in weights[:-1]),
         "activation": {theirs: ours for ours, theirs in ACTIVATIONS.items()}[estimator.activation],
-        "optimizer": "sgd" if estimator.solver == "sgd" else "adam",
+        "loss": loss,
+        "optimizer": _optimizer(estimator),
         "learning_rate": estimator.learning_rate_init,
-        "l2": estimator.alpha / batch_size,
+        "l2": estimator.alpha,
+        "l2_scale": "batch",
+        "momentum": estimator.momentum,
         "beta1": estimator.beta_1,
         "beta2": estimator.beta_2,
         "eps": estimator.epsilon,
+        "eps_form": "eps_hat",
         "batch_size": batch_size,
         "n_epochs": estimator.max_iter,
         "shuffle": estimator.shuffle,
         "seed": seed if isinstance(seed, (int, np.integer)) else 0,
         "precision": "float32" if weights[0].dtype == np.float32 else "float64",
     }
-    return Config.from_dict(settings if loss == "cross_entropy" else settings | {"loss": loss})
+    return Config.from_dict(settings)
+
+
+def _optimizer(estimator: Any) -> str:
+    if estimator.solver != "sgd":
+        return "adam"
+    if estimator.momentum == 0:
+        return "sgd"
+    return "nesterov" if estimator.nesterovs_momentum else "momentum"
 
 
 def _class_names(estimator: Any) -> tuple[str, ...] | None:

@@ -14,6 +14,9 @@ ACTIVATIONS = {"sigmoid": "logistic", "tanh": "tanh", "relu": "relu", "identity"
 #: scikit-learn's names for what follows the last layer.
 OUT_ACTIVATIONS = {"softmax": "softmax", "sigmoid": "logistic", "identity": "identity", "exp": "exp"}
 
+#: Those of our optimizers that scikit-learn calls sgd.
+DESCENTS = {"sgd", "momentum", "nesterov"}
+
 
 def make_estimator(network: Trained) -> Any:
     """An MLPClassifier or MLPRegressor that predicts as the network does; see `fastmlp.Model.to_sklearn`."""
@@ -39,7 +42,7 @@ def make_estimator(network: Trained) -> Any:
 
 
 def _settings(config: Config) -> dict[str, Any]:
-    """What both libraries have; scikit-learn's alpha is divided by the batch's size, our l2 is not."""
+    """What both libraries have; scikit-learn's alpha is divided by the batch's size, our l2 where its scale says so."""
     if config.activation not in ACTIVATIONS:
         known = ", ".join(map(repr, ACTIVATIONS))
         raise ConfigError(
@@ -48,8 +51,8 @@ def _settings(config: Config) -> dict[str, Any]:
     settings = {
         "hidden_layer_sizes": config.hidden,
         "activation": ACTIVATIONS[config.activation],
-        "solver": "sgd" if config.optimizer == "sgd" else "adam",
-        "alpha": config.l2 * config.batch_size,
+        "solver": "sgd" if config.optimizer in DESCENTS else "adam",
+        "alpha": config.l2 if config.l2_scale == "batch" else config.l2 * config.batch_size,
         "batch_size": config.batch_size,
         "learning_rate_init": config.learning_rate,
         "max_iter": config.n_epochs,
@@ -59,7 +62,8 @@ def _settings(config: Config) -> dict[str, Any]:
         "beta_2": config.beta2,
         "epsilon": config.eps,
     }
-    return settings | ({"momentum": 0.0} if config.optimizer == "sgd" else {})
+    momentum = 0.0 if config.optimizer == "sgd" else config.momentum
+    return settings | {"momentum": momentum, "nesterovs_momentum": config.optimizer != "momentum"}
 
 
 def _name_classes(estimator: Any, network: Trained, layer: Layer, output: str) -> Layer:
