@@ -76,10 +76,8 @@ class Model(Portable):
     --------
     >>> import fastmlp
     >>> model = fastmlp.init_model(fastmlp.Config(hidden=(4,)), n_features=3, n_classes=2)
-    >>> [W.shape for W in model.weights]
-    [(3, 4), (4, 2)]
-    >>> model.predict_proba([[0.0, 1.0, 2.0]]).shape
-    (1, 2)
+    >>> [W.shape for W in model.weights], model.predict_proba([[0.0, 1.0, 2.0]]).shape
+    ([(3, 4), (4, 2)], (1, 2))
     """
 
     def __init__(

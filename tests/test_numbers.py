@@ -101,7 +101,7 @@ def test_huge_logits_have_probabilities_and_a_loss(size, precision):
     np.testing.assert_allclose(model.predict_proba(X_), np.eye(3), atol=1e-37)
     assert model.evaluate(X_, [0, 1, 2]) == (0.0, 1.0)
     wrong = model.evaluate(X_, [1, 2, 0])
-    assert wrong.accuracy == 0.0
+    assert wrong.score == 0.0
     assert wrong.loss == pytest.approx(size, rel=1e-6)
 
 

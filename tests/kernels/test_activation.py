@@ -159,7 +159,7 @@ def test_a_function_is_accurate_in_float32(engine, name):
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_is_accurate_in_float64(engine, name):
     x = range_of(name, np.dtype(np.float64), 1_000)
-    with decimal.localcontext(decimal.Context(prec=40)):
+    with decimal.localcontext(decimal.Context(prec=80)):
         for got, argument in zip(engine.function(name, x).tolist(), x.tolist(), strict=True):
             exact = decimal_of(name, argument)
             error = abs(decimal.Decimal(got) - exact) / decimal.Decimal(math.ulp(float(exact)))

@@ -38,7 +38,7 @@ class Block:
     def update(self, engine, optimizer, c):
         params, G = (self.theta, self.m, self.v, self.kept), self.G[START:]
         engine.update_block(params, START, STRIDE, G, STRIDE, np.array(self.shape), optimizer, c)
-        return [self.part(array) for array in params]
+        return [self.part(array) for array in params[:3]]
 
 
 @pytest.mark.parametrize("optimizer", CODES)
