@@ -123,15 +123,15 @@ class _Pieces(io.FileIO):
     def read(self, n_bytes: int | None = -1) -> bytes:
         piece = super().read(n_bytes if n_bytes is not None and 0 <= n_bytes <= PIECE_BYTES else PIECE_BYTES + 1)
         if piece is None or len(piece) > PIECE_BYTES:
-            raise FileFormatError(f"its list of members is longer than {PIECE_BYTES:,} bytes")
+            raise FileFormatError(f"{self.name} has a list of members longer than {PIECE_BYTES:,} bytes")
         return piece
 
 
 class Npz(Mapping[str, Array]):
     """The arrays of an ``.npz`` file, each read when it is asked for.
 
-    What a member claims to hold is not believed: one that is stored as it is must fit into the file, and one that is
-    compressed takes memory only as its bytes come, up to `fastmlp.data.stream.most_unfolded`.
+    What the members claim to hold is not believed: those stored as they are must fit into the file, and what is
+    compressed takes memory only as its bytes come, up to `fastmlp.data.stream.most_unfolded` for all together.
 
     Parameters
     ----------
@@ -151,8 +151,8 @@ class Npz(Mapping[str, Array]):
     def __init__(self, path: Path) -> None:
         self._path, self._file = path, _Pieces(path)
         try:
-            self._n_bytes = os.fstat(self._file.fileno()).st_size
             self._zip = zipfile.ZipFile(self._file)
+            _refuse_claims(path, self._zip.infolist(), os.fstat(self._file.fileno()).st_size)
         except BaseException:
             self._file.close()
             raise
@@ -191,7 +191,7 @@ class Npz(Mapping[str, Array]):
         KeyError
             If there is none of this name.
         FileFormatError, DataError
-            As `read_npy_header` does, and where the file cannot hold what the member claims.
+            As `read_npy_header` does, and where the member is compressed in a way that NumPy does not write.
         """
         with self._open(name) as stream:
             return read_npy_header(stream, self._members[name].file_size, self._place(name))
@@ -212,11 +212,15 @@ class Npz(Mapping[str, Array]):
         member = self._members[name]
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise FileFormatError(f"{self._place(name)} is compressed in a way that NumPy does not write")
-        stored = member.compress_type == zipfile.ZIP_STORED
-        bound = self._n_bytes if stored else most_unfolded(self._n_bytes)
-        if member.compress_size > self._n_bytes or member.file_size > bound:
-            raise FileFormatError(
-                f"{self._place(name)} claims to hold {member.file_size:,} bytes; the file has {self._n_bytes:,}, "
-                f"and {bound:,} are the most that are read"
-            )
         return self._zip.open(member)
+
+
+def _refuse_claims(path: Path, members: list[zipfile.ZipInfo], n_bytes: int) -> None:
+    """All members together, for they may overlap: what is stored fits into the file, the rest into a bound."""
+    stored = sum(member.file_size for member in members if member.compress_type == zipfile.ZIP_STORED)
+    claimed, bound = sum(member.file_size for member in members), most_unfolded(n_bytes)
+    if stored > n_bytes or claimed > bound:
+        raise FileFormatError(
+            f"{path} claims to hold {claimed:,} bytes, {stored:,} of them as they are; the file has {n_bytes:,}, and "
+            f"{bound:,} are the most that it may unfold to"
+        )

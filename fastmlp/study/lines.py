@@ -9,7 +9,7 @@ import warnings
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from fastmlp.errors import FileFormatError
+from fastmlp.errors import DataNotFoundError, FileFormatError
 from fastmlp.history import check_columns
 from fastmlp.study.plan import Key, Plan, key_of
 from fastmlp.study.run import Record
@@ -64,15 +64,20 @@ class Reader:
         ------
         FileFormatError
             If a line is damaged; its number is named. The last line, torn, is passed over with a warning.
+        DataNotFoundError
+            If the system does not let a file be read.
         """
         paths = [self.folder / RUNS, *sorted(self.folder.glob(SHARDS))]
         return [found for path in paths if path.exists() for found in self._read_file(path)]
 
     def _read_file(self, path: Path) -> list[tuple[Key, Record]]:
         start, n_before = self._places.get(path, (0, 0))
-        with path.open("rb") as file:
-            file.seek(start)
-            text = file.read()
+        try:
+            with path.open("rb") as file:
+                file.seek(start)
+                text = file.read()
+        except OSError as error:
+            raise DataNotFoundError(f"{path} cannot be read: {error.strerror}") from error
         *lines, last = text.split(b"\n")
         if _is_whole(last):
             lines, last = [*lines, last], b""

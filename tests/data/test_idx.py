@@ -101,6 +101,24 @@ def test_a_gzip_bomb_is_not_unfolded_beyond_what_its_header_announces(tmp_path):
     assert peak_bytes < 1 << 20
 
 
+def test_a_gzipped_file_that_announces_what_does_not_follow_allocates_nothing(tmp_path):
+    path = tmp_path / "labels.gz"
+    path.write_bytes(gzip.compress(as_idx(LABELS, shape=(60_000_000,))))
+    tracemalloc.start()
+    with pytest.raises(FileFormatError, match="ends after 18 of the 60,000,008 bytes it announces"):
+        read_idx(path, n_dims=1)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 1 << 20
+
+
+def test_a_gzipped_file_that_would_fill_the_memory_is_refused(tmp_path):
+    path = tmp_path / "labels.gz"
+    path.write_bytes(gzip.compress(as_idx(LABELS, shape=(2**32 - 1,))))
+    with pytest.raises(FileFormatError, match="its header announces 4,294,967,303"):
+        read_idx(path, n_dims=1)
+
+
 def test_a_label_beyond_9_is_refused(tmp_path):
     write_mnist(tmp_path)
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(as_idx(LABELS + 1))

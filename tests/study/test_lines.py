@@ -6,7 +6,7 @@ import math
 import pytest
 
 import fastmlp
-from fastmlp.errors import FileFormatError
+from fastmlp.errors import DataNotFoundError, FileFormatError
 
 
 @pytest.fixture
@@ -93,3 +93,11 @@ def test_a_loss_that_is_not_finite_has_no_spread(folder):
     change_record(folder, history=losses)
     study = fastmlp.load_study(folder)
     assert math.isnan(study.statistics({"l2": 0.0}, "test_loss").std[1])
+
+
+@pytest.mark.parametrize("name", ["study.json", "runs.jsonl"])
+def test_a_folder_in_a_files_place_is_told(name, folder):
+    (folder / name).unlink()
+    (folder / name).mkdir()
+    with pytest.raises(DataNotFoundError, match=rf"{name}.* cannot be read"):
+        fastmlp.load_study(folder)
