@@ -1,9 +1,9 @@
 """fastmlp trains multi-layer perceptrons on the CPU with kernels compiled by Numba.
 
 The names here are all there is to know: `load_data` or `Dataset`, `Config`, `train`, which gives a `Run` of a `Model`
-and a `History`, `repeat`, `sweep` and `load_study`, which give a `Study` of many runs, `init_model` and `load_model`,
-`warmup`, and the errors `FastMLPError` and `DivergedError`; and for scikit-learn, which is imported when one of them is
-asked for, `MLPClassifier` and `MLPRegressor`. Ask ``help(fastmlp.train)`` and the like for each.
+and a `History`, `repeat`, `sweep` and `load_study`, which give a `Study` of many runs, `init_model`, `load_model` and
+`from_sklearn`, `warmup`, the errors `FastMLPError` and `DivergedError`; and for scikit-learn, which is imported when
+one of them is asked for, `MLPClassifier` and `MLPRegressor`. Ask ``help(fastmlp.train)`` and the like for each.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from fastmlp.data import load_data as load_data
 from fastmlp.errors import DivergedError as DivergedError
 from fastmlp.errors import FastMLPError as FastMLPError
 from fastmlp.errors import MissingExtraError
+from fastmlp.export.from_sklearn import from_sklearn as from_sklearn
 from fastmlp.history import History as History
 from fastmlp.model import Model as Model
 from fastmlp.model import init_model as init_model

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmlp.data.npy import Npz
 from fastmlp.errors import DataNotFoundError, FileFormatError, OutputError
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -40,7 +42,9 @@ def write_archive(
     """
     path = Path(path)
     title = json.dumps({"format": f"fastmlp {kind}", "version": version, **header})
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    if os.path.exists(path) and not os.path.isfile(path):  # it would be replaced: /dev/null too, by who may
+        raise OutputError(f"the {kind} could not be written to {path}: it is not a file")
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}")  # two threads may write one file
     try:
         try:
             with unfinished.open("wb") as file:
@@ -53,7 +57,7 @@ def write_archive(
 
 
 @contextmanager
-def read_archive(path: str | os.PathLike[str], kind: str, version: int) -> Iterator[tuple[dict[str, Any], Arrays]]:
+def read_archive(path: str | os.PathLike[str], kind: str, version: int) -> Iterator[tuple[dict[str, Any], Npz]]:
     """Open what `write_archive` wrote; an error in the ``with`` block is one of the file.
 
     Parameters
@@ -73,7 +77,7 @@ def read_archive(path: str | os.PathLike[str], kind: str, version: int) -> Itera
     Raises
     ------
     DataNotFoundError
-        If there is no such file.
+        If there is no such file, or the system does not let it be read.
     FileFormatError
         If it is damaged, of another kind or version, or not what the block makes of it.
 
@@ -89,14 +93,15 @@ def read_archive(path: str | os.PathLike[str], kind: str, version: int) -> Itera
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
-            arrays = np.load(file, allow_pickle=False)
+        with Npz(path) as arrays:
             header = json.loads(str(arrays["header"]))
             _check_title(header, kind, version)
             yield header, arrays
     except FileNotFoundError as error:
         raise DataNotFoundError(f"there is no {kind} at {path}") from error
     except Exception as error:  # bytes that are something else raise whatever they spell
+        if isinstance(error, OSError) and error.filename is not None:  # but this is the system's answer to opening it
+            raise DataNotFoundError(f"the {kind} at {path} cannot be read: {error.strerror}") from error
         raise FileFormatError(f"{path} is not a {kind} that this fastmlp reads: {error}") from error
 
 

@@ -21,7 +21,7 @@ from numba.core import caching, config, serialize
 from numba.core.compiler import CompileResult
 
 from fastmlp import cpu
-from fastmlp.usercache import user_cache
+from fastmlp.usercache import temporary_cache, user_cache
 
 _PACKAGE = Path(__file__).parent
 
@@ -53,7 +53,7 @@ def kernel(
 def is_kept(door: Any, arguments: tuple[Any, ...]) -> bool:
     """Whether a door is compiled for arguments of these types, in this process or on disk."""
     types = tuple(numba.typeof(argument) for argument in arguments)
-    return types in door.overloads or door._cache.path(types, door.targetctx).exists()
+    return types in door.overloads or any(map(os.path.exists, door._cache.paths(types, door.targetctx)))
 
 
 def sources() -> list[Path]:
@@ -80,7 +80,23 @@ def stamp() -> str:
 
 def cache_dir() -> Path:
     """Folder of the compiled kernels, in ``NUMBA_CACHE_DIR`` or the user's cache; it need not exist."""
-    return Path(os.environ.get("NUMBA_CACHE_DIR") or user_cache()) / "fastmlp" / f"kernels-{stamp()}"
+    return _within(Path(os.environ.get("NUMBA_CACHE_DIR") or user_cache()))
+
+
+def _within(folder: Path) -> Path:
+    return folder / "fastmlp" / f"kernels-{stamp()}"
+
+
+def _folders() -> list[Path]:
+    """Where kernels may lie: their folder, and for where nothing can be written there, one of temporary files."""
+    temporary = temporary_cache()
+    return [cache_dir()] if temporary is None else [cache_dir(), _within(temporary)]
+
+
+@cache
+def _say(text: str) -> None:
+    """Warn, once."""
+    warnings.warn(f"{text}. NUMBA_CACHE_DIR names another folder", stacklevel=5)
 
 
 class _KernelCache(caching._Cache):
@@ -93,38 +109,61 @@ class _KernelCache(caching._Cache):
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def path(self, types: tuple[Any, ...], context: Any) -> Path:
-        key = repr((types, context.codegen().magic_tuple()))
-        return cache_dir() / f"{self._name}-{hashlib.sha256(key.encode()).hexdigest()[:20]}.pickle"
+    def paths(self, types: tuple[Any, ...], context: Any) -> list[Path]:
+        name = f"{self._name}-{hashlib.sha256(self._key(types, context)).hexdigest()[:20]}.pickle"
+        return [folder / name for folder in _folders()]
+
+    def _key(self, types: tuple[Any, ...], context: Any) -> bytes:
+        return repr((self._name, stamp(), types, context.codegen().magic_tuple())).encode()
+
+    def _digest(self, types: tuple[Any, ...], context: Any, code: bytes) -> bytes:
+        """Of the code and of what it was made for: a file that was moved to another's place is not taken for it."""
+        return hashlib.sha256(self._key(types, context) + code).digest()
 
     def load_overload(self, types: tuple[Any, ...], context: Any) -> Any:
         cpu.check_vector_bits()
         context.refresh()
-        try:
-            kept = self.path(types, context).read_bytes()
-            digest, code = kept[:DIGEST_BYTES], kept[DIGEST_BYTES:]
-            if hashlib.sha256(code).digest() != digest:
-                return None
-            return CompileResult._rebuild(context, *pickle.loads(code))
-        except Exception:  # what is not there, or was damaged in whatever way, is compiled again
-            return None
+        for path in self.paths(types, context):
+            try:
+                kept = path.read_bytes()
+                digest, code = kept[:DIGEST_BYTES], kept[DIGEST_BYTES:]
+                if self._digest(types, context, code) == digest:
+                    return CompileResult._rebuild(context, *pickle.loads(code))
+            except Exception:  # what is not there, or was damaged in whatever way, is compiled again
+                continue
+        return None
 
     def save_overload(self, types: tuple[Any, ...], result: Any) -> None:
-        path = self.path(types, result.target_context)
         code = serialize.dumps(result._reduce())
-        unfinished = path.with_suffix(f".{secrets.token_hex(8)}")
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            unfinished.write_bytes(hashlib.sha256(code).digest() + code)
-            unfinished.replace(path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                unfinished.unlink(missing_ok=True)
-            text = f"the compiled kernels cannot be kept in {path.parent} ({error.strerror}): the next process compiles"
-            warnings.warn(f"{text} them again. NUMBA_CACHE_DIR names another folder", stacklevel=2)
+        content = self._digest(types, result.target_context, code) + code
+        reasons = []
+        for path in self.paths(types, result.target_context):
+            try:
+                _write(path, content)
+            except OSError as error:
+                reasons.append(f"the compiled kernels cannot be kept in {path.parent} ({error.strerror})")
+                continue
+            if reasons:
+                _say(f"{reasons[0]}: they are kept in {path.parent}")
+            return
+        _say(f"{reasons[0]}: the next process compiles them again")
 
     cache_path = property(lambda self: str(cache_dir()))
 
     def enable(self) -> None: ...
     def disable(self) -> None: ...
     def flush(self) -> None: ...
+
+
+def _write(path: Path, content: bytes) -> None:
+    """A file that is whole or not there, in a folder that is this user's alone."""
+    for folder in reversed(path.parents):
+        if not folder.exists():
+            folder.mkdir(mode=0o700, exist_ok=True)
+    unfinished = path.with_suffix(f".{secrets.token_hex(8)}")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)

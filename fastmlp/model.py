@@ -8,26 +8,29 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastmlp.archive import Arrays, read_archive, write_archive
 from fastmlp.config import Config
 from fastmlp.cpu import row_stride
 from fastmlp.data.check import check_X
 from fastmlp.data.scaling import check_held
 from fastmlp.data.target import Task, check_target
-from fastmlp.errors import ConfigError, DataError
+from fastmlp.errors import ConfigError
+from fastmlp.export.portable import Portable
+from fastmlp.export.trained import is_binary
 from fastmlp.handover import Targets
 from fastmlp.kernels.epoch import predict_stretch
 from fastmlp.kernels.sampling import KINDS
+from fastmlp.modelfile import read_model, write_model
 from fastmlp.params import Params, Views, aligned_zeros, init_params
 from fastmlp.score import score_of
 from fastmlp.workspace import Workspace
 
-FILE_VERSION = 1
 #: Samples a batch when predicting: larger than a training batch, since the weights are read from L2 once a batch; no
 #: result depends on it.
 PREDICT_BATCH = 128
 #: Work of one call into a kernel when predicting, so that Ctrl-C is answered: a quarter of a second at 20 GFLOP/s.
 PREDICT_FLOPS = 5e9
+
+Losses = NDArray[np.float64]
 
 
 class Evaluation(NamedTuple):
@@ -46,10 +49,10 @@ class Evaluation(NamedTuple):
     score: float
 
 
-class Model:
+class Model(Portable):
     """A multi-layer perceptron: its parameters, and how raw samples are scaled on the way in.
 
-    Made by `init_model`, `train` and `load_model`.
+    Made by `init_model`, `train`, `load_model` and `from_sklearn`.
 
     Attributes
     ----------
@@ -87,11 +90,8 @@ class Model:
         class_names: tuple[str, ...] | None = None,
         n_epochs: int = 0,
     ) -> None:
-        self.config = config
-        self.params = params
-        self.scaling = scaling
-        self.class_names = class_names
-        self.n_epochs = n_epochs
+        self.config, self.params, self.scaling = config, params, scaling
+        self.class_names, self.n_epochs = class_names, n_epochs
 
     @property
     def n_features(self) -> int:
@@ -104,19 +104,14 @@ class Model:
         return self.params.sizes[-1]
 
     @property
-    def is_binary(self) -> bool:
-        """Whether one sigmoid output tells two classes apart."""
-        return self.config.loss == "binary_cross_entropy" and self.n_outputs == 1
-
-    @property
     def n_classes(self) -> int:
-        """Classes, labels or numbers that it predicts for a sample."""
-        return 2 if self.is_binary else self.n_outputs
+        """Classes, labels or numbers of a sample."""
+        return 2 if is_binary(self.config, self.params) else self.n_outputs
 
     @property
     def task(self) -> Task:
         """What it does, as `Dataset` calls it."""
-        if self.config.loss == "cross_entropy" or self.is_binary:
+        if self.config.loss == "cross_entropy" or is_binary(self.config, self.params):
             return "classification"
         return "multilabel" if self.config.loss == "binary_cross_entropy" else "regression"
 
@@ -165,7 +160,7 @@ class Model:
         if self.task == "regression":
             raise ConfigError(f"a network trained with loss {self.config.loss!r} has no probabilities; use predict")
         outputs = self._outputs(X)
-        return np.hstack([1 - outputs, outputs]) if self.is_binary else outputs
+        return np.hstack([1 - outputs, outputs]) if is_binary(self.config, self.params) else outputs
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Number of the most probable class; or which labels apply; or the numbers.
@@ -201,7 +196,6 @@ class Model:
         Returns
         -------
         Evaluation
-            loss and score.
 
         Raises
         ------
@@ -223,12 +217,10 @@ class Model:
 
     def _decide(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """Predictions of outputs."""
-        if self.task == "regression":
-            return outputs[:, 0] if self.n_outputs == 1 else outputs
         if self.config.loss == "cross_entropy":
             return np.asarray(outputs.argmax(axis=1))
-        labels = (outputs > 0.5).astype(np.int64)
-        return labels[:, 0] if self.is_binary else labels
+        values = outputs if self.task == "regression" else (outputs > 0.5).astype(np.int64)
+        return values[:, 0] if self.n_outputs == 1 else values
 
     def objective(self, X: ArrayLike, y: ArrayLike) -> float:
         """Equation (1): mean cross-entropy plus ``l2 / (2 m) * ||W||**2`` over the m samples, l2 from the config.
@@ -240,9 +232,7 @@ class Model:
         squares = math.fsum(float(np.sum(np.square(W, dtype=np.float64))) for W in self.weights)
         return self.evaluate(X, y).loss + self.config.l2 / (2 * n_samples) * squares
 
-    def forward_checked(
-        self, X: NDArray[Any], y: NDArray[Any] | None = None
-    ) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    def forward_checked(self, X: NDArray[Any], y: NDArray[Any] | None = None) -> tuple[NDArray[Any], Losses]:
         """Outputs (n_samples, n_outputs) and the loss of each checked sample, without y of no meaning."""
         n, dtype = len(X), self.params.theta.dtype
         y = np.zeros(n if self.config.loss == "cross_entropy" else (n, self.n_outputs)) if y is None else y
@@ -272,28 +262,25 @@ class Model:
         return octets, X.strides[0], KINDS[X.dtype.name], scaling[0], scaling[1]
 
     def copy(self) -> "Model":
-        """The same network in memory of its own."""
+        """The same in memory of its own."""
         return Model(self.config, self.params.copy(), self.scaling, self.class_names, self.n_epochs)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network to an ``.npz`` file: a new file first, which then takes the old one's place.
+        """Write the network to a file, a new one first, which then takes the old one's place.
 
         Parameters
         ----------
         path : path-like
-            The file.
+            The file: safetensors if its name ends in ``.safetensors``, otherwise ``.npz``.
 
         Raises
         ------
         OutputError
             If the file cannot be written.
+        MissingExtraError
+            If it is to be a ``.safetensors`` and safetensors is not installed.
         """
-        header = {"config": self.config.to_dict(), "class_names": self.class_names, "n_epochs": self.n_epochs}
-        arrays = {f"weights_{i}": W for i, W in enumerate(self.weights)}
-        arrays |= {f"biases_{i}": b for i, b in enumerate(self.biases)}
-        if self.scaling is not None:
-            arrays["factor"], arrays["offset"] = self.scaling
-        write_archive(path, "model", FILE_VERSION, header, arrays)
+        write_model(path, self)
 
 
 def init_model(config: Config, n_features: int, n_classes: int) -> Model:
@@ -313,7 +300,7 @@ def init_model(config: Config, n_features: int, n_classes: int) -> Model:
     Raises
     ------
     ConfigError
-        If n_features or n_classes is less than 1, or there are less than 2 classes for cross-entropy.
+        If n_features or n_classes is less than 1, or of classes for cross-entropy less than 2.
 
     Examples
     --------
@@ -335,7 +322,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     Parameters
     ----------
     path : path-like
-        The file.
+        The file: safetensors if its name ends in ``.safetensors``, otherwise ``.npz``.
 
     Returns
     -------
@@ -348,6 +335,8 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         If there is no such file.
     FileFormatError
         If it is damaged, not a model, or of another version.
+    MissingExtraError
+        If it is a ``.safetensors`` and safetensors is not installed.
 
     Examples
     --------
@@ -359,32 +348,4 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     >>> bool((twin.weights[0] == model.weights[0]).all())
     True
     """
-    with read_archive(path, "model", FILE_VERSION) as (header, arrays):
-        config, names, n_epochs = Config.from_dict(header["config"]), header["class_names"], header["n_epochs"]
-        params = _read_params(arrays, config)
-        scaling = _read_scaling(arrays, params.sizes[0])
-        if names is not None and not (len(names) == params.sizes[-1] and all(isinstance(name, str) for name in names)):
-            raise DataError(f"its class names are {names!r}, and it tells {params.sizes[-1]} classes apart")
-        if not isinstance(n_epochs, int) or n_epochs < 0:
-            raise DataError(f"its number of epochs is {n_epochs!r}")
-        return Model(config, params, scaling, names and tuple(names), n_epochs)
-
-
-def _read_params(arrays: Arrays, config: Config) -> Params:
-    weights = [arrays[f"weights_{i}"] for i in range(len(config.hidden) + 1)]
-    sizes = (len(weights[0]), *(W.shape[1] for W in weights))
-    if sizes[1:-1] != config.hidden:
-        raise ValueError(f"its hidden layers are {sizes[1:-1]}, those of its config {config.hidden}")
-    params = Params(sizes, config.precision)
-    params.weights.assign(weights)
-    params.biases.assign(arrays[f"biases_{i}"] for i in range(len(weights)))
-    return params
-
-
-def _read_scaling(arrays: Arrays, n_features: int) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    if "factor" not in arrays:
-        return None
-    scaling = arrays["factor"], arrays["offset"]
-    if any(part.shape != (n_features,) or part.dtype != np.float64 or not np.isfinite(part).all() for part in scaling):
-        raise ValueError(f"its scaling is not two arrays of {n_features} finite float64 numbers")
-    return scaling
+    return Model(*read_model(path))

@@ -37,6 +37,10 @@ def results(tmp_path_factory):
     return out
 
 
+def load(results):
+    return fastmlp.load_model(results / "model.npz")
+
+
 @pytest.fixture(scope="module")
 def samples():
     return fastmlp.load_data("digits").X_test
@@ -174,7 +178,7 @@ def test_every_setting_has_a_described_flag(run):
     assert out.count("[default:") >= len(fields(Config))
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "data", "warmup", "info"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "export", "data", "warmup", "info"])
 def test_every_command_is_listed_and_explains_itself(command, run):
     assert re.search(rf"^. {command} +[A-Z]", run("--help")[1], re.MULTILINE)
     assert run(command, "--help")[0] == 0
@@ -231,6 +235,44 @@ def test_class_names_are_the_labels(tmp_path, run):
     assert code == 0
     assert [line.split(",")[0] for line in out.splitlines()] == ["label", "ant", "bee"]
     assert out.startswith("label,ant,bee\n")
+
+
+# export
+
+
+def test_export_writes_the_format_that_the_suffix_names(results, samples, tmp_path, run):
+    pytest.importorskip("safetensors", reason="safetensors is not installed")
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    model = results / "model.npz"
+    for suffix in (".safetensors", ".npz", ".ONNX"):
+        out = tmp_path / f"model{suffix}"
+        assert run("export", model, out) == (0, "", f"wrote {out}\n")
+        model = model if suffix == ".ONNX" else out
+    np.testing.assert_array_equal(fastmlp.load_model(model).predict(samples), load(results).predict(samples))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.ONNX", "model.npz", "model.safetensors"]
+
+
+def test_an_exported_graph_takes_the_type_that_was_asked_for(results, samples, tmp_path, run):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    assert run("export", results / "model.npz", tmp_path / "model.onnx", "--input-type", "uint8")[0] == 0
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    octets = (samples > samples.mean()).astype(np.uint8)
+    (label,) = session.run(["label"], {"X": octets})
+    np.testing.assert_array_equal(label, load(results).predict(octets))
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model", "onnx", "model.npz.gz"])
+def test_export_to_another_format_is_refused_and_writes_nothing(name, results, tmp_path, run):
+    code, out, err = run("export", results / "model.npz", tmp_path / name)
+    assert (code, out) == (2, "")
+    assert err == f"error: out: given {name!r}; accepted: a name that ends in one of .onnx, .safetensors, .npz\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_input_type_is_only_a_graphs(results, tmp_path, run):
+    code, _, err = run("export", results / "model.npz", tmp_path / "twin.npz", "--input-type", "uint8")
+    assert (code, list(tmp_path.iterdir())) == (2, [])
+    assert "accepted: only with an .onnx file" in err
 
 
 # data, warmup, info

@@ -108,3 +108,33 @@ def test_the_repr_is_short():
 
 def test_progress_names_its_fields():
     assert Progress._fields == ("epoch", "n_epochs", "n_seen", "n_samples", "train_loss", "row")
+
+
+def with_validation(epoch, score="r2"):
+    values = row(epoch)
+    values.pop("test_accuracy")
+    return {**values, f"test_{score}": 0.5, f"val_{score}": 0.4, "val_loss": 1.0}
+
+
+def test_rows_of_numbers_predicted_and_validated_have_columns_of_their_own(tmp_path):
+    history = History([with_validation(1), with_validation(2)])
+    assert history.columns == (
+        "epoch", "learning_rate", "train_loss", "val_loss", "val_r2", "test_loss", "test_r2", "train_s", "eval_s",
+    )  # fmt: skip
+    history.to_csv(tmp_path / "history.csv")
+    history.to_json(tmp_path / "history.json")
+    assert History.from_csv(tmp_path / "history.csv") == History.from_json(tmp_path / "history.json") == history
+    assert "test r2 0.5000" in repr(history)
+
+
+@pytest.mark.parametrize("missing", ["val_loss", "val_r2", "test_r2", "train_loss"])
+def test_a_row_that_lacks_a_column_is_refused(missing):
+    values = with_validation(1)
+    values.pop(missing)
+    with pytest.raises(ValueError, match="a row's columns are"):
+        History([values])
+
+
+def test_all_rows_have_the_first_one_s_columns():
+    with pytest.raises(ValueError, match=r"the columns are epoch, .*val_loss"):
+        History([with_validation(1), row(2)])

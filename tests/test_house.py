@@ -144,9 +144,10 @@ def test_every_file_in_the_readmes_tree_exists(drawn):
 def test_every_file_of_the_package_stands_in_the_readmes_tree(drawn):
     whole = {path for path in drawn if path.endswith("/")} - {
         "fastmlp/",
+        "fastmlp/estimator/",
+        "fastmlp/export/",
         "fastmlp/kernels/",
         "fastmlp/study/",
-        "fastmlp/estimator/",
     }
     files = [path.relative_to(ROOT).as_posix() for path in MODULES.values()]
     assert [path for path in files if path not in drawn and not path.startswith(tuple(whole))] == []
@@ -249,6 +250,7 @@ def test_only_the_command_line_prints(name):
 def test_the_core_needs_numpy_and_numba_only():
     """But for the estimators, which derive from scikit-learn's classes: the front door imports them when asked."""
     extras = {"matplotlib", "rich", "cyclopts", "pooch", "sklearn", "scipy", "dask", "distributed", "joblib", "pandas"}
+    extras |= {"onnx", "safetensors", "torch"}
     eager = set()
     for name, tree in TREES.items():
         for node in tree.body:

@@ -5,6 +5,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 
@@ -19,6 +20,12 @@ def make_door():
         return x + x
 
     return door
+
+
+@pytest.fixture(autouse=True)
+def no_other_folder(monkeypatch, tmp_path):
+    """What a test keeps among temporary files, no other finds there."""
+    monkeypatch.setattr(jit, "temporary_cache", lambda: tmp_path / "temporary")
 
 
 @pytest.fixture
@@ -153,3 +160,70 @@ def test_a_stale_kernel_is_not_used_after_an_edit_of_one_that_it_calls(copied, t
         run = subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True)
         said.append(run.stdout)
     assert said == ["2 0\n", "2 1\n", "3 0\n"]
+
+
+# kernels of something else
+
+
+def load(door, types, **changes):
+    """What a door finds on disk for arguments of these types."""
+    return door._cache.load_overload(types, door.targetctx)
+
+
+@pytest.fixture
+def kept(folder):
+    """A door that was compiled and kept, its types and its file."""
+    door = make_door()
+    door(1.0)
+    (path,) = folder.iterdir()
+    return door, next(iter(door.overloads)), path
+
+
+def test_a_kept_kernel_is_loaded(kept):
+    door, types, _ = kept
+    assert load(door, types) is not None
+
+
+def test_a_kernel_of_another_cpu_is_not_used(kept, monkeypatch):
+    door, types, path = kept
+    triple, _, features = door.targetctx.codegen().magic_tuple()
+    for other in ((triple, "pentium", features), (triple, "", features + ",+new"), ("aarch64-linux", "", features)):
+        monkeypatch.setattr(type(door.targetctx.codegen()), "magic_tuple", lambda self, other=other: other)
+        assert not door._cache.paths(types, door.targetctx)[0].exists()
+        assert load(door, types) is None
+        path.rename(path := door._cache.paths(types, door.targetctx)[0])
+        assert load(door, types) is None, "a file that was moved into its place"
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("numba.__version__", "0.0"),
+        ("llvmlite.__version__", "0.0"),
+        ("sys.version", "2.7"),
+        ("cpu.vector_bits", lambda: 64),
+        ("config.OPT", "0"),
+    ],
+)
+def test_a_kernel_of_another_version_or_width_is_not_used(place, value, kept, monkeypatch):
+    door, types, path = kept
+    holder, name = place.split(".")
+    monkeypatch.setattr(getattr(jit, holder), name, value)
+    monkeypatch.setattr(jit, "stamp", jit.stamp.__wrapped__)
+    other = door._cache.paths(types, door.targetctx)[0]
+    assert other.parent != path.parent
+    assert load(door, types) is None
+    other.parent.mkdir(parents=True)
+    shutil.copy(path, other.parent / other.name)
+    assert load(door, types) is None, "a folder that was copied into its place"
+
+
+def test_a_kernel_in_another_ones_place_is_not_used(kept):
+    _, _, path = kept
+
+    @jit.kernel(keep=True)
+    def other(x):
+        return x * x
+
+    path.rename(other._cache.paths((numba.float64,), other.targetctx)[0])
+    assert other(3.0) == 9.0

@@ -97,3 +97,18 @@ def test_reproduce_paper_gives_a_verdict_on_every_claim(tmp_path):
     assert len(verdicts) == 6
     assert all(re.match(r"(holds|does not hold): ", line) for line in verdicts)
     assert "holds: The majority baseline is around 10 % (section 3)." in verdicts
+
+
+def test_fuzz_readers_counts_outcomes_of_a_reader():
+    head, csv, *bugs = run("fuzz_readers.py", "--reader", "csv", "--n", "30").splitlines()
+    assert head.split() == ["mutants", "works", "refused", "bugs", "seconds"]
+    _, n, works, refused, n_bugs, _ = csv.split()
+    assert (int(n), int(works) + int(refused), int(n_bugs)) == (30, 30, 0)
+    assert "".join(bugs) == ""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows tells neither memory nor files in this way")
+def test_soak_shows_that_files_are_closed():
+    head, *lines = run("soak.py", "--n-runs", "8", "--n-processes", "0").splitlines()
+    assert head.split() == ["runs", "MB", "files", "seconds"]
+    assert len({line.split()[2] for line in lines}) == 1

@@ -1,4 +1,5 @@
 import hashlib
+import math
 from concurrent.futures import ThreadPoolExecutor
 from typing import get_args
 
@@ -140,9 +141,177 @@ def test_a_network_without_hidden_layers_learns(blobs):
     assert run.history[-1]["test_accuracy"] > 0.9
 
 
-def test_adam_learns(blobs):
-    config = Config(hidden=(16,), optimizer="adam", learning_rate=0.02, batch_size=8, n_epochs=5)
+@pytest.mark.parametrize("optimizer", get_args(Optimizer))
+def test_every_optimizer_learns(optimizer, blobs):
+    rate = 0.3 if optimizer == "sgd" else 0.02
+    config = Config(hidden=(16,), optimizer=optimizer, learning_rate=rate, batch_size=8, n_epochs=8)
     assert train(blobs, config).history[-1]["test_accuracy"] > 0.9
+
+
+def numbers_to_predict(n=200, n_outputs=1, seed=0):
+    """Samples and numbers that a small network can tell from them."""
+    random = np.random.default_rng(seed)
+    X = random.normal(size=(n, 4))
+    return X, np.stack([np.sin(X[:, j]) + 0.5 * X[:, j + 1] for j in range(n_outputs)], axis=1)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+def test_numbers_are_predicted(loss):
+    X, Y = numbers_to_predict(400, 2)
+    data = Dataset(X[:300], Y[:300], X[300:], Y[300:], task="regression")
+    config = Config(hidden=(32,), loss=loss, optimizer="adam", learning_rate=0.02, batch_size=16, n_epochs=20)
+    run = train(data, config)
+    assert run.history["test_r2"][-1] > 0.9
+    assert run.model.predict(X[:3]).shape == (3, 2)
+    assert run.history.score == "test_r2"
+
+
+def test_counts_are_predicted():
+    random = np.random.default_rng(0)
+    X = random.normal(size=(600, 3))
+    y = random.poisson(np.exp(1 + 0.8 * X[:, 0]))
+    data = Dataset(X[:500], y[:500], X[500:], y[500:], task="regression")
+    config = Config(hidden=(16,), loss="poisson", optimizer="adam", learning_rate=0.01, batch_size=20, n_epochs=20)
+    model = train(data, config).model
+    assert np.corrcoef(model.predict(X), np.exp(1 + 0.8 * X[:, 0]))[0, 1] > 0.95
+    assert (model.predict(X) > 0).all()
+
+
+def test_labels_of_which_several_apply_are_predicted(blobs):
+    X = blobs.X_train
+    Y = np.stack([X[:, 0] > 0, X[:, 1] > 0], axis=1).astype(int)
+    data = Dataset(X[:90], Y[:90], X[90:], Y[90:], task="multilabel")
+    config = Config(hidden=(8,), loss="binary_cross_entropy", learning_rate=0.5, batch_size=8, n_epochs=20)
+    run = train(data, config)
+    assert run.history["test_accuracy"][-1] > 0.9
+    assert set(np.unique(run.model.predict(X))) == {0, 1}
+
+
+def test_one_sigmoid_tells_two_classes_apart(make_blobs):
+    data = make_blobs(n_classes=2)
+    run = train(data, SMALL.replace(loss="binary_cross_entropy", n_epochs=5))
+    assert (run.model.n_outputs, run.model.n_classes) == (1, 2)
+    np.testing.assert_allclose(run.model.predict_proba(data.X_test).sum(axis=1), 1, rtol=1e-6)
+    assert run.history["test_accuracy"][-1] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("loss", "task", "error"),
+    [
+        ("squared_error", "classification", "accepted for data of the task classification: .'cross_entropy'"),
+        ("cross_entropy", "regression", "accepted for data of the task regression: .'squared_error'"),
+        ("binary_cross_entropy", "classification", "the data has 3 classes: use cross_entropy"),
+    ],
+)
+def test_a_loss_that_the_data_is_not_for_names_those_that_it_is_for(loss, task, error, blobs):
+    data = Dataset(blobs.X_train, blobs.y_train, blobs.X_test, blobs.y_test, task=task)
+    with pytest.raises(ConfigError, match=error):
+        train(data, SMALL.replace(loss=loss))
+
+
+def test_counts_below_zero_are_refused():
+    X, Y = numbers_to_predict()
+    with pytest.raises(DataError, match="the loss 'poisson' is for counts"):
+        train(Dataset(X, Y, X, Y, task="regression"), SMALL.replace(loss="poisson"))
+
+
+# weights of samples
+
+
+def test_samples_of_weight_zero_are_as_if_they_were_not_there(blobs):
+    config = SMALL.replace(shuffle=False, batch_size=120, precision="float64", n_epochs=2)
+    weights = np.r_[np.ones(60), np.zeros(60)]
+    weighted = Dataset(blobs.X_train, blobs.y_train, blobs.X_test, blobs.y_test, "none", weight_train=weights)
+    half = Dataset(blobs.X_train[:60], blobs.y_train[:60], blobs.X_test, blobs.y_test, "none")
+    got, ref = train(weighted, config), train(half, config.replace(batch_size=60))
+    for one, other in zip(got.model.weights, ref.model.weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+    np.testing.assert_allclose(got.history["train_loss"], ref.history["train_loss"], rtol=1e-12)
+
+
+def test_balanced_classes_weigh_the_same_together(blobs):
+    y = np.where(blobs.y_train == 2, 1, blobs.y_train)
+    balanced = Dataset(blobs.X_train, y, blobs.X_test, blobs.y_test % 2, "none")
+    by_hand = Dataset(
+        blobs.X_train, y, blobs.X_test, blobs.y_test % 2, "none", weight_train=np.where(y == 0, 120 / 80, 120 / 160)
+    )
+    ref = train(by_hand, SMALL)
+    assert bits(train(balanced, SMALL.replace(class_weight="balanced")).model) == bits(ref.model)
+
+
+@pytest.mark.parametrize(("weights", "error"), [
+    (-np.ones(120), "weights >= 0"), (np.zeros(120), "not all 0"), (np.ones(119), "a weight a sample"),
+    (np.full(120, np.nan), "finite"), (["a"] * 120, "real numbers"),
+])  # fmt: skip
+def test_weights_that_are_none_are_refused(weights, error, blobs):
+    with pytest.raises(FastMLPError, match=error):
+        Dataset(blobs.X_train, blobs.y_train, blobs.X_test, blobs.y_test, weight_train=weights)
+
+
+# stopping, plateaus
+
+
+@pytest.mark.parametrize("watched", ["loss", "score"])
+def test_training_stops_early_and_puts_the_best_weights_back(watched, blobs):
+    config = SMALL.replace(n_epochs=200, early_stopping=watched, patience=3, learning_rate=0.5, tol=1e-4)
+    run = train(blobs, config)
+    losses = run.history["val_loss" if watched == "loss" else "val_accuracy"]
+    assert len(losses) < 200
+    improved = [i for i, x in enumerate(losses) if i == 0 or is_better(x, losses[:i], watched)]
+    kept = train(blobs, config.replace(n_epochs=improved[-1] + 1))
+    assert len(losses) - improved[-1] - 1 == 3
+    assert bits(run.model) == bits(kept.model)
+
+
+def is_better(number, before, watched):
+    best = before[0]
+    for other in before[1:]:
+        best = other if (best - other if watched == "loss" else other - best) > 1e-4 else best
+    return (best - number if watched == "loss" else number - best) > 1e-4
+
+
+def test_what_is_held_out_is_not_trained_on(blobs):
+    told = []
+    config = SMALL.replace(early_stopping="loss", validation_fraction=0.25)
+    train(blobs, config, progress=told.append)
+    assert {p.n_samples for p in told} == {90}
+
+
+def test_a_validation_set_of_one_s_own_is_the_one_that_is_watched(blobs):
+    X, y = blobs.X_test[:10], blobs.y_test[:10]
+    data = Dataset(blobs.X_train, blobs.y_train, blobs.X_test, blobs.y_test, X_val=X, y_val=y)
+    run = train(data, SMALL.replace(early_stopping="loss"))
+    last = train(data, SMALL)
+    assert last.history["val_loss"] == run.history["val_loss"]
+    assert last.history[-1]["val_loss"] == last.model.evaluate(X, y).loss
+
+
+def test_a_validation_label_that_training_has_not_is_refused(blobs):
+    with pytest.raises(DataError, match="y_val holds the label 3"):
+        Dataset(blobs.X_train, blobs.y_train, blobs.X_test, blobs.y_test, X_val=blobs.X_test, y_val=np.full(40, 3))
+
+
+def test_on_a_plateau_the_rate_falls(blobs):
+    config = SMALL.replace(schedule="plateau", step_epochs=2, step_factor=0.5, tol=1e9, n_epochs=7)
+    rates = train(blobs, config).history["learning_rate"]
+    np.testing.assert_array_equal(rates, 0.3 * np.array([1, 1, 1, 0.5, 0.5, 0.25, 0.25]))
+
+
+def test_a_large_step_is_clipped_to_the_norm_that_is_allowed(blobs):
+    config = SMALL.replace(n_epochs=1, batch_size=120, clip_norm=1e-3, learning_rate=1.0, precision="float64")
+    begun = fastmlp.init_model(config, blobs.n_features, blobs.n_classes)
+    model = train(blobs, config, begun).model
+    steps = [a - b for ours, before in ((model.weights, begun.weights), (model.biases, begun.biases))
+             for a, b in zip(ours, before, strict=True)]  # fmt: skip
+    assert math.sqrt(sum(np.sum(step**2) for step in steps)) == pytest.approx(1e-3, rel=1e-12)
+
+
+def test_dropout_draws_other_units_in_every_epoch_and_the_same_for_a_seed(blobs):
+    config = SMALL.replace(dropout=0.5, shuffle=False)
+    model = train(blobs, config.replace(n_epochs=1)).model
+    again = train(blobs, config.replace(n_epochs=1), model).history
+    assert bits(train(blobs, config).model) == bits(train(blobs, config).model)
+    assert again["train_loss"] != train(blobs, config.replace(seed=1, n_epochs=1), model).history["train_loss"]
 
 
 @pytest.mark.parametrize(("shuffle", "is_same"), [(False, True), (True, False)])

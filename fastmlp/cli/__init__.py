@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
+from fastmlp.cli import export as export
 from fastmlp.cli import machine as machine
 from fastmlp.cli import paper as paper
 from fastmlp.cli import study as study
@@ -45,7 +46,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         except (CycloptsError, FastMLPError, MemoryError) as error:
             note(f"error: {error}")
             return 2
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more on its way out
-            return 141
+        except OSError as error:  # of a full disk behind stdout, or of a pipe whose reader went away
+            _leave_stdout()
+            if isinstance(error, BrokenPipeError):
+                return 141
+            note(f"error: {error}")
+            return 2
     return 0
+
+
+def _leave_stdout() -> None:
+    """Python flushes it once more on its way out: what cannot be written must go somewhere."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,15 +1,14 @@
 """Arrays: NumPy's own files, ``.npz`` read whole and ``.npy`` mapped. Knows no other format; never unpickles."""
 
-import math
-import zipfile
 from collections.abc import Collection
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import numpy as np
 
 from fastmlp.data.check import Array
 from fastmlp.data.dataset import Dataset
+from fastmlp.data.npy import Npz, read_npy_header
 from fastmlp.data.split import holdout
 from fastmlp.data.stream import intact
 from fastmlp.data.target import task_of
@@ -17,8 +16,8 @@ from fastmlp.errors import DataError, DataNotFoundError, FileFormatError
 
 DIVIDED = ("X_train", "y_train", "X_test", "y_test")
 WHOLE = ("X", "y")
-
-ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError)
+#: What may be there beside them; see `Dataset`.
+MORE = ("weight_train", "X_val", "y_val")
 
 
 def load_npz(path: Path, scale: str = "auto", task: str | None = None) -> Dataset:
@@ -28,7 +27,7 @@ def load_npz(path: Path, scale: str = "auto", task: str | None = None) -> Datase
     ----------
     path : pathlib.Path
         A file with the arrays X_train, y_train, X_test and y_test (x_train and x_test will do), or with X (or x) and
-        y, of which a fifth is held out for testing.
+        y, of which a fifth is held out for testing. Beside them it may hold weight_train, X_val and y_val.
     scale, task : str
         See `fastmlp.data.Dataset`; without a task y tells it.
 
@@ -54,15 +53,15 @@ def load_npz(path: Path, scale: str = "auto", task: str | None = None) -> Datase
     ...     load_npz(path).X_test.shape
     (2, 2)
     """
-    with intact(path, ".npz file", *ZIP_ERRORS), zipfile.ZipFile(path) as archive:
-        names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
-        wanted = _pick(DIVIDED, names) or _pick(WHOLE, names)
+    with intact(path, ".npz file", Exception), Npz(path) as arrays:
+        wanted = _pick(DIVIDED, arrays) or _pick(WHOLE, arrays)
         if not wanted:
             expected = f"{', '.join(DIVIDED)}, or {' and '.join(WHOLE)},"
-            raise FileFormatError(f"{path} holds the arrays {', '.join(names)}; {expected} are expected")
-        arrays = [_read_member(archive, name, path) for name in wanted]
-    X_train, y_train, X_test, y_test = arrays if len(arrays) == 4 else _divide(*arrays)
-    return Dataset(X_train, y_train, X_test, y_test, scale, name=path.stem, task=task or task_of(y_train))
+            raise FileFormatError(f"{path} holds the arrays {', '.join(arrays)}; {expected} are expected")
+        found = [arrays[name] for name in wanted]
+        more: dict[str, Any] = {name: arrays[name] for name in MORE if name in arrays}
+    X_train, y_train, X_test, y_test = found if len(found) == 4 else _divide(*found)
+    return Dataset(X_train, y_train, X_test, y_test, scale, name=path.stem, task=task or task_of(y_train), **more)
 
 
 def load_npy(path: Path, scale: str = "auto", task: str | None = None) -> Dataset:
@@ -108,7 +107,9 @@ def load_npy(path: Path, scale: str = "auto", task: str | None = None) -> Datase
         wanted = ", ".join(f"{name}.npy" for name in DIVIDED)
         raise DataNotFoundError(f"{folder} does not hold all of {wanted}; give a folder that does, or one of these")
     X_train, y_train, X_test, y_test = (map_npy(folder / f"{name}.npy") for name in names)
-    return Dataset(X_train, y_train, X_test, y_test, scale, name=folder.resolve().name, task=task or task_of(y_train))
+    more: dict[str, Any] = {name: map_npy(path) for name in MORE if (path := folder / f"{name}.npy").exists()}
+    name, task = folder.resolve().name, task or task_of(y_train)
+    return Dataset(X_train, y_train, X_test, y_test, scale, name=name, task=task, **more)
 
 
 def _divide(X: Array, y: Array) -> tuple[Array, Array, Array, Array]:
@@ -122,16 +123,6 @@ def _pick(wanted: Collection[str], names: Collection[str]) -> list[str]:
     """Find every wanted name, capital or small; an empty list where one is missing."""
     found = [next((name for name in (want, want.lower()) if name in names), "") for want in wanted]
     return found if all(found) else []
-
-
-def _read_member(archive: zipfile.ZipFile, name: str, path: Path) -> Array:
-    member = archive.getinfo(f"{name}.npy")
-    place = f"{path}/{member.filename}"
-    with archive.open(member) as stream:
-        _check_header(stream, member.file_size, place)
-    with archive.open(member) as stream:
-        array: Array = np.lib.format.read_array(stream, allow_pickle=False)
-    return array
 
 
 def map_npy(path: Path) -> Array:
@@ -164,22 +155,5 @@ def map_npy(path: Path) -> Array:
     (3, 3)
     """
     with intact(path, ".npy file", ValueError), path.open("rb") as stream:
-        _check_header(stream, path.stat().st_size, str(path))
-        array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-    return array
-
-
-def _check_header(stream: IO[bytes], n_bytes: int, place: str) -> None:
-    """Compare the length that the header announces with that of the file, before anything is allocated."""
-    version = np.lib.format.read_magic(stream)
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    if version not in readers:
-        raise FileFormatError(f"{place} is of version {version} of the .npy format; 1.0 and 2.0 are read")
-    shape, _, dtype = readers[version](stream)
-    if dtype.hasobject:
-        raise FileFormatError(f"{place} holds pickled objects, which may run code; save an array of numbers instead")
-    expected = stream.tell() + math.prod(shape) * dtype.itemsize
-    if n_bytes != expected:
-        raise FileFormatError(f"{place} has {n_bytes:,} bytes; its header announces {expected:,}")
-    if 0 in shape:
-        raise DataError(f"{place} is empty: its shape is {shape}")
+        header = read_npy_header(stream, path.stat().st_size, str(path))
+        return np.memmap(stream, header.dtype, "r", header.start, header.shape, header.order)

@@ -5,6 +5,7 @@ six files of 10,000. A sample is 3,072 bytes: red, then green, then blue, each r
 """
 
 import gzip
+import os
 import tarfile
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -14,7 +15,7 @@ import numpy as np
 from fastmlp.data.check import Array
 from fastmlp.data.dataset import Dataset
 from fastmlp.data.pickled import read_pickle
-from fastmlp.data.stream import Bounded, Readable, fill, intact
+from fastmlp.data.stream import PIECE_BYTES, Bounded, Readable, fill, intact
 from fastmlp.errors import FileFormatError
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -29,6 +30,8 @@ ARCHIVES = ("cifar-10-binary.tar.gz", "cifar-10-python.tar.gz")
 PICKLED_EXTRA_BYTES = 64
 # An archive holds a page of HTML and the class names besides, and the tar format's own blocks.
 ARCHIVE_EXTRA_BYTES = 1 << 20
+# The official archives have nine.
+MOST_MEMBERS = 64
 
 CHUNK_RECORDS = 128
 
@@ -65,9 +68,9 @@ def find_cifar10(folder: Path) -> Path | None:
     """
     for name, suffix in FOLDERS.items():
         for candidate in (folder / name, folder):
-            if all((candidate / f"{batch}{suffix}").is_file() for batch in BATCHES):
+            if all(os.path.isfile(candidate / f"{batch}{suffix}") for batch in BATCHES):
                 return candidate
-    return next((folder / name for name in ARCHIVES if (folder / name).is_file()), None)
+    return next((folder / name for name in ARCHIVES if os.path.isfile(folder / name)), None)
 
 
 def load_cifar10(path: Path, scale: str = "auto") -> Dataset:
@@ -126,29 +129,52 @@ def _read_folder(folder: Path, places: Places) -> None:
 
 
 def _read_archive(path: Path, places: Places) -> None:
-    bound = len(BATCHES) * RECORDS * (N_PIXELS + PICKLED_EXTRA_BYTES) + ARCHIVE_EXTRA_BYTES
-    with intact(path, ".tar.gz archive", tarfile.TarError), gzip.open(path) as unzipped:
-        source: Any = Bounded(unzipped, bound, f"the content of {path}")
+    """Nothing is unpacked: the six files are read as they pass, and all else may take little room."""
+    with intact(path, ".tar.gz archive", tarfile.TarError, ValueError), gzip.open(path) as unzipped:
+        source: Any = Bounded(unzipped, ARCHIVE_EXTRA_BYTES, f"the content of {path}")
         with tarfile.open(fileobj=source, mode="r|") as archive:
-            for member in archive:
+            for number, member in enumerate(archive, 1):
+                _refuse_member(member, number, path)
                 if member.isfile() and _stem(member.name) in places:
-                    stream = cast("Readable", archive.extractfile(member))
-                    _read_batch(Batch(f"{path}/{member.name}", stream, member.size), *places.pop(_stem(member.name)))
-        while source.read(1 << 16):  # gzip compares its checksum at the very end
+                    batch = Batch(f"{path}/{member.name}", cast("Readable", archive.extractfile(member)), member.size)
+                    _refuse_size(batch)
+                    source.allow(batch.n_bytes)
+                    _read_batch(batch, *places.pop(_stem(member.name)))
+        while source.read(PIECE_BYTES):  # gzip compares its checksum at the very end
             pass
 
 
+def _refuse_member(member: tarfile.TarInfo, number: int, path: Path) -> None:
+    if number > MOST_MEMBERS:
+        raise FileFormatError(f"{path} holds more than {MOST_MEMBERS} files; it is not an archive of CIFAR-10")
+    if member.name.startswith("/") or ".." in Path(member.name).parts:
+        raise FileFormatError(f"{path} holds {member.name!r}, a path that leads out of the archive's folder")
+    if member.issym() or member.islnk():
+        raise FileFormatError(f"{path} holds {member.name!r}, a link to {member.linkname!r}; links are not followed")
+    if not (member.isdir() or member.type in (tarfile.REGTYPE, tarfile.AREGTYPE)):
+        raise FileFormatError(f"{path} holds {member.name!r}, which is neither a file nor a folder")
+
+
 def _read_batch(batch: Batch, X: Array, y: Array) -> None:
+    _refuse_size(batch)
     (_read_binary if batch.name.endswith(".bin") else _read_pickled)(batch, X, y)
 
 
-def _read_binary(batch: Batch, X: Array, y: Array) -> None:
+def _refuse_size(batch: Batch) -> None:
+    least, most = RECORDS * N_PIXELS, RECORDS * (N_PIXELS + PICKLED_EXTRA_BYTES)
     expected = RECORDS * (1 + N_PIXELS)
-    if batch.n_bytes != expected:
+    if batch.name.endswith(".bin") and batch.n_bytes != expected:
         raise FileFormatError(
             f"{batch.name} has {batch.n_bytes:,} bytes; a binary batch of CIFAR-10 has {expected:,}: "
             f"{RECORDS:,} records of 1 label byte and {N_PIXELS:,} pixel bytes"
         )
+    if not least < batch.n_bytes <= most:
+        raise FileFormatError(
+            f"{batch.name} has {batch.n_bytes:,} bytes; a pickled batch of CIFAR-10 has between {least:,} and {most:,}"
+        )
+
+
+def _read_binary(batch: Batch, X: Array, y: Array) -> None:
     # Small chunks: a whole file in memory beside its place would cost 31 MB at the peak.
     chunk = np.empty((CHUNK_RECORDS, 1 + N_PIXELS), dtype=np.uint8)
     for start in range(0, RECORDS, CHUNK_RECORDS):
@@ -156,20 +182,14 @@ def _read_binary(batch: Batch, X: Array, y: Array) -> None:
         n_read = fill(batch.stream, records)
         if n_read != records.nbytes:
             found = start * (1 + N_PIXELS) + n_read
-            raise FileFormatError(f"{batch.name} ends after {found:,} of {expected:,} bytes")
+            raise FileFormatError(f"{batch.name} ends after {found:,} of {batch.n_bytes:,} bytes")
         y[start : start + len(records)] = records[:, 0]
         X[start : start + len(records)] = records[:, 1:]
     _refuse_labels(y, batch.name)
 
 
 def _read_pickled(batch: Batch, X: Array, y: Array) -> None:
-    bound = RECORDS * (N_PIXELS + PICKLED_EXTRA_BYTES)
-    if not RECORDS * N_PIXELS < batch.n_bytes <= bound:
-        raise FileFormatError(
-            f"{batch.name} has {batch.n_bytes:,} bytes; a pickled batch of CIFAR-10 has between "
-            f"{RECORDS * N_PIXELS:,} and {bound:,}"
-        )
-    fields = read_pickle(batch.stream, batch.n_bytes, batch.name)
+    fields = read_pickle(batch.stream, batch.n_bytes, batch.name, RECORDS * N_PIXELS)
     pixels, labels = fields.get(b"data"), fields.get(b"labels")
     if not isinstance(pixels, np.ndarray) or pixels.shape != X.shape:
         raise FileFormatError(f"{batch.name} is not a batch of CIFAR-10: b'data' is not an array of shape {X.shape}")

@@ -27,4 +27,28 @@ def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path:
     'sets'
     """
     chosen = data_dir or os.environ.get("FASTMLP_DATA")
-    return Path(chosen).expanduser() if chosen else user_cache() / "fastmlp" / "data"
+    return expanded(chosen) if chosen else user_cache() / "fastmlp" / "data"
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """A path whose ``~`` is the user's home; one of a user that there is not stays as it is, and is not found.
+
+    Parameters
+    ----------
+    path : path-like
+        As it was given.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Examples
+    --------
+    >>> from fastmlp.data.folder import expanded
+    >>> expanded("~nobody-of-this-name/x.csv").name
+    'x.csv'
+    """
+    try:
+        return Path(os.path.expanduser(path))
+    except ValueError:  # a name with a null byte
+        return Path(path)

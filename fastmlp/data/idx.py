@@ -5,15 +5,14 @@ LeCun, Cortes and Burges, "The MNIST database of handwritten digits": a magic nu
 
 import gzip
 import math
+import os
 import struct
 from pathlib import Path
 from typing import cast
 
-import numpy as np
-
 from fastmlp.data.check import Array
 from fastmlp.data.dataset import Dataset
-from fastmlp.data.stream import Readable, fill, intact
+from fastmlp.data.stream import Readable, gather, intact, most_unfolded
 from fastmlp.errors import DataNotFoundError, FileFormatError
 
 CLASS_NAMES = {
@@ -26,9 +25,6 @@ CLASS_NAMES = {
 # Part of the data set, then dimensions: 3 for images, 1 for labels.
 PARTS = {"train-images": 3, "train-labels": 1, "t10k-images": 3, "t10k-labels": 1}
 SPELLINGS = ("{part}-idx{n_dims}-ubyte", "{part}.idx{n_dims}-ubyte")
-
-# A byte of deflate unfolds to 1,032 bytes at most (two bits for a match of 258).
-DEFLATE_RATIO = 1032
 
 
 def find_idx(folder: Path, name: str) -> Path | None:
@@ -133,7 +129,7 @@ def _find_part(folder: Path, part: str) -> Path | None:
     for spelling in SPELLINGS:
         for suffix in ("", ".gz"):
             path = folder / (spelling.format(part=part, n_dims=PARTS[part]) + suffix)
-            if path.is_file():
+            if os.path.isfile(path):
                 return path
     return None
 
@@ -150,8 +146,8 @@ def _read_stream(stream: Readable, path: Path, n_dims: int) -> Array:
     shape = _read_header(stream, path, n_dims)
     n_header, n_bytes = 4 + 4 * n_dims, math.prod(shape)
     _refuse_length(path, n_header + n_bytes)
-    array = np.empty(n_bytes, dtype=np.uint8)
-    n_found = n_header + fill(stream, array)
+    array = gather(stream, n_bytes, is_sure=path.suffix != ".gz")
+    n_found = n_header + len(array)
     if n_found < n_header + n_bytes:
         raise FileFormatError(f"{path} ends after {n_found:,} of the {n_header + n_bytes:,} bytes it announces")
     if stream.read(1):  # also where gzip compares its checksum
@@ -172,6 +168,6 @@ def _read_header(stream: Readable, path: Path, n_dims: int) -> tuple[int, ...]:
 
 def _refuse_length(path: Path, announced: int) -> None:
     n_bytes = path.stat().st_size
-    possible = announced <= n_bytes * DEFLATE_RATIO if path.suffix == ".gz" else announced == n_bytes
+    possible = announced <= most_unfolded(n_bytes) if path.suffix == ".gz" else announced == n_bytes
     if not possible:
         raise FileFormatError(f"{path} has {n_bytes:,} bytes; its header announces {announced:,}")

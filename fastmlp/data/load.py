@@ -9,7 +9,7 @@ import numpy.typing as npt
 from fastmlp.data.arrays import load_npy, load_npz, map_npy
 from fastmlp.data.check import Array
 from fastmlp.data.dataset import Dataset
-from fastmlp.data.folder import data_folder
+from fastmlp.data.folder import data_folder, expanded
 from fastmlp.data.registry import KNOWN, fetch, find_known
 from fastmlp.data.source import Source
 from fastmlp.data.table import load_table, read_samples
@@ -119,8 +119,8 @@ def load_samples(path: str | os.PathLike[str]) -> Array:
     ...     load_samples(path).shape
     (2, 2)
     """
-    path = Path(path).expanduser()
-    if not path.is_file():
+    path = expanded(path)
+    if not os.path.isfile(path):
         raise DataNotFoundError(f"{path} is not a file; it was looked for in {Path.cwd()}")
     if path.name.lower().endswith(TABLES):
         return read_samples(path)
@@ -145,7 +145,7 @@ def _refuse_task(data: Dataset, task: str | None) -> Dataset:
 def _load_named(
     given: str, data_dir: str | os.PathLike[str] | None, target: str | None, scale: str, task: str | None
 ) -> Dataset:
-    path = Path(given).expanduser()
+    path = expanded(given)
     dataset = _read_named(given, path, data_dir, target, scale, task)
     place = given if given in KNOWN else str(path.absolute())
     dataset.source = Source(place, str(data_folder(data_dir).absolute()), target, scale, task)
@@ -170,7 +170,7 @@ def _read_named(
 
 
 def _refuse_absent(path: Path, given: str) -> None:
-    if path.exists():
+    if os.path.exists(path):  # a Path's own method raises where a name is too long or a folder closed
         return
     if not path.suffix and path.name == given:
         find_known(given)

@@ -26,7 +26,7 @@ OPCODES = (
 )  # fmt: skip
 
 
-def read_pickle(stream: Readable, n_bytes: int, name: str) -> dict[Any, Any]:
+def read_pickle(stream: Readable, n_bytes: int, name: str, n_pixels: int = 0) -> dict[Any, Any]:
     r"""Read one pickled dictionary as CIFAR-10's authors wrote it.
 
     Parameters
@@ -37,6 +37,8 @@ def read_pickle(stream: Readable, n_bytes: int, name: str) -> dict[Any, Any]:
         Size of the pickle; it may not ask for more.
     name : str
         What messages call it.
+    n_pixels : int
+        How many of its bytes are pixels. The rest are instructions, each of which may take 60 bytes of memory.
 
     Returns
     -------
@@ -57,7 +59,7 @@ def read_pickle(stream: Readable, n_bytes: int, name: str) -> dict[Any, Any]:
     {b'labels': [7]}
     """
     try:
-        return _fields(_Unpickler(Bounded(stream, n_bytes, "it")).load())
+        return _fields(_Unpickler(stream, n_bytes, n_pixels).load())
     except FileFormatError as error:
         raise FileFormatError(f"{name} is not a batch of CIFAR-10: {error}") from error
     except Exception as error:  # what a damaged pickle raises is not specified
@@ -113,26 +115,53 @@ def _refuse_opcode(code: int) -> Callable[[Any], None]:
     return refuse
 
 
-def _load_pixels(unpickler: Any) -> None:
-    """Read a string too long for SHORT_BINSTRING, the 31 MB of pixels, once and into an array."""
-    n_bytes = int.from_bytes(unpickler.stream.read(4), "little")
-    unpickler.append(unpickler.stream.read_array(n_bytes))
+PLAIN: dict[int, Callable[[Any], None]] = dict(pickle._Unpickler.dispatch)
 
 
 class _Unpickler(pickle._Unpickler):
     """Python's unpickler in Python, its table of instructions narrowed."""
 
-    dispatch: ClassVar = {
-        **{code: _refuse_opcode(code) for code in range(256)},
-        **{code[0]: pickle._Unpickler.dispatch[code[0]] for code in OPCODES},
-        pickle.BINSTRING[0]: _load_pixels,
-    }
+    stack: list[Any]
+    append: Callable[[Any], None]
 
-    def __init__(self, stream: Bounded) -> None:
-        super().__init__(stream, encoding="bytes")
-        self.stream = stream
+    def __init__(self, stream: Readable, n_bytes: int, n_pixels: int) -> None:
+        self.text = Bounded(stream, n_bytes - n_pixels, "it")
+        super().__init__(self.text, encoding="bytes")
+        self.n_pixels = n_pixels
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in GLOBALS:
             raise FileFormatError(f"it names {module}.{name}, which those files do not")
         return GLOBALS[module, name]
+
+    def load_pixels(self) -> None:
+        """Read a string too long for SHORT_BINSTRING, the 31 MB of pixels, once and into an array."""
+        n_bytes = int.from_bytes(self.text.read(4), "little")
+        if n_bytes > self.n_pixels:
+            raise FileFormatError(f"it claims to hold {n_bytes:,} bytes of pixels; {self.n_pixels:,} are left")
+        self.n_pixels -= n_bytes
+        self.text.allow(n_bytes)
+        self.append(self.text.read_array(n_bytes))
+
+    def load_setitem(self) -> None:
+        _refuse_keys(self.stack[-2:-1])
+        PLAIN[pickle.SETITEM[0]](self)
+
+    def load_setitems(self) -> None:
+        _refuse_keys(self.stack[::2])
+        PLAIN[pickle.SETITEMS[0]](self)
+
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
+        **{code: _refuse_opcode(code) for code in range(256)},
+        **{code[0]: PLAIN[code[0]] for code in OPCODES},
+        pickle.SETITEM[0]: load_setitem,
+        pickle.SETITEMS[0]: load_setitems,
+        pickle.BINSTRING[0]: load_pixels,
+    }
+
+
+def _refuse_keys(keys: list[object]) -> None:
+    """A tuple within a tuple, half a million times, ends the process when its hash is asked for."""
+    for key in keys:
+        if not isinstance(key, bytes):
+            raise FileFormatError(f"it has a {type(key).__name__} for a key; strings are expected")

@@ -1,6 +1,5 @@
 """Stream: reading bytes into place, never more than were promised, and naming what is damaged. Knows no file format."""
 
-import gzip
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +9,17 @@ from typing import Any, Protocol
 import numpy as np
 
 from fastmlp.data.check import Array
-from fastmlp.errors import FastMLPError, FileFormatError
+from fastmlp.errors import DataNotFoundError, FastMLPError, FileFormatError
 
 # 31 MB read at once pass through tarfile's layers as three copies, 92 MB at the peak.
-PIECE_BYTES = 1 << 20
+PIECE_BYTES = 1 << 18
 
-GZIP_ERRORS: tuple[type[Exception], ...] = (gzip.BadGzipFile, zlib.error, EOFError)
+# Deflate unfolds a byte to 1,032 at most. Pixels and tables come to 2 to 20; what comes to more is refused where it is
+# large, so that a small file cannot fill the memory.
+UNFOLDED_RATIO = 100
+UNFOLDED_BYTES = 1 << 26
+
+GZIP_ERRORS: tuple[type[Exception], ...] = (zlib.error, EOFError)
 
 
 class Readable(Protocol):
@@ -51,6 +55,8 @@ def intact(path: Path, kind: str, *errors: type[Exception]) -> Iterator[None]:
     ------
     FileFormatError
         In place of these errors.
+    DataNotFoundError
+        If the system does not let it be read.
 
     Examples
     --------
@@ -70,6 +76,10 @@ def intact(path: Path, kind: str, *errors: type[Exception]) -> Iterator[None]:
         yield
     except FastMLPError:
         raise
+    except OSError as error:
+        if error.filename is not None:  # the system's answer to opening it; gzip's own errors name no file
+            raise DataNotFoundError(f"{path} cannot be read: {error.strerror}") from error
+        raise FileFormatError(f"{path} ({path.stat().st_size:,} bytes) is not an intact {kind}: {error}") from error
     except GZIP_ERRORS + errors as error:
         raise FileFormatError(f"{path} ({path.stat().st_size:,} bytes) is not an intact {kind}: {error}") from error
 
@@ -107,6 +117,60 @@ def fill(stream: Readable, buffer: Array) -> int:
     return n_read
 
 
+def gather(stream: Readable, n_bytes: int, is_sure: bool = False) -> Array:
+    """Read bytes into an array that grows as they come: a length that is only claimed allocates nothing.
+
+    Parameters
+    ----------
+    stream : Readable
+        A file, gzip stream or archive member, opened in binary mode.
+    n_bytes : int
+        How many to read.
+    is_sure : bool
+        Whether they are known to be there, so that the array need not grow.
+
+    Returns
+    -------
+    numpy.ndarray of shape (n_read,), uint8
+        Shorter than `n_bytes` where the stream ended.
+
+    Examples
+    --------
+    >>> import io
+    >>> from fastmlp.data.stream import gather
+    >>> gather(io.BytesIO(b"abc"), 10**12)
+    array([97, 98, 99], dtype=uint8)
+    """
+    array, n_read = np.empty(n_bytes if is_sure else min(n_bytes, PIECE_BYTES), dtype=np.uint8), 0
+    while True:
+        n_read += fill(stream, array[n_read:])
+        if n_read < len(array) or n_read == n_bytes:
+            return array[:n_read]
+        array.resize(min(n_bytes, 2 * len(array)), refcheck=False)
+
+
+def most_unfolded(n_bytes: int) -> int:
+    """How many bytes a compressed file may unfold to.
+
+    Parameters
+    ----------
+    n_bytes : int
+        Its length as it lies.
+
+    Returns
+    -------
+    int
+        A hundred times as many; 64 MiB at least.
+
+    Examples
+    --------
+    >>> from fastmlp.data.stream import most_unfolded
+    >>> most_unfolded(10**7)
+    1000000000
+    """
+    return max(UNFOLDED_BYTES, UNFOLDED_RATIO * n_bytes)
+
+
 class Bounded:
     """A binary stream that refuses to give more bytes than it may hold, however many are asked for at once.
 
@@ -132,6 +196,26 @@ class Bounded:
         self._n_bytes = n_bytes
         self._n_left = n_bytes
         self._name = name
+
+    def allow(self, n_bytes: int) -> None:
+        """Let it give so many bytes more.
+
+        Parameters
+        ----------
+        n_bytes : int
+            What turned out to be expected.
+
+        Examples
+        --------
+        >>> import io
+        >>> from fastmlp.data.stream import Bounded
+        >>> stream = Bounded(io.BytesIO(b"abc"), 1, "abc.bin")
+        >>> stream.allow(2)
+        >>> stream.read(3)
+        b'abc'
+        """
+        self._n_bytes += n_bytes
+        self._n_left += n_bytes
 
     def read(self, n_bytes: int) -> bytes:
         """Read some bytes.

@@ -2,18 +2,19 @@
 
 import csv
 import gzip
+import io
 import math
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, NamedTuple, cast
+from typing import IO, NamedTuple
 
 import numpy as np
 
 from fastmlp.data.check import Array
 from fastmlp.data.dataset import Dataset
 from fastmlp.data.split import holdout
-from fastmlp.data.stream import intact
+from fastmlp.data.stream import intact, most_unfolded
 from fastmlp.errors import DataError, FileFormatError
 
 TARGETS = ("target", "label", "class", "y")
@@ -121,10 +122,12 @@ def read_table(path: Path, target: str | None = None) -> Table:
         column = _target_column(header, target, path)
         features = header[:column] + header[column + 1 :]
         cells, labels = array("d"), []
+        known: dict[str, str] = {}  # a class's name is one string, however many rows it has
         for row in filter(None, rows):
             place = f"{path}, line {rows.line_num}"
             _refuse_width(row, header, place)
-            labels.append(_label(row.pop(column), header[column], place))
+            label = _label(row.pop(column), header[column], place)
+            labels.append(known.setdefault(label, label))
             cells.extend(_numbers(row, features, place))
     X = np.frombuffer(cells, dtype=np.float64).reshape(len(labels), len(features))
     return Table(X, *_encode(labels))
@@ -178,8 +181,23 @@ def read_samples(path: Path) -> Array:
 
 def _open_text(path: Path) -> IO[str]:
     if path.suffix == ".gz":
-        return cast("IO[str]", gzip.open(path, "rt", encoding="utf-8-sig", newline=""))
+        return io.TextIOWrapper(_Unfolding(path), encoding="utf-8-sig", newline="")
     return path.open(encoding="utf-8-sig", newline="")
+
+
+class _Unfolding(gzip.GzipFile):
+    """A gzipped file that gives no more than it may unfold to."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "rb")
+        self._n_left = self._n_bytes = most_unfolded(path.stat().st_size)
+
+    def read1(self, size: int = -1) -> bytes:
+        piece = super().read1(size)
+        self._n_left -= len(piece)
+        if self._n_left < 0:
+            raise FileFormatError(f"{self.name} unfolds to more than {self._n_bytes:,} bytes; unpack it first")
+        return piece
 
 
 def _target_column(header: Sequence[str], target: str | None, path: Path) -> int:

@@ -12,6 +12,17 @@ from fastmlp.study.plan import Plan, make_plan
 
 FILE_VERSION = 1
 HEADER = "study.json"
+#: What must be said of a study's surroundings, and how; there may be more.
+ABOUT: dict[str, dict[str, type]] = {
+    "versions": {"fastmlp": str},
+    "machine": {},
+    "data": {
+        "name": str,
+        "checksum": str,
+        **dict.fromkeys(("n_train", "n_test", "n_features", "n_classes"), int),
+        "majority_accuracy": float,
+    },
+}
 
 
 def write_header(folder: Path, plan: Plan, about: Mapping[str, Any]) -> None:
@@ -35,8 +46,11 @@ def write_header(folder: Path, plan: Plan, about: Mapping[str, Any]) -> None:
         "about": about,
     }
     unfinished = folder / f".{HEADER}.{os.getpid()}"
-    unfinished.write_text(json.dumps(header, indent=2) + "\n", encoding="utf-8")
-    unfinished.replace(folder / HEADER)
+    try:
+        unfinished.write_text(json.dumps(header, indent=2) + "\n", encoding="utf-8")
+        unfinished.replace(folder / HEADER)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def read_header(folder: Path) -> tuple[Plan, dict[str, Any]]:
@@ -67,11 +81,19 @@ def read_header(folder: Path) -> tuple[Plan, dict[str, Any]]:
         if (header["format"], header["version"]) != ("fastmlp study", FILE_VERSION):
             raise ValueError(f"its version is {header['version']!r}; {FILE_VERSION} is read")
         plan = make_plan(Config.from_dict(header["config"]), header["settings"], header["n_repeats"])
-        return plan, {name: dict(header["about"][name]) for name in ("versions", "machine", "data")}
+        return plan, _read_about(header["about"])
     except OSError as error:
         raise DataNotFoundError(f"{folder} holds no study: {HEADER} cannot be read ({error.strerror})") from error
-    except (KeyError, TypeError, ValueError, FastMLPError) as error:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError, FastMLPError) as error:
         raise FileFormatError(f"{path} is damaged: {type(error).__name__}: {error}") from error
+
+
+def _read_about(about: Mapping[str, Any]) -> dict[str, Any]:
+    for part, kinds in ABOUT.items():
+        for name, kind in kinds.items():
+            if type(about[part][name]) is not kind:
+                raise ValueError(f"{part} has {about[part][name]!r} for {name}")
+    return {part: dict(about[part]) for part in ABOUT}
 
 
 def refuse_other(folder: Path, plan: Plan, about: Mapping[str, Any]) -> None:

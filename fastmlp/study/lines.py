@@ -7,7 +7,7 @@ import json
 import os
 import warnings
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from fastmlp.errors import FileFormatError
 from fastmlp.history import check_columns
@@ -16,6 +16,7 @@ from fastmlp.study.run import Record
 
 RUNS = "runs.jsonl"
 SHARDS = "runs-*-of-*.jsonl"
+KINDS = {"setting": dict, "repeat": int, "seed": int, "seconds": float, "weights_sha256": str, "history": dict}
 
 
 def append_record(path: Path, record: Record) -> None:
@@ -84,19 +85,29 @@ class Reader:
     def _parse(self, path: Path, number: int, line: bytes) -> tuple[Key, Record]:
         try:
             got = json.loads(line)
-            if set(got) != set(Record.__annotations__) or got["status"] not in ("finished", "diverged"):
-                raise ValueError("it is not the record of a run")
-            check_columns(got["history"])
-            if len(set(map(len, got["history"].values()))) != 1:
-                raise ValueError("its history is not complete")
+            _refuse_foreign(got)
             setting = self._settings.get(key_of(got["setting"], 0)[0])
             if setting is None or got["repeat"] not in range(self.plan.n_repeats):
                 raise ValueError("its run is none of this study")
-        except (AttributeError, TypeError, ValueError) as error:
+        except (AttributeError, RecursionError, TypeError, ValueError) as error:
             remedy = "remove the line, and the study does its run again"
             raise FileFormatError(f"{path}, line {number} is damaged: {error}; {remedy}") from error
         got["setting"] = setting  # as the plan has it: tuples, where JSON has lists
         return key_of(setting, got["repeat"]), got
+
+
+def _refuse_foreign(got: Any) -> None:
+    """All that is used of a record is of the type that a run gives it."""
+    if set(got) != set(Record.__annotations__) or got["status"] not in ("finished", "diverged"):
+        raise ValueError("it is not the record of a run")
+    if any(type(got[name]) is not kind for name, kind in KINDS.items()):
+        raise ValueError(f"of {', '.join(KINDS)} one is of another type")
+    columns = list(got["history"].values())
+    check_columns(got["history"])
+    if len(set(map(len, columns))) != 1:
+        raise ValueError("its history is not complete")
+    if not all(type(number) in (int, float) for column in columns for number in column):
+        raise ValueError("its history holds something else than numbers")
 
 
 def _mend(file: BinaryIO) -> None:
@@ -118,5 +129,5 @@ def _mend(file: BinaryIO) -> None:
 def _is_whole(line: bytes) -> bool:
     try:
         return isinstance(json.loads(line), dict)
-    except ValueError:
+    except (RecursionError, ValueError):
         return False

@@ -124,9 +124,11 @@ def make_plan(config: Config, vary: Vary, n_repeats: int) -> Plan:
         raise ConfigError(f"n_repeats: given {n_repeats!r}; accepted: an integer >= 1")
     given = _spread(vary) if isinstance(vary, Mapping) else _listed(vary)
     configs = [Config.from_dict({**config.to_dict(), **setting}) for setting in given]
+    seen: set[Config] = set()
     for place, twin in enumerate(configs):
-        if twin in configs[:place]:
+        if twin in seen:
             raise ConfigError(f"the setting {label_of(given[place])} stands twice; each is repeated {n_repeats} times")
+        seen.add(twin)
     settings = [{name: getattr(c, name) for name in setting} for c, setting in zip(configs, given, strict=True)]
     return Plan(config, tuple(settings), int(n_repeats))
 

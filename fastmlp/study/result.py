@@ -71,8 +71,9 @@ class Study:
     def __init__(self, plan: Plan, about: Mapping[str, Any], records: Mapping[Key, Record]) -> None:
         self.config, self.settings, self.n_repeats = plan.config, plan.settings, plan.n_repeats
         self.about, self.score = dict(about), f"test_{SCORES[plan.config.loss]}"
-        keys = (key_of(setting, repeat) for setting in plan.settings for repeat in range(plan.n_repeats))
-        self._records = [records[key] for key in keys if key in records]
+        # In the plan's order, but by way of what is there: a damaged header may speak of any number of repeats.
+        places = {key_of(setting, 0)[0]: place for place, setting in enumerate(plan.settings)}
+        self._records = [records[key] for key in sorted(records, key=lambda key: (places[key[0]], key[1]))]
 
     def __repr__(self) -> str:
         n_diverged = sum(record["status"] == "diverged" for record in self._records)
@@ -148,7 +149,7 @@ class Study:
             epoch=[epoch + 1 for epoch in epochs],
             n=[len(group) for group in values],
             mean=[statistics.fmean(group) for group in values],
-            std=[statistics.stdev(group) if len(group) > 1 else math.nan for group in values],
+            std=[_spread(group) for group in values],
             min=[min(group) for group in values],
             max=[max(group) for group in values],
         )
@@ -262,6 +263,12 @@ class Study:
             label = f"{label_of(setting)} (n = {len(self.records_of(setting))}{lost})"
             bands.append(Band(label, curve.epoch, curve.mean, curve.std))
         return bands
+
+
+def _spread(group: list[float]) -> float:
+    if len(group) < 2 or not all(map(math.isfinite, group)):
+        return math.nan
+    return statistics.stdev(group)
 
 
 def _frame(rows: Iterable[dict[str, Any]]) -> "Rows | Any":

@@ -11,6 +11,7 @@ import numpy as np
 
 from fastmlp import __version__
 from fastmlp.data import Dataset
+from fastmlp.data.arrays import DIVIDED, MORE
 from fastmlp.data.source import Source
 from fastmlp.errors import ConfigError
 from fastmlp.history import Progress
@@ -146,9 +147,10 @@ def _source(dataset: Dataset) -> Iterator[Source]:
         yield dataset.source
         return
     with tempfile.TemporaryDirectory(prefix="fastmlp-") as folder:
-        for name in ("X_train", "y_train", "X_test", "y_test"):
-            np.save(Path(folder, name), getattr(dataset, name))
-        yield Source(folder, folder, None, dataset.scale)
+        for name in (*DIVIDED, *MORE):
+            if getattr(dataset, name) is not None:
+                np.save(Path(folder, name), getattr(dataset, name))
+        yield Source(folder, folder, None, dataset.scale, dataset.task)
 
 
 class _Meter:

@@ -123,8 +123,9 @@ def test_pickled_labels_beyond_9_are_refused(records, contents, as_pickled, tmp_
 @pytest.mark.parametrize(
     ("shape", "n_labels", "message"),
     [
-        ((N, 3071), N, "not an array of shape"),
+        ((N, 3071), N, "claims to hold"),
         ((3072, N), N, "not an array of shape"),
+        ((N + 1, 3072), N - 80, "claims to hold 617,472 bytes of pixels; 614,400 are left"),
         ((N, 3072), N - 1, "not a list of 200 integers"),
     ],
 )
@@ -185,8 +186,43 @@ def test_links_in_an_archive_are_not_followed(contents, tmp_path):
             link = tarfile.TarInfo(name)
             link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
             archive.addfile(link)
-    with pytest.raises(FileFormatError, match="lacks data_batch_1"):
+    with pytest.raises(FileFormatError, match=r"data_batch_1\.bin', a link to '/etc/passwd'; links are not followed"):
         load_cifar10(path)
+
+
+@pytest.mark.parametrize("name", ["../data_batch_1.bin", "/data_batch_1.bin", "a/../../data_batch_1.bin"])
+def test_a_path_out_of_an_archive_is_refused(name, contents, tmp_path):
+    files = {name: next(iter(contents["binary"].values()))} | contents["binary"]
+    path = write_archive(files, tmp_path / "cifar-10-binary.tar.gz")
+    with pytest.raises(FileFormatError, match="a path that leads out of the archive's folder"):
+        load_cifar10(path)
+
+
+@pytest.mark.parametrize("kind", [tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.GNUTYPE_SPARSE])
+def test_what_is_neither_file_nor_folder_is_refused(kind, tmp_path):
+    path = tmp_path / "cifar-10-binary.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        member = tarfile.TarInfo("data_batch_1.bin")
+        member.type = kind
+        archive.addfile(member)
+    with pytest.raises(FileFormatError, match="neither a file nor a folder"):
+        load_cifar10(path)
+
+
+def test_an_archive_of_many_files_is_refused_at_once(contents, tmp_path):
+    path = write_archive({f"{i}": b"" for i in range(1000)}, tmp_path / "cifar-10-binary.tar.gz")
+    with pytest.raises(FileFormatError, match="holds more than 64 files"):
+        load_cifar10(path)
+
+
+def test_a_long_name_in_an_archive_is_not_read_into_memory(tmp_path):
+    path = write_archive({"a" * 10_000_000: b""}, tmp_path / "cifar-10-binary.tar.gz")
+    tracemalloc.start()
+    with pytest.raises(FileFormatError, match="claims to hold"):
+        load_cifar10(path)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 6 * N * N_PIXELS + (4 << 20)
 
 
 def test_an_archive_that_unfolds_without_end_is_refused(contents, tmp_path):

@@ -16,8 +16,11 @@ from fastmlp.errors import FileFormatError
 PIXELS = np.arange(60, dtype=np.uint8).reshape(3, 20)
 
 
-def read(pickled: bytes):
-    return read_pickle(io.BytesIO(pickled), len(pickled), "data_batch_1")
+def read(pickled: bytes, n_pixels=None):
+    """With room for the pixels, in so far as there are any."""
+    if n_pixels is None:
+        n_pixels = PIXELS.nbytes if PIXELS.tobytes()[:30] in pickled else 0
+    return read_pickle(io.BytesIO(pickled), len(pickled), "data_batch_1", n_pixels)
 
 
 def test_a_batch_of_python_2_is_read(as_pickled):
@@ -40,7 +43,7 @@ def test_pixels_are_not_copied(as_pickled):
     pixels = np.zeros((1000, 3072), dtype=np.uint8)
     pickled = as_pickled(pixels, [0] * 1000)
     tracemalloc.start()
-    read(pickled)
+    read(pickled, pixels.nbytes)
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak_bytes < pixels.nbytes + (1 << 20)
@@ -123,6 +126,19 @@ def test_an_index_of_the_memo_allocates_nothing():
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak_bytes < 1 << 20
+
+
+def test_instructions_have_the_room_that_pixels_leave():
+    lists = b"\x80\x02}U\x01a" + b"]" * 1000 + b"."
+    with pytest.raises(FileFormatError, match="claims to hold 1 bytes more than the 507"):
+        read(lists, 500)
+
+
+def test_tuples_in_tuples_do_not_end_the_process():
+    nested = b"\x80\x02}(t" + b"\x85" * 600_000
+    for program in (nested + b"K\x01s.", b"\x80\x02}(" + nested[3:] + b"K\x01u."):
+        with pytest.raises(FileFormatError, match="it has a tuple for a key"):
+            read(program)
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])

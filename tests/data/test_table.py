@@ -3,6 +3,7 @@ import gzip
 import numpy as np
 import pytest
 
+from fastmlp.data import stream
 from fastmlp.data.table import load_table, read_samples, read_table
 from fastmlp.errors import DataError, FileFormatError
 
@@ -132,3 +133,13 @@ def test_samples_whose_columns_have_no_names_are_refused(text, begins, write):
 def test_samples_with_a_bad_row_are_refused_by_line(row, error, reason, write):
     with pytest.raises(error, match=reason):
         read_samples(write(f"a,b\n{row}\n"))
+
+
+@pytest.mark.parametrize("read", [load_table, read_samples])
+def test_a_bomb_is_not_unfolded(read, tmp_path, monkeypatch):
+    monkeypatch.setattr(stream, "UNFOLDED_BYTES", 1 << 16)
+    path = tmp_path / "x.csv.gz"
+    path.write_bytes(gzip.compress(b"a,y\n" + b"0.5,1\n" * 200_000))
+    assert stream.most_unfolded(path.stat().st_size) < 1 << 20
+    with pytest.raises(FileFormatError, match=r"x\.csv\.gz unfolds to more than \d+,\d+ bytes; unpack it first"):
+        read(path)

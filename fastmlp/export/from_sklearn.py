@@ -1,0 +1,112 @@
+"""A network from a fitted scikit-learn estimator."""
+
+from typing import Any
+
+import numpy as np
+
+from fastmlp.config import Config
+from fastmlp.errors import DataError, DataTypeError, MissingExtraError
+from fastmlp.export.to_sklearn import ACTIVATIONS
+from fastmlp.model import Model
+from fastmlp.params import Params
+
+#: Our loss for what follows the estimator's last layer.
+LOSSES = {
+    "softmax": "cross_entropy",
+    "logistic": "binary_cross_entropy",
+    "identity": "squared_error",
+    "exp": "poisson",
+}
+
+
+def from_sklearn(estimator: Any) -> Model:
+    """A network that predicts as a fitted scikit-learn MLP does.
+
+    Weights are taken as they are. One logistic output for two classes becomes two softmax outputs, of which the first
+    is always zero: the same probabilities. Class names are ``classes_`` as texts, unless they are 0 .. n - 1. Settings
+    that both libraries have are taken over, for training that goes on.
+
+    Parameters
+    ----------
+    estimator : sklearn.neural_network.MLPClassifier or MLPRegressor
+        Fitted, to two or more classes, labels, or numbers.
+
+    Returns
+    -------
+    Model
+        In float32 if the estimator's weights are, otherwise in float64.
+
+    Raises
+    ------
+    MissingExtraError
+        If scikit-learn is not installed.
+    DataTypeError
+        If it is no MLPClassifier or MLPRegressor.
+    DataError
+        If it is not fitted, or its weights are not finite.
+    ConfigError
+        If a setting of it is none that `Config` accepts.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> from sklearn.neural_network import MLPClassifier
+    >>> estimator = MLPClassifier((4,), random_state=0).partial_fit([[0.0], [1.0], [2.0]], [0, 1, 2], classes=[0, 1, 2])
+    >>> fastmlp.from_sklearn(estimator)
+    <Model 1-4-3, relu, float64, 1 epochs trained>
+    """
+    try:
+        from sklearn.neural_network import MLPClassifier, MLPRegressor
+    except ImportError:
+        raise MissingExtraError("scikit-learn", "sklearn", "from_sklearn") from None
+    name = type(estimator).__name__
+    if not isinstance(estimator, (MLPClassifier, MLPRegressor)):
+        raise DataTypeError(f"given {name}; accepted: a fitted MLPClassifier or MLPRegressor of scikit-learn")
+    if not hasattr(estimator, "coefs_"):
+        raise DataError(f"this {name} is not fitted; fit it first")
+    weights, biases, loss = [*estimator.coefs_], [*estimator.intercepts_], LOSSES[estimator.out_activation_]
+    config = _config(estimator, weights, loss)
+    params = Params((len(weights[0]), *map(len, biases)), config.precision)
+    params.weights.assign(weights)
+    params.biases.assign(biases)
+    return Model(config, params, None, _class_names(estimator), int(estimator.n_iter_))
+
+
+def _config(estimator: Any, weights: list[Any], loss: str) -> Config:
+    batch_size = 200 if estimator.batch_size == "auto" else estimator.batch_size
+    seed = estimator.random_state
+    settings = {
+        "hidden": tuple(W.shape[1] for W in weights[:-1]),
+        "activation": {theirs: ours for ours, theirs in ACTIVATIONS.items()}[estimator.activation],
+        "loss": loss,
+        "optimizer": _optimizer(estimator),
+        "learning_rate": estimator.learning_rate_init,
+        "l2": estimator.alpha,
+        "l2_scale": "batch",
+        "momentum": estimator.momentum,
+        "beta1": estimator.beta_1,
+        "beta2": estimator.beta_2,
+        "eps": estimator.epsilon,
+        "eps_form": "eps_hat",
+        "batch_size": batch_size,
+        "n_epochs": estimator.max_iter,
+        "shuffle": estimator.shuffle,
+        "seed": seed if isinstance(seed, (int, np.integer)) else 0,
+        "precision": "float32" if weights[0].dtype == np.float32 else "float64",
+    }
+    return Config.from_dict(settings)
+
+
+def _optimizer(estimator: Any) -> str:
+    if estimator.solver != "sgd":
+        return "adam"
+    if estimator.momentum == 0:
+        return "sgd"
+    return "nesterov" if estimator.nesterovs_momentum else "momentum"
+
+
+def _class_names(estimator: Any) -> tuple[str, ...] | None:
+    classes = getattr(estimator, "classes_", None)
+    if classes is None or np.array_equal(classes, np.arange(len(classes))):
+        return None
+    return tuple(map(str, classes))

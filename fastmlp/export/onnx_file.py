@@ -1,0 +1,165 @@
+"""An ONNX file of a network: its graph, of standard operators."""
+
+import json
+import math
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastmlp.errors import ConfigError, MissingExtraError, OutputError
+from fastmlp.export.trained import LEAK, Trained, is_binary, output_of
+from fastmlp.export.whole import write_whole
+
+#: The first opset whose Softmax works along an axis, of 2020, has everything that is used here; the file's layout is of
+#: 2021. Newer ones would say the same to fewer runtimes.
+OPSET, LAYOUT = 13, 8
+INPUT_TYPES = ("uint8", "float32", "float64")
+#: What a file may have: protobuf counts its bytes in 31 bits.
+MOST_BYTES = 2**31 - 2**20
+
+
+class Graph:
+    """Nodes and constants in the order in which they are added; a value is known by its name."""
+
+    def __init__(self, onnx: Any, precision: str) -> None:
+        self._onnx, self._precision = onnx, precision
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+
+    def add(self, operator: str, *inputs: str, result: str | None = None, **attributes: Any) -> str:
+        """A node, and the name of its result."""
+        name = result or f"{operator}_{len(self.nodes)}"
+        self.nodes.append(self._onnx.helper.make_node(operator, list(inputs), [name], name=name, **attributes))
+        return name
+
+    def array(self, name: str, array: NDArray[Any]) -> str:
+        """A constant in the network's precision."""
+        array = np.asarray(array, self._precision, order="C")
+        self.constants.append(self._onnx.numpy_helper.from_array(array, name))
+        return name
+
+    def number(self, value: float) -> str:
+        """A constant of one number."""
+        name = f"number_{value!r}"
+        known = any(constant.name == name for constant in self.constants)
+        return name if known else self.array(name, np.array(value))
+
+    def type_of(self, dtype: str) -> int:
+        """ONNX's code of a type of numbers."""
+        return int(self._onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+
+
+def _leaky_relu(graph: Graph, z: str) -> str:
+    return graph.add("Max", z, graph.add("Mul", z, graph.number(LEAK)))
+
+
+def _elu(graph: Graph, z: str) -> str:
+    below = graph.add("Exp", graph.add("Min", z, graph.number(0.0)))
+    return graph.add("Add", graph.add("Relu", z), graph.add("Sub", below, graph.number(1.0)))
+
+
+def _gelu(graph: Graph, z: str) -> str:
+    """``z / 2 * (1 + tanh(sqrt(2 / pi) * (z + 0.044715 z**3)))`` (Hendrycks and Gimpel 2016)."""
+    square = graph.add("Mul", graph.add("Mul", z, z), graph.number(0.044715))
+    bent = graph.add("Mul", z, graph.add("Add", square, graph.number(1.0)))
+    share = graph.add("Tanh", graph.add("Mul", bent, graph.number(math.sqrt(2 / math.pi))))
+    return graph.add("Mul", graph.add("Mul", z, graph.number(0.5)), graph.add("Add", share, graph.number(1.0)))
+
+
+def _silu(graph: Graph, z: str) -> str:
+    return graph.add("Mul", z, graph.add("Sigmoid", z))
+
+
+def _softplus(graph: Graph, z: str) -> str:
+    """``max(z, 0) + log(1 + exp(-abs(z)))``, which does not overflow."""
+    tail = graph.add("Exp", graph.add("Neg", graph.add("Abs", z)))
+    return graph.add("Add", graph.add("Relu", z), graph.add("Log", graph.add("Add", tail, graph.number(1.0))))
+
+
+#: Each activation as nodes after the value of that name.
+ACTIVATIONS: dict[str, Callable[[Graph, str], str]] = {
+    "sigmoid": lambda graph, z: graph.add("Sigmoid", z),
+    "tanh": lambda graph, z: graph.add("Tanh", z),
+    "relu": lambda graph, z: graph.add("Relu", z),
+    "identity": lambda _, z: z,
+    "leaky_relu": _leaky_relu,
+    "elu": _elu,
+    "gelu": _gelu,
+    "silu": _silu,
+    "softplus": _softplus,
+}
+
+
+def write_onnx(path: str | os.PathLike[str], network: Trained, input_type: str | None = None) -> None:
+    """Write the file; see `fastmlp.Model.to_onnx`."""
+    try:
+        import onnx
+    except ImportError:
+        raise MissingExtraError("onnx", "onnx", "An .onnx file") from None
+    precision = network.config.precision
+    input_type = precision if input_type is None else input_type
+    if input_type not in INPUT_TYPES:
+        raise ConfigError(f"input_type: given {input_type!r}; accepted: one of {', '.join(map(repr, INPUT_TYPES))}")
+    if network.params.theta.nbytes > MOST_BYTES:
+        raise OutputError(f"the network has more than the 2 GB that {path} may have; a .safetensors file takes it")
+    graph = Graph(onnx, precision)
+    outputs = _add_output(graph, _add_layers(graph, _add_input(graph, network, input_type), network), network)
+    info = onnx.helper.make_tensor_value_info
+    drawn = onnx.helper.make_graph(
+        graph.nodes,
+        "fastmlp",
+        [info("X", graph.type_of(input_type), ["n_samples", network.params.sizes[0]])],
+        [info(name, graph.type_of(dtype), shape) for name, dtype, shape in outputs],
+        graph.constants,
+    )
+    opsets = [onnx.helper.make_opsetid("", OPSET)]
+    model = onnx.helper.make_model(drawn, opset_imports=opsets, ir_version=LAYOUT, producer_name="fastmlp")
+    if network.class_names is not None:
+        onnx.helper.set_model_props(model, {"class_names": json.dumps(network.class_names)})
+    write_whole(path, "ONNX file", model.SerializeToString())
+
+
+def _add_input(graph: Graph, network: Trained, input_type: str) -> str:
+    precision, value = network.config.precision, "X"
+    if input_type != precision:
+        value = graph.add("Cast", value, to=graph.type_of(precision))
+    if network.scaling is not None:
+        factor, offset = network.scaling
+        value = graph.add("Mul", value, graph.array("factor", factor))
+        value = graph.add("Add", value, graph.array("offset", offset))
+    return value
+
+
+def _add_layers(graph: Graph, value: str, network: Trained) -> str:
+    last = len(network.params.weights) - 1
+    for i, (W, b) in enumerate(zip(network.params.weights, network.params.biases, strict=True)):
+        value = graph.add("Gemm", value, graph.array(f"weights_{i}", W), graph.array(f"biases_{i}", b))
+        if i < last:
+            value = ACTIVATIONS[network.config.activation](graph, value)
+    return value
+
+
+def _add_output(graph: Graph, logits: str, network: Trained) -> list[tuple[str, str, list[str | int]]]:
+    """Name, type and shape of each output."""
+    output, precision, n_outputs = output_of(network.config), network.config.precision, network.params.sizes[-1]
+    shape: list[str | int] = ["n_samples", n_outputs]
+    if output in ("identity", "exp"):
+        graph.add("Exp" if output == "exp" else "Identity", logits, result="values")
+        return [("values", precision, shape)]
+    if output == "sigmoid" and not is_binary(network.config, network.params):
+        graph.add("Sigmoid", logits, result="probabilities")
+        holds = graph.add("Greater", "probabilities", graph.number(0.5))
+        graph.add("Cast", holds, result="label", to=graph.type_of("int64"))
+        return [("probabilities", precision, shape), ("label", "int64", shape)]
+    if output == "sigmoid":
+        second = graph.add("Sigmoid", logits)
+        first = graph.add("Sub", graph.number(1.0), second)
+        graph.add("Concat", first, second, result="probabilities", axis=1)
+        shape[1] = 2
+    else:
+        graph.add("Softmax", logits, result="probabilities", axis=1)
+    graph.add("ArgMax", "probabilities", result="label", axis=1, keepdims=0)
+    return [("probabilities", precision, shape), ("label", "int64", shape[:1])]

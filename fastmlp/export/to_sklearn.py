@@ -1,0 +1,113 @@
+"""A fitted scikit-learn estimator of a network: what its `fit` would have left, set attribute by attribute."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastmlp.config import Config
+from fastmlp.errors import ConfigError, DataError, MissingExtraError
+from fastmlp.export.trained import Layer, Trained, folded, held, is_binary, output_of
+
+#: scikit-learn's names for our activations.
+ACTIVATIONS = {"sigmoid": "logistic", "tanh": "tanh", "relu": "relu", "identity": "identity"}
+#: scikit-learn's names for what follows the last layer.
+OUT_ACTIVATIONS = {"softmax": "softmax", "sigmoid": "logistic", "identity": "identity", "exp": "exp"}
+
+#: Those of our optimizers that scikit-learn calls sgd.
+DESCENTS = {"sgd", "momentum", "nesterov"}
+
+
+def make_estimator(network: Trained) -> Any:
+    """An MLPClassifier or MLPRegressor that predicts as the network does; see `fastmlp.Model.to_sklearn`."""
+    try:
+        from sklearn.neural_network import MLPClassifier, MLPRegressor
+    except ImportError:
+        raise MissingExtraError("scikit-learn", "sklearn", "to_sklearn") from None
+    output, layers = output_of(network.config), folded(network)
+    if output in ("softmax", "sigmoid"):
+        estimator = MLPClassifier(**_settings(network.config))
+        layers[-1] = _name_classes(estimator, network, layers[-1], output)
+    elif output == "exp" and "loss" not in MLPRegressor().get_params():
+        raise ConfigError("loss: given 'poisson', which scikit-learn has from 1.7 on; to_onnx and to_torch take it")
+    else:
+        loss = {"loss": "poisson"} if output == "exp" else {}
+        estimator = MLPRegressor(**_settings(network.config), **loss)
+    if layers[-1][0].shape[1] == 1 and output == "softmax":
+        output = "sigmoid"
+    estimator.out_activation_ = OUT_ACTIVATIONS[output]
+    _fill(estimator, [(held(W, network.config.precision), held(b, network.config.precision)) for W, b in layers])
+    estimator.n_iter_ = network.n_epochs
+    return estimator
+
+
+def _settings(config: Config) -> dict[str, Any]:
+    """What both libraries have; scikit-learn's alpha is divided by the batch's size, our l2 where its scale says so."""
+    if config.activation not in ACTIVATIONS:
+        known = ", ".join(map(repr, ACTIVATIONS))
+        raise ConfigError(
+            f"activation: given {config.activation!r}; scikit-learn has {known}: use to_onnx or to_torch instead"
+        )
+    settings = {
+        "hidden_layer_sizes": config.hidden,
+        "activation": ACTIVATIONS[config.activation],
+        "solver": "sgd" if config.optimizer in DESCENTS else "adam",
+        "alpha": config.l2 if config.l2_scale == "batch" else config.l2 * config.batch_size,
+        "batch_size": config.batch_size,
+        "learning_rate_init": config.learning_rate,
+        "max_iter": config.n_epochs,
+        "shuffle": config.shuffle,
+        "random_state": config.seed % 2**32,
+        "beta_1": config.beta1,
+        "beta_2": config.beta2,
+        "epsilon": config.eps,
+    }
+    momentum = 0.0 if config.optimizer == "sgd" else config.momentum
+    return settings | {"momentum": momentum, "nesterovs_momentum": config.optimizer != "momentum"}
+
+
+def _name_classes(estimator: Any, network: Trained, layer: Layer, output: str) -> Layer:
+    """Set the classes, and give the last layer with its columns in their order, and one column for two classes."""
+    from sklearn.preprocessing import LabelBinarizer
+
+    W, b = layer
+    n_outputs = len(b)
+    binary = is_binary(network.config, network.params)
+    if output == "sigmoid" and not binary:
+        estimator._label_binarizer = LabelBinarizer().fit(np.eye(n_outputs, dtype=np.int64))
+    else:
+        names = _names(network.class_names, 2 if binary else n_outputs)
+        estimator._label_binarizer = LabelBinarizer().fit(names)
+        order = names.argsort()
+        if binary:
+            sign = 1 - 2 * order[0]
+            W, b = sign * W, sign * b
+        else:
+            W, b = W[:, order], b[order]
+        if n_outputs == 2:
+            W, b = W[:, 1:] - W[:, :1], b[1:] - b[:1]
+    estimator.classes_ = estimator._label_binarizer.classes_
+    return W, b
+
+
+def _names(class_names: tuple[str, ...] | None, n_classes: int) -> NDArray[Any]:
+    names: NDArray[Any] = np.arange(n_classes) if class_names is None else np.array(class_names)
+    if len(names) != n_classes or len(np.unique(names)) != n_classes:
+        raise DataError(f"class_names: given {class_names!r}; scikit-learn wants {n_classes} names, all different")
+    return names
+
+
+def _fill(estimator: Any, layers: list[Layer]) -> None:
+    """The weights, and what `partial_fit` and `warm_start` go on with: the state before a first epoch."""
+    estimator.coefs_ = [W for W, _ in layers]
+    estimator.intercepts_ = [b for _, b in layers]
+    estimator.n_features_in_ = len(layers[0][0])
+    estimator.n_outputs_ = len(layers[-1][1])
+    estimator.n_layers_ = len(layers) + 1
+    estimator.t_ = 0
+    estimator.loss_curve_ = []
+    estimator.best_loss_ = np.inf
+    estimator.validation_scores_ = estimator.best_validation_score_ = None
+    estimator._no_improvement_count = 0
+    estimator._best_coefs = [W.copy() for W, _ in layers]
+    estimator._best_intercepts = [b.copy() for _, b in layers]

@@ -1,0 +1,120 @@
+from typing import get_args
+
+import numpy as np
+import pytest
+
+import fastmlp
+from fastmlp.config import Activation, Config
+from fastmlp.errors import ConfigError, DataError, DataTypeError
+from fastmlp.export.from_sklearn import LOSSES
+from fastmlp.export.to_sklearn import ACTIVATIONS
+from fastmlp.export.trained import OUTPUTS
+
+pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+KNOWN = [ACTIVATIONS[name] for name in get_args(Activation) if name in ACTIVATIONS]
+needs_losses = pytest.mark.skipif("loss" not in Config().to_dict(), reason="training has one loss so far")
+
+
+def classifier(X, y, hidden=(7, 6), **settings):
+    return MLPClassifier(hidden, max_iter=5, learning_rate_init=0.01, random_state=0, **settings).fit(X, y)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("activation", KNOWN)
+def test_it_predicts_what_the_estimator_predicts(activation, dtype, n_classes, make_blobs, networks):
+    blobs = make_blobs(n_classes=n_classes, dtype=np.dtype(dtype))
+    estimator = classifier(blobs.X_train, blobs.y_train, activation=activation)
+    model = fastmlp.from_sklearn(estimator)
+    assert (model.config.precision, model.n_classes, model.n_epochs) == (dtype, n_classes, 5)
+    got = model.predict_proba(blobs.X_test)
+    np.testing.assert_allclose(got, estimator.predict_proba(blobs.X_test), **networks.tolerance(dtype))
+    np.testing.assert_array_equal(model.predict(blobs.X_test), estimator.predict(blobs.X_test))
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_there_and_back_the_weights_are_the_same(n_classes, make_blobs):
+    blobs = make_blobs(n_classes=n_classes)
+    estimator = classifier(blobs.X_train, blobs.y_train, alpha=0.003, beta_1=0.8, shuffle=False, batch_size=30)
+    twin = fastmlp.from_sklearn(estimator).to_sklearn()
+    for name in ("coefs_", "intercepts_"):
+        for got, ref in zip(getattr(twin, name), getattr(estimator, name), strict=True):
+            np.testing.assert_array_equal(got, ref)
+    assert twin.out_activation_ == estimator.out_activation_
+    got, ref = twin.get_params(), estimator.get_params()
+    assert got.pop("alpha") == pytest.approx(ref.pop("alpha"), rel=1e-15)
+    assert got == ref
+
+
+def test_classes_that_have_names_keep_them(blobs):
+    for names in (np.array(["käse", "brot", "apfel"]), np.array([10, 20, 30])):
+        estimator = classifier(blobs.X_train, names[blobs.y_train])
+        model = fastmlp.from_sklearn(estimator)
+        assert model.class_names == tuple(map(str, sorted(names)))
+        labels = [model.class_names[label] for label in model.predict(blobs.X_test)]
+        assert labels == [str(label) for label in estimator.predict(blobs.X_test)]
+
+
+def test_it_trains_on(blobs):
+    estimator = classifier(blobs.X_train, blobs.y_train)
+    model = fastmlp.from_sklearn(estimator)
+    run = fastmlp.train(blobs, model.config.replace(n_epochs=2, batch_size=30), model)
+    assert run.model.n_epochs == 7
+
+
+def test_a_network_without_hidden_layers_comes_through(blobs):
+    assert fastmlp.from_sklearn(classifier(blobs.X_train, blobs.y_train, hidden=())).config.hidden == ()
+
+
+def test_every_output_has_a_loss_that_gives_it():
+    names = {"softmax": "softmax", "logistic": "sigmoid", "identity": "identity", "exp": "exp"}
+    assert {theirs: OUTPUTS[loss] for theirs, loss in LOSSES.items()} == names
+
+
+@needs_losses
+def test_labels_of_which_several_hold_come_through(blobs, networks):
+    Y = np.eye(3, dtype=int)[blobs.y_train] | (blobs.X_train[:, :3] > 0)
+    estimator = classifier(blobs.X_train, Y)
+    model = fastmlp.from_sklearn(estimator)
+    got, ref = model.predict_proba(blobs.X_test), estimator.predict_proba(blobs.X_test)
+    np.testing.assert_allclose(got, ref, **networks.tolerance("float64"))
+
+
+@needs_losses
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_a_regressor_comes_through(n_outputs, blobs, networks):
+    y = blobs.X_train[:, :n_outputs].squeeze()
+    estimator = MLPRegressor(hidden_layer_sizes=(7,), max_iter=5, random_state=0).fit(blobs.X_train, y)
+    got, ref = fastmlp.from_sklearn(estimator).predict(blobs.X_test), estimator.predict(blobs.X_test)
+    np.testing.assert_allclose(got.reshape(ref.shape), ref, **networks.tolerance("float64"))
+
+
+@pytest.mark.skipif("loss" in Config().to_dict(), reason="training has every loss")
+def test_an_estimator_of_a_loss_that_is_not_there_is_refused(blobs):
+    estimator = MLPRegressor(hidden_layer_sizes=(7,), max_iter=5, random_state=0).fit(
+        blobs.X_train, blobs.X_train[:, 0]
+    )
+    with pytest.raises(ConfigError, match="'loss' is not a setting"):
+        fastmlp.from_sklearn(estimator)
+
+
+def test_what_is_no_fitted_network_is_refused(blobs):
+    with pytest.raises(DataTypeError, match="given LogisticRegression; accepted: a fitted MLPClassifier or"):
+        fastmlp.from_sklearn(LogisticRegression())
+    for kind in (MLPClassifier, MLPRegressor):
+        with pytest.raises(DataError, match=f"this {kind.__name__} is not fitted; fit it first"):
+            fastmlp.from_sklearn(kind())
+    estimator = classifier(blobs.X_train, blobs.y_train)
+    estimator.coefs_[0][0, 0] = np.nan
+    with pytest.raises(DataError, match=r"weights\[0\] takes numbers that are finite"):
+        fastmlp.from_sklearn(estimator)
+
+
+def test_the_front_door_has_it():
+    from fastmlp.export import from_sklearn
+
+    assert fastmlp.from_sklearn is from_sklearn.from_sklearn
