@@ -8,6 +8,9 @@ from sklearn.neural_network import MLPRegressor as SklearnRegressor
 
 from fastmlp import MLPClassifier, MLPRegressor
 
+# The first whose fit takes sample weights, and whose regressor has a loss.
+pytest.importorskip("sklearn", minversion="1.7")
+
 # 103 samples in batches of 20: the last is short.
 N, BATCH = 103, 20
 RNG = np.random.default_rng(0)
