@@ -232,10 +232,9 @@ class Model(Portable):
 
     def forward_checked(self, X: NDArray[Any], y: NDArray[Any] | None = None) -> tuple[NDArray[Any], Losses]:
         """Outputs (n_samples, n_outputs) and the loss of each checked sample, without y of no meaning."""
-        n, dtype = len(X), self.params.theta.dtype
+        n, dtype, batch = len(X), self.params.theta.dtype, min(PREDICT_BATCH, len(X))
         y = np.zeros(n if self.config.loss == "cross_entropy" else (n, self.n_outputs)) if y is None else y
         targets = Targets.of(y, self.config, for_training=False)
-        batch = min(PREDICT_BATCH, n)
         workspace = Workspace(self.params, self.config, batch, for_training=False)
         outputs, losses = np.empty((n, self.n_outputs), dtype), np.empty(n)
         empty = np.empty(0, dtype)

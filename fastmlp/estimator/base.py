@@ -54,6 +54,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):
     validation_fraction: float
     batch_size: Any
     random_state: Any
+    callbacks: Any
     warm_start: bool
     n_repeats: int
     model_: Model
@@ -204,7 +205,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):
             np.arange(samples.X.shape[0]),
             random_state=self._random_state,
             test_size=self.validation_fraction,
-            stratify=samples.y if self._is_stratified() else None,
+            stratify=samples.y.astype(bool) if self._is_stratified() else None,
         )
         if len(held) < 2:
             raise ValueError(
@@ -252,7 +253,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):
                 repeat = kept[index]
                 repeat.set_params(**{**self.get_params(deep=False), "n_repeats": 1, "random_state": seed})
             else:
-                repeat = clone(self).set_params(n_repeats=1, random_state=seed)
+                repeat = clone(self).set_params(n_repeats=1, random_state=seed, callbacks=self.callbacks)
                 getattr(repeat, "set_callbacks", lambda: None)()
             getattr(repeat, method)(*args, **options)
             self.repeats_.append(repeat)

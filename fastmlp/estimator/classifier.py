@@ -264,16 +264,24 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return n_classes if self._is_multilabel or n_classes > 2 else 1
 
     def _code(self, y: NDArray[Any], is_known: bool) -> NDArray[Any]:
-        check_classification_targets(y)
-        if type_of_target(y) == "multiclass-multioutput":
-            raise ValueError("Multioutput target data is not supported: give 0 or 1 for each label")
+        kind = type_of_target(y, input_name="y")  # once: it is a third of a small partial_fit
+        if kind not in ("binary", "multiclass", "multilabel-indicator"):
+            check_classification_targets(y)
+            raise ValueError(f"y is {kind}, which is not supported: give 0 or 1 for each label")
         if is_known:
-            self._check_classes(unique_labels(y))
+            self._check_form(y, "y")
+            self._check_classes(np.arange(y.shape[1]) if y.ndim == 2 else np.unique(y))
         else:
             self._is_multilabel = y.ndim == 2
             self.classes_ = unique_labels(y)
             self.n_outputs_ = self._count_outputs()
         return self._code_labels(y)
+
+    def _check_form(self, y: NDArray[Any], name: str) -> None:
+        """Refuse one label a sample where there are several, and the other way round."""
+        if y.shape[1:] != ((self.n_outputs_,) if self._is_multilabel else ()):
+            wanted = f"(n_samples, {self.n_outputs_})" if self._is_multilabel else "(n_samples,)"
+            raise DataError(f"{name} has shape {y.shape}; {wanted} is expected, as in training")
 
     def _check_classes(self, classes: NDArray[Any]) -> None:
         if self.warm_start and set(classes) != set(self.classes_):
@@ -290,8 +298,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return y.astype(np.uint8) if self._is_multilabel else np.searchsorted(self.classes_, y).astype(np.int32)
 
     def _code_held(self, y: NDArray[Any]) -> NDArray[Any]:
-        if (y.ndim == 2) != self._is_multilabel or (y.ndim == 2 and y.shape[1] != self.n_outputs_):
-            raise DataError(f"y_val has shape {y.shape}, and y tells {self.n_outputs_} labels apart in another")
+        self._check_form(y, "y_val")
         foreign = np.setdiff1d(unique_labels(y), self.classes_)
         if len(foreign):
             raise DataError(f"y_val has labels that training has not: {foreign}; y has {self.classes_}")

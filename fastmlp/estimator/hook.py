@@ -9,7 +9,9 @@ from typing import Any
 
 #: scikit-learn before 1.9 has no callbacks.
 HAS_CALLBACKS = importlib.util.find_spec("sklearn.callback") is not None
-CallbackSupport: Any = importlib.import_module("sklearn.callback").CallbackSupportMixin if HAS_CALLBACKS else object
+CallbackSupport: Any = (
+    importlib.import_module("sklearn.callback").CallbackSupportMixin if HAS_CALLBACKS else type("NoCallbacks", (), {})
+)
 
 
 def functions_of(callbacks: Any) -> list[Callable[[Any], Any]]:

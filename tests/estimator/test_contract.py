@@ -9,14 +9,14 @@ SHORT = {"max_iter": 60, "hidden_layer_sizes": (20,), "learning_rate_init": 0.02
 SLOW = {"max_iter": 60, "hidden_layer_sizes": (20,), "learning_rate_init": 1e-3}
 ESTIMATORS = [
     MLPClassifier(**SHORT),
-    MLPClassifier(**SHORT, early_stopping=True, validation_fraction=0.3),
+    MLPClassifier(**SHORT, early_stopping=True, validation_fraction=0.3, solver="nesterov"),
     MLPClassifier(**SHORT, solver="sgd", activation="tanh"),
     MLPClassifier(hidden_layer_sizes=(), max_iter=60, learning_rate_init=0.1, solver="nadam", schedule="cosine"),
     MLPClassifier(**SHORT, solver="rmsprop", n_repeats=2, class_weight="balanced", label_smoothing=0.1),
     MLPRegressor(**SHORT),
     MLPRegressor(**SHORT, loss="huber", early_stopping=True, validation_fraction=0.3),
     MLPRegressor(**SHORT, activation="silu", solver="adamw", weight_decay=0.01),
-    MLPRegressor(**SLOW, n_repeats=2, solver="sgd", activation="tanh", learning_rate="adaptive"),
+    MLPRegressor(**SLOW, n_repeats=2, solver="momentum", activation="tanh", learning_rate="adaptive"),
 ]
 
 

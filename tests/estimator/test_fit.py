@@ -299,6 +299,8 @@ def test_a_network_of_another_shape_cannot_be_gone_on_with():
         network.set_params(hidden_layer_sizes=4).fit(X, Y)
     with pytest.raises(ValueError, match="same classes"):
         network.set_params(hidden_layer_sizes=8).fit(X, Y + 1)
+    with pytest.raises(FastMLPError, match=r"y has shape \(120, 3\); \(n_samples,\) is expected"):
+        network.fit(X, np.eye(3, dtype=int)[Y])
     numbers = regressor().partial_fit(X, NUMBERS)
     with pytest.raises(FastMLPError, match="y has 2 columns"):
         numbers.partial_fit(X, np.column_stack([NUMBERS, NUMBERS]))

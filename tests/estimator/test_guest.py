@@ -13,8 +13,8 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import BaggingClassifier, VotingClassifier
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -72,7 +72,7 @@ def test_cross_validated():
     "ensemble",
     [
         CalibratedClassifierCV(make(max_iter=30), cv=3),
-        VotingClassifier([("net", make(max_iter=30)), ("line", LogisticRegression())], voting="soft"),
+        VotingClassifier([("net", make(max_iter=30)), ("bayes", GaussianNB())], voting="soft"),
         BaggingClassifier(make(max_iter=30), n_estimators=3, random_state=0),
     ],
     ids=lambda ensemble: type(ensemble).__name__,

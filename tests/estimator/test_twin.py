@@ -8,6 +8,9 @@ from sklearn.neural_network import MLPRegressor as SklearnRegressor
 
 from fastmlp import MLPClassifier, MLPRegressor
 
+# The first whose fit takes sample weights, and whose regressor has a loss.
+pytest.importorskip("sklearn", minversion="1.7")
+
 # 103 samples in batches of 20: the last is short.
 N, BATCH = 103, 20
 RNG = np.random.default_rng(0)
@@ -105,10 +108,10 @@ def test_early_stopping_holds_out_the_same_samples_and_keeps_the_same_epoch(task
 
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 @pytest.mark.parametrize("solver", ["nesterov", "adam", "invscaling"])
-@pytest.mark.parametrize("task", ["binary", "multiclass", "numbers"])
+@pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel", "numbers"])
 def test_partial_fit_goes_on_with_the_optimizer_as_it_was(task, solver):
     mine, twin, data, target = both(task, **SOLVERS[solver])
-    classes = {} if task == "numbers" else {"classes": np.unique(target)}
+    classes = {} if task == "numbers" else {"classes": np.arange(4) if task == "multilabel" else np.unique(target)}
     for estimator in (mine, twin):
         estimator.partial_fit(data[:50], target[:50], **classes)
         estimator.partial_fit(data[50:], target[50:], WEIGHTS[50:])
