@@ -28,7 +28,8 @@ NO_NAMESAKE = {
         "gather_columns",
         "gather_targets",
         "batch_weight",
-        "weight_of",
+        "share_of",
+        "gather_weights",
         "prefetch_*",
         "bias_forward",
         "parts",
@@ -38,7 +39,7 @@ NO_NAMESAKE = {
     "they cut into blocks what product, the updates, dropout_masks and add_squares compute": {
         "add_product",
         "update_block",
-        "*_row",
+        "*_block",
         "weights_update",
         "kept_update",
         "dropout_forward",

@@ -6,7 +6,7 @@ from fastmlp.fpu import flush_subnormals, restore_control
 from fastmlp.jit import kernel
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.dense import bias_forward, input_sweep, squares_of
-from fastmlp.kernels.sampling import GOLDEN, batch_weight, permutation_fill, splitmix64, weight_of
+from fastmlp.kernels.sampling import GOLDEN, batch_weight, permutation_fill, share_of, splitmix64
 from fastmlp.kernels.step import NO_BATCH, layers_forward, losses_forward, sweeps, train_step
 from fastmlp.kernels.update import HYPER_CLIP, HYPER_L2, KEEP, L2_BY_WEIGHT, coefficients_of_step
 from fastmlp.simd import address
@@ -24,14 +24,16 @@ def batch_at(step, batch_size, n_samples):
 
 
 @kernel
-def add_losses(loss_sum, targets, order, batch, total, work, frame):
-    """Each sample's loss onto its place's sum, times its weight's share of the batch's and their number."""
+def add_losses(loss_sum, weights, order, batch, total, work, frame):
+    """Each sample's loss onto its place's sum; with weights times its share of the batch, and the batch's samples."""
     first, m = batch
-    for i in range(m):
-        loss = np.float64(work[frame[at.LOSS] + i])
-        if targets[2].size > 0:
-            loss *= weight_of(targets, order[first + i], total) * m
-        loss_sum[i] += loss
+    if weights.size == 0:
+        for i in range(m):
+            loss_sum[i] += work[frame[at.LOSS] + i]
+    else:
+        for i in range(m):
+            share = share_of(weights, order[first + i], total)
+            loss_sum[i] += np.float64(work[frame[at.LOSS] + i]) * (share * m)
 
 
 @kernel
@@ -86,7 +88,7 @@ def train_stretch(data, targets, order, params, tables, hyper, powers, c, loss_s
             frame[at.DRAW] = np.int64(splitmix64(draw))
             rule = KEEP if hyper[HYPER_CLIP] > 0.0 else optimizer
             train_step(data, targets, order, params, layers, work, frame, batch, coming, total, rule, vectors)
-            add_losses(loss_sum, targets, order, batch, total, work, frame)
+            add_losses(loss_sum, targets[2], order, batch, total, work, frame)
         sweeps(
             data, order, params, layers, work, frame, batch, coming, hyper[HYPER_CLIP], optimizer, vectors
         )  # fmt: skip

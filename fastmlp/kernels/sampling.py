@@ -133,32 +133,48 @@ def batch_weight(targets, rows, batch):
     return total
 
 
-@kernel
-def weight_of(targets, row, total):
+@kernel(inline=True)
+def share_of(weights, row, total):
     """A sample's part in the mean over a batch whose weights sum up to total; none where they are all 0."""
-    if targets[2].size == 0:
-        return 1.0 / total
-    return targets[2][row] / total if total > 0.0 else 0.0
+    return weights[row] / total if total > 0.0 else 0.0
+
+
+@kernel
+def gather_weights(weights, rows, batch, total, work, place):
+    """Each sample's share of the batch, 1 / m without weights; 0 beyond the batch's end."""
+    first, m = batch
+    lanes = n_lanes(work)
+    if weights.size == 0:
+        share = 1.0 / total
+        for i in range(m):
+            work[place + i] = share
+    else:
+        for i in range(m):
+            work[place + i] = share_of(weights, rows[first + i], total)
+    for i in range(m, (m + lanes - 1) // lanes * lanes):
+        work[place + i] = 0.0
 
 
 @kernel
 def gather_targets(targets, rows, batch, n_outputs, total, work, frame):
-    """A batch's labels as floating numbers, or its targets, an output a row; and its weights, 0 beyond its end.
+    """A batch's labels as floating numbers, or its targets, an output a row; and its weights.
 
     targets: labels, int32 (n_samples,); values, (n_samples, n_outputs), of which one of the two is empty; weights,
-    float64 (n_samples,), or empty.
+    float64 (n_samples,), or empty. Beyond the batch's end stand copies of its last sample, which weigh nothing.
     """
     labels, values = targets[0], targets[1]
     first, m = batch
-    lanes, stride = n_lanes(work), frame[at.STRIDE]
-    for i in range((m + lanes - 1) // lanes * lanes):
-        row = rows[first + min(i, m - 1)]
-        work[frame[at.WEIGHTS] + i] = weight_of(targets, row, total) if i < m else 0.0
-        if labels.size > 0:
-            work[frame[at.TARGETS] + i] = labels[row]
-        else:
+    lanes, stride, place = n_lanes(work), frame[at.STRIDE], frame[at.TARGETS]
+    whole = (m + lanes - 1) // lanes * lanes
+    if labels.size > 0:
+        for i in range(whole):
+            work[place + i] = labels[rows[first + min(i, m - 1)]]
+    else:
+        for i in range(whole):
+            row = rows[first + min(i, m - 1)]
             for j in range(n_outputs):
-                work[frame[at.TARGETS] + j * stride + i] = values[row, j]
+                work[place + j * stride + i] = values[row, j]
+    gather_weights(targets[2], rows, batch, total, work, frame[at.WEIGHTS])
 
 
 @kernel

@@ -136,77 +136,96 @@ def nadam_update(w, m, v, g, c):
 
 
 @kernel(inline=True)
-def load_weight(params, row, G, g_row, i, c):
+def load_weight(params, i, G, g, c):
     """A vector of weights, and its gradient with L2's part (8)."""
-    w = vload(params[0], row + i)
-    return w, fma(c[L2], w, vload(G[0], g_row + i))
+    w = vload(params[0], i)
+    return w, fma(c[L2], w, vload(G[0], g))
 
 
 @kernel(inline=True)
-def sgd_row(params, row, G, g_row, n_columns, c):
-    """`sgd_update` along a row."""
-    for i in range(0, n_columns, n_lanes(params[0])):
-        w = vload(params[0], row + i)
-        vstore(params[0], row + i, sgd_update(w, vload(G[0], g_row + i), c[LR], c[L2]))
+def sgd_block(params, start, stride, G, n_rows, n_columns, c):
+    """`sgd_update` on a block."""
+    c = coefficients_broadcast(c)
+    for r in range(n_rows):
+        for k in range(0, n_columns, n_lanes(params[0])):
+            i = start + r * stride + k
+            w = vload(params[0], i)
+            vstore(params[0], i, sgd_update(w, vload(G[0], r * G[1] + k), c[LR], c[L2]))
 
 
 @kernel(inline=True)
-def momentum_row(params, row, G, g_row, n_columns, c):
-    """``w + m`` along a row, m the step remembered."""
-    for i in range(0, n_columns, n_lanes(params[0])):
-        w, g = load_weight(params, row, G, g_row, i, c)
-        m = momentum_moment(vload(params[1], row + i), g, c)
-        vstore(params[1], row + i, m)
-        vstore(params[0], row + i, w + m)
+def momentum_block(params, start, stride, G, n_rows, n_columns, c):
+    """``w + m`` on a block, m the step remembered."""
+    c = coefficients_broadcast(c)
+    for r in range(n_rows):
+        for k in range(0, n_columns, n_lanes(params[0])):
+            i = start + r * stride + k
+            w, g = load_weight(params, i, G, r * G[1] + k, c)
+            m = momentum_moment(vload(params[1], i), g, c)
+            vstore(params[1], i, m)
+            vstore(params[0], i, w + m)
 
 
 @kernel(inline=True)
-def nesterov_row(params, row, G, g_row, n_columns, c):
-    """`nesterov_update` along a row."""
-    for i in range(0, n_columns, n_lanes(params[0])):
-        w, g = load_weight(params, row, G, g_row, i, c)
-        m = momentum_moment(vload(params[1], row + i), g, c)
-        vstore(params[1], row + i, m)
-        vstore(params[0], row + i, nesterov_update(w, m, g, c))
+def nesterov_block(params, start, stride, G, n_rows, n_columns, c):
+    """`nesterov_update` on a block."""
+    c = coefficients_broadcast(c)
+    for r in range(n_rows):
+        for k in range(0, n_columns, n_lanes(params[0])):
+            i = start + r * stride + k
+            w, g = load_weight(params, i, G, r * G[1] + k, c)
+            m = momentum_moment(vload(params[1], i), g, c)
+            vstore(params[1], i, m)
+            vstore(params[0], i, nesterov_update(w, m, g, c))
 
 
 @kernel(inline=True)
-def rmsprop_row(params, row, G, g_row, n_columns, c):
-    """`adam_update` along a row, the gradient in place of its mean (Tieleman and Hinton 2012)."""
-    for i in range(0, n_columns, n_lanes(params[0])):
-        w, g = load_weight(params, row, G, g_row, i, c)
-        v = second_moment(vload(params[2], row + i), g, c)
-        vstore(params[2], row + i, v)
-        vstore(params[0], row + i, adam_update(w, g, v, c))
+def rmsprop_block(params, start, stride, G, n_rows, n_columns, c):
+    """`adam_update` on a block, the gradient in place of its mean (Tieleman and Hinton 2012)."""
+    c = coefficients_broadcast(c)
+    for r in range(n_rows):
+        for k in range(0, n_columns, n_lanes(params[0])):
+            i = start + r * stride + k
+            w, g = load_weight(params, i, G, r * G[1] + k, c)
+            v = second_moment(vload(params[2], i), g, c)
+            vstore(params[2], i, v)
+            vstore(params[0], i, adam_update(w, g, v, c))
 
 
 @kernel(inline=True)
-def adam_row(params, row, G, g_row, n_columns, c):
-    """`adam_update` along a row."""
-    for i in range(0, n_columns, n_lanes(params[0])):
-        w, g = load_weight(params, row, G, g_row, i, c)
-        m, v = adam_moments(vload(params[1], row + i), vload(params[2], row + i), g, c)
-        vstore(params[1], row + i, m)
-        vstore(params[2], row + i, v)
-        vstore(params[0], row + i, adam_update(w, m, v, c))
+def adam_block(params, start, stride, G, n_rows, n_columns, c):
+    """`adam_update` on a block."""
+    c = coefficients_broadcast(c)
+    for r in range(n_rows):
+        for k in range(0, n_columns, n_lanes(params[0])):
+            i = start + r * stride + k
+            w, g = load_weight(params, i, G, r * G[1] + k, c)
+            m, v = adam_moments(vload(params[1], i), vload(params[2], i), g, c)
+            vstore(params[1], i, m)
+            vstore(params[2], i, v)
+            vstore(params[0], i, adam_update(w, m, v, c))
 
 
 @kernel(inline=True)
-def nadam_row(params, row, G, g_row, n_columns, c):
-    """`nadam_update` along a row."""
-    for i in range(0, n_columns, n_lanes(params[0])):
-        w, g = load_weight(params, row, G, g_row, i, c)
-        m, v = adam_moments(vload(params[1], row + i), vload(params[2], row + i), g, c)
-        vstore(params[1], row + i, m)
-        vstore(params[2], row + i, v)
-        vstore(params[0], row + i, nadam_update(w, m, v, g, c))
+def nadam_block(params, start, stride, G, n_rows, n_columns, c):
+    """`nadam_update` on a block."""
+    c = coefficients_broadcast(c)
+    for r in range(n_rows):
+        for k in range(0, n_columns, n_lanes(params[0])):
+            i = start + r * stride + k
+            w, g = load_weight(params, i, G, r * G[1] + k, c)
+            m, v = adam_moments(vload(params[1], i), vload(params[2], i), g, c)
+            vstore(params[1], i, m)
+            vstore(params[2], i, v)
+            vstore(params[0], i, nadam_update(w, m, v, g, c))
 
 
 @kernel(inline=True)
-def keep_row(params, row, G, g_row, n_columns):
+def keep_block(params, start, stride, G, n_rows, n_columns):
     """The gradient itself, where its weights lie in theta."""
-    for i in range(0, n_columns, n_lanes(params[0])):
-        vstore(params[3], row + i, vload(G[0], g_row + i))
+    for r in range(n_rows):
+        for k in range(0, n_columns, n_lanes(params[0])):
+            vstore(params[3], start + r * stride + k, vload(G[0], r * G[1] + k))
 
 
 @kernel
@@ -222,25 +241,23 @@ def weights_shrink(theta, start, stride, n_rows, n_columns, c):
 @kernel
 def update_block(params, start, stride, G, n_rows, n_columns, optimizer, c):
     """One step on the block of weights that begins at ``theta[start]``, whole vectors wide, given its gradient G."""
-    vectors = coefficients_broadcast(c)
+    block = start, stride, G, n_rows, n_columns
     if c[DECAY] != 0.0 and optimizer != KEEP:
         weights_shrink(params[0], start, stride, n_rows, n_columns, c)
-    for r in range(n_rows):
-        row, g_row = start + r * stride, r * G[1]
-        if optimizer == SGD:
-            sgd_row(params, row, G, g_row, n_columns, vectors)
-        elif optimizer == ADAM:
-            adam_row(params, row, G, g_row, n_columns, vectors)
-        elif optimizer == MOMENTUM:
-            momentum_row(params, row, G, g_row, n_columns, vectors)
-        elif optimizer == NESTEROV:
-            nesterov_row(params, row, G, g_row, n_columns, vectors)
-        elif optimizer == RMSPROP:
-            rmsprop_row(params, row, G, g_row, n_columns, vectors)
-        elif optimizer == NADAM:
-            nadam_row(params, row, G, g_row, n_columns, vectors)
-        else:
-            keep_row(params, row, G, g_row, n_columns)
+    if optimizer == SGD:
+        sgd_block(params, *block, c)
+    elif optimizer == ADAM:
+        adam_block(params, *block, c)
+    elif optimizer == MOMENTUM:
+        momentum_block(params, *block, c)
+    elif optimizer == NESTEROV:
+        nesterov_block(params, *block, c)
+    elif optimizer == RMSPROP:
+        rmsprop_block(params, *block, c)
+    elif optimizer == NADAM:
+        nadam_block(params, *block, c)
+    else:
+        keep_block(params, *block)
 
 
 @kernel
