@@ -170,15 +170,19 @@ def neurons_forward(work, frame, layer, number, m):
         dropout_forward(work, frame, layer, number, m)
 
 
+@kernel
+def slopes_backward(work, S, dA, stride, n_rows, m):
+    """``dZ = dA * f'(Z)`` in place of dA, the slopes as they were kept."""
+    for row in range(0, n_rows * stride, stride):
+        for i in range(row, row + m, n_lanes(work)):
+            vstore(work, dA + i, vload(work, dA + i) * vload(work, S + i))
+
+
 @kernel(merge=True)
 def neurons_backward(work, frame, layer, m):
     """``dZ = dA * f'(Z)`` in place of dA: the slope kept, or told by the output."""
-    stride, lanes = frame[at.STRIDE], n_lanes(work)
-    if layer[at.SLOPE] == layer[at.A]:
-        activation_backward(
-            work, layer[at.A], layer[at.DZ], stride, layer[at.FAN_OUT], m, layer[at.ACTIVATION]
-        )  # fmt: skip
-        return
-    for j in range(layer[at.FAN_OUT]):
-        for i in range(j * stride, j * stride + m, lanes):
-            vstore(work, layer[at.DZ] + i, vload(work, layer[at.DZ] + i) * vload(work, layer[at.SLOPE] + i))
+    stride, A, S, dA = frame[at.STRIDE], layer[at.A], layer[at.SLOPE], layer[at.DZ]
+    if S == A:
+        activation_backward(work, A, dA, stride, layer[at.FAN_OUT], m, layer[at.ACTIVATION])
+    else:
+        slopes_backward(work, S, dA, stride, layer[at.FAN_OUT], m)

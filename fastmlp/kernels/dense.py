@@ -157,6 +157,19 @@ def squares_of(array, work, frame, layers):
 
 
 @kernel(merge=True)
+def input_keep(data, rows, params, work, frame, layer, batch):
+    """``dW = A^T dZ`` of the first layer, kept where W lies in theta."""
+    panel, fan_in = frame[at.PANEL], layer[at.FAN_IN]
+    dZ, At = matrix(work, layer[at.DZ], frame[at.STRIDE]), matrix(work, frame[at.ROWS], panel)
+    nothing = matrix(work, frame[at.ZEROS], 0)
+    for k in range(0, fan_in, panel):
+        width = min(panel, fan_in - k)
+        gather_rows(data, rows, batch[0], batch[1], k, width, work, frame[at.ROWS], panel)
+        dW = matrix(params[3], layer[at.W] + k, layer[at.W_STRIDE])
+        product(dW, nothing, dZ, At, layer[at.FAN_OUT], width, batch[1])
+
+
+@kernel(merge=True)
 def gradient_clip(params, work, frame, layers, longest):
     """Every gradient times ``longest / norm`` where the norm of all together is longer (Pascanu et al. 2013)."""
     gradient = params[3]

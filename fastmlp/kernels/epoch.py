@@ -7,7 +7,7 @@ from fastmlp.jit import kernel
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.dense import bias_forward, input_sweep, squares_of
 from fastmlp.kernels.sampling import GOLDEN, batch_weight, permutation_fill, share_of, splitmix64
-from fastmlp.kernels.step import NO_BATCH, layers_forward, losses_forward, sweeps, train_step
+from fastmlp.kernels.step import NO_BATCH, clipped_update, layers_forward, losses_forward, train_step
 from fastmlp.kernels.update import HYPER_CLIP, HYPER_L2, KEEP, L2_BY_WEIGHT, coefficients_of_step
 from fastmlp.simd import address
 
@@ -80,18 +80,21 @@ def train_stretch(data, targets, order, params, tables, hyper, powers, c, loss_s
     coming, vectors = NO_BATCH, address(c, 0)
     for step in range(first - 1, stop):
         batch, coming = coming, batch_at(step + 1, frame[at.BATCH], order.size if step + 1 < stop else 0)
-        total = batch_weight(targets, order, batch)
+        past, total = batch, batch_weight(targets, order, batch)
         if step >= first:
             add_penalty(loss_sum, hyper, params[0], work, frame, layers, batch, total)
             coefficients_of_step(hyper, powers, optimizer, total, c)
-            draw = np.uint64(integers[DROPOUT_STATE]) + GOLDEN * np.uint64(integers[OFFSET] + step + 1)
-            frame[at.DRAW] = np.int64(splitmix64(draw))
+            if frame[at.DROPPED] > 0:
+                draw = np.uint64(integers[DROPOUT_STATE]) + GOLDEN * np.uint64(integers[OFFSET] + step + 1)
+                frame[at.DRAW] = np.int64(splitmix64(draw))
             rule = KEEP if hyper[HYPER_CLIP] > 0.0 else optimizer
             train_step(data, targets, order, params, layers, work, frame, batch, coming, total, rule, vectors)
             add_losses(loss_sum, targets[2], order, batch, total, work, frame)
-        sweeps(
-            data, order, params, layers, work, frame, batch, coming, hyper[HYPER_CLIP], optimizer, vectors
-        )  # fmt: skip
+            if rule == KEEP:
+                clipped_update(data, order, params, layers, work, frame, batch, hyper[HYPER_CLIP], optimizer, vectors)
+                past = NO_BATCH
+        bias_forward(params, work, layers[0], frame[at.STRIDE], coming[1])
+        input_sweep(data, order, params, work, frame, layers[0], past, coming, optimizer, vectors)
     restore_control(control)
 
 
