@@ -275,6 +275,48 @@ def test_an_input_type_is_only_a_graphs(results, tmp_path, run):
     assert "accepted: only with an .onnx file" in err
 
 
+@pytest.fixture
+def houses(tmp_path):
+    """A table whose target is a number."""
+    random = np.random.default_rng(0)
+    X = random.normal(size=(200, 3))
+    y = 3 * X[:, 0] - X[:, 1]
+    rows = [f"{a},{b},{c},{price}" for (a, b, c), price in zip(X, y, strict=True)]
+    (tmp_path / "houses.csv").write_text("\n".join(["age,rooms,noise,price", *rows]) + "\n")
+    np.save(tmp_path / "new.npy", X[:5])
+    return tmp_path
+
+
+NUMBERS = ["--target", "price", "--loss", "squared_error", "--optimizer", "adam", "--learning-rate", "0.05"]
+
+
+def test_a_column_of_numbers_is_predicted(houses, run):
+    data = ["--data", houses / "houses.csv", *NUMBERS[:2]]
+    train = ["train", *data, *NUMBERS[2:], "--hidden", "16", "--batch-size", "16", "--n-epochs", "40"]
+    code, out, err = run(*train, "--out", houses / "out")
+    assert code == 0
+    assert float(re.match(r"test R2 (\S+), test loss", out)[1]) > 0.9
+    assert "3-16-1, sigmoid, adam" in err
+    assert run("evaluate", houses / "out" / "model.npz", *data)[1].split(",")[0] == out.split(",")[0]
+    code, out, _ = run("predict", houses / "out" / "model.npz", houses / "new.npy")
+    header, *rows = out.splitlines()
+    got = np.array(rows, dtype=float)
+    assert (code, header) == (0, "prediction")
+    assert abs(got - fastmlp.load_model(houses / "out" / "model.npz").predict(np.load(houses / "new.npy"))).max() < 1e-4
+
+
+def test_a_loss_that_data_is_not_for_exits_2(run):
+    code, _, err = run("train", "--data", "digits", "--loss", "huber")
+    assert code == 2
+    assert err.startswith("error: task is 'regression'; digits is for classification")
+
+
+def test_early_stopping_tells_of_the_validation_set(run):
+    code, _, err = run("train", "--hidden", "8", "--early-stopping", "score", "--patience", "2", "--n-epochs", "50")
+    assert code == 0
+    assert re.search(r"epoch \d+/50  train loss \S+  val accuracy \S+  test accuracy \S+", err)
+
+
 # data, warmup, info
 
 
