@@ -330,5 +330,5 @@ def _parse(path: str | os.PathLike[str], rows_of: Callable[[str], list[dict[str,
         return [_read_row(row) for row in rows_of(Path(path).read_text(encoding="utf-8"))]
     except OSError as error:
         raise DataNotFoundError(f"no history can be read from {os.fspath(path)}: {error.strerror}") from error
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, csv.Error, OverflowError, RecursionError, TypeError, ValueError) as error:
         raise FileFormatError(f"{os.fspath(path)} is not a history: {error}") from error

@@ -130,6 +130,9 @@ RULES: dict[str, Rule] = {
     "precision": _choice(Precision),
 }
 
+#: Unknown names that are answered one by one: finding the nearest setting takes 0.2 ms a name.
+MOST_NAMED = 20
+
 
 def mistakes(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with some settings, a sentence each.
@@ -149,10 +152,14 @@ def mistakes(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> Iterat
     whole = {**defaults, **settings}
     precision = whole["precision"]
     yield from _endless_warmup(whole)
+    unknown = [name for name in settings if name not in RULES]
+    yield from map(_unknown, unknown[:MOST_NAMED])
+    if len(unknown) > MOST_NAMED:
+        yield f"{len(unknown) - MOST_NAMED:,} names more are none of a setting"
     for name, given in settings.items():
         if name not in RULES:
-            yield _unknown(name)
-        elif not _accepts(RULES[name], given):
+            continue
+        if not _accepts(RULES[name], given):
             yield f"{name}: given {reprlib.repr(given)}; accepted: {RULES[name].accepted}"
         elif isinstance(RULES[name].read(given), float) and _accepts(RULES["precision"], precision):
             held = _as_held(given, precision)

@@ -43,8 +43,8 @@ DTYPES = st.one_of(
     hnp.datetime64_dtypes(), hnp.array_dtypes(),
 )  # fmt: skip
 ARRAYS = st.one_of(VALUES, hnp.arrays(DTYPES, hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=6)))
-# Dataset lets the error of class names that are no sequence through.
-NAMINGS = st.one_of(st.none(), st.text(max_size=3), st.lists(SCALARS, max_size=4))
+NAMINGS = st.one_of(st.none(), st.text(max_size=3), st.lists(SCALARS, max_size=4), VALUES)
+TASKS = st.one_of(st.sampled_from(["classification", "multilabel", "regression"]), VALUES)
 NAMES = [field.name for field in dataclasses.fields(fastmlp.Config)]
 
 
@@ -72,11 +72,14 @@ def test_config_takes_any_thing_for_a_mapping(value):
 
 @SWEEP
 @given(
-    ARRAYS, ARRAYS, ARRAYS, ARRAYS, st.one_of(st.sampled_from(["auto", "none", "unit", "standard"]), VALUES), NAMINGS
-)
-def test_dataset_takes_any_arrays(X_train, y_train, X_test, y_test, scale, names):
+    ARRAYS, ARRAYS, ARRAYS, ARRAYS, st.one_of(st.sampled_from(["auto", "none", "unit", "standard"]), VALUES), NAMINGS,
+    TASKS, ARRAYS, ARRAYS, ARRAYS,
+)  # fmt: skip
+def test_dataset_takes_any_arrays(X_train, y_train, X_test, y_test, scale, names, task, weights, X_val, y_val):
     with works_or_explains():
-        fastmlp.Dataset(X_train, y_train, X_test, y_test, scale, names)
+        fastmlp.Dataset(
+            X_train, y_train, X_test, y_test, scale, names, task=task, weight_train=weights, X_val=X_val, y_val=y_val
+        )  # fmt: skip
 
 
 @SWEEP

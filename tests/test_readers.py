@@ -25,13 +25,9 @@ def load_script():
 SCRIPTED = load_script()
 
 
-# History.from_json lets the errors of infinite epochs and of too many brackets through.
-NOT_YET = {"history.json": pytest.mark.xfail(strict=True)}
-
-
 @pytest.mark.skipif(os.name == "nt", reason="Windows does not let a mapped file be replaced")
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", [pytest.param(name, marks=NOT_YET.get(name, ())) for name in SCRIPTED.READERS])
+@pytest.mark.parametrize("name", SCRIPTED.READERS)
 def test_a_mutant_is_read_or_refused(name, tmp_path, monkeypatch):
     monkeypatch.setattr(cifar10, "RECORDS", SCRIPTED.RECORDS)
     monkeypatch.setattr(cifar10, "PICKLED_EXTRA_BYTES", SCRIPTED.EXTRA_BYTES)

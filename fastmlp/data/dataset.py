@@ -222,7 +222,8 @@ def _check_alike(
 
 
 def _check_names(class_names: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(class_names, str) or not all(isinstance(name, str) for name in class_names):
+    is_sequence = isinstance(class_names, Sequence | np.ndarray) and not isinstance(class_names, str)
+    if not is_sequence or not all(isinstance(name, str) for name in class_names):
         raise DataTypeError(f"class_names is {class_names!r}; a sequence of strings is expected")
     if len(class_names) < 2 or len(set(class_names)) < len(class_names):
         raise DataError(f"class_names is {list(class_names)}; at least two names, all different, are expected")

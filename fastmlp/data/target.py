@@ -97,5 +97,5 @@ def check_task(task: str) -> Task:
 
 def task_of(y: npt.ArrayLike) -> Task:
     """What labels are for, where nobody says: several columns are labels of which several may apply."""
-    shape = np.shape(y)
+    shape = as_array(y, "y").shape
     return "multilabel" if len(shape) == 2 and shape[1] > 1 else "classification"
