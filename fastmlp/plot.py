@@ -80,11 +80,13 @@ def plot_history(history: History, axes: "Sequence[Axes] | None" = None) -> "tup
     _draw(loss, history, "train_loss", _TRAIN)
     _draw(loss, history, "test_loss", _TEST)
     _draw(score, history, history.score, _TEST)
+    title, quantity = _SCORES[history.score]
     if "val_loss" in history.columns:
         _draw(loss, history, "val_loss", _VALIDATION)
         _draw(score, history, history.score.replace("test", "val"), _VALIDATION)
+        title, quantity = title.replace("Test ", "").capitalize(), quantity.replace("the test set", "the set")
     _dress(loss, "Loss", "mean loss")
-    _dress(score, *_SCORES[history.score])
+    _dress(score, title, quantity)
     loss.legend(frameon=False, labelcolor=_INK)
     return loss, score
 

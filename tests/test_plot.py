@@ -80,3 +80,11 @@ def test_the_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingExtraError, match=r'Drawing curves needs matplotlib.*pip install "fastmlp\[plot\]"'):
         require_matplotlib()
+
+
+def test_a_validation_set_has_a_line_of_its_own():
+    rows = [{**row, "val_loss": 1.5, "val_accuracy": 0.5} for row in history(3)]
+    loss, score = plot_history(History(rows))
+    assert [len(loss.lines), len(score.lines)] == [3, 2]
+    assert score.get_title("left") == "Accuracy"
+    assert [text.get_text() for text in loss.get_legend().get_texts()] == ["training", "test", "validation"]
