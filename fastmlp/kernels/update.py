@@ -90,9 +90,9 @@ def coefficients_broadcast(c):
 
 
 @kernel(inline=True)
-def sgd_update(w, g, lr, l2):
-    """``w - lr (g + l2 w)``: equations (8) and (9); lr is given negated."""
-    return fma(lr, fma(l2, w, g), w)
+def sgd_update(w, g, c):
+    """``w - lr g``, g with L2's part: equations (8) and (9)."""
+    return fma(c[LR], g, w)
 
 
 @kernel(inline=True)
@@ -135,94 +135,79 @@ def nadam_update(w, m, v, g, c):
     return fma(fma(c[LR], m, c[LR_G] * g), reciprocal(sqrt(v) + c[EPS]), w)
 
 
-@kernel(inline=True)
-def load_weight(params, i, G, g, c):
-    """A vector of weights, and its gradient with L2's part (8)."""
-    w = vload(params[0], i)
-    return w, fma(c[L2], w, vload(G[0], g))
+# What each rule does to the vector of weights w that begins at theta[i], given its gradient g with L2's part.
 
 
 @kernel(inline=True)
-def sgd_block(params, start, stride, G, n_rows, n_columns, c):
-    """`sgd_update` on a block."""
-    c = coefficients_broadcast(c)
-    for r in range(n_rows):
-        for k in range(0, n_columns, n_lanes(params[0])):
-            i = start + r * stride + k
-            w = vload(params[0], i)
-            vstore(params[0], i, sgd_update(w, vload(G[0], r * G[1] + k), c[LR], c[L2]))
+def sgd_step(params, i, w, g, c):
+    """`sgd_update`."""
+    vstore(params[0], i, sgd_update(w, g, c))
 
 
 @kernel(inline=True)
-def momentum_block(params, start, stride, G, n_rows, n_columns, c):
-    """``w + m`` on a block, m the step remembered."""
-    c = coefficients_broadcast(c)
-    for r in range(n_rows):
-        for k in range(0, n_columns, n_lanes(params[0])):
-            i = start + r * stride + k
-            w, g = load_weight(params, i, G, r * G[1] + k, c)
-            m = momentum_moment(vload(params[1], i), g, c)
-            vstore(params[1], i, m)
-            vstore(params[0], i, w + m)
+def momentum_step(params, i, w, g, c):
+    """``w + m``, m the step remembered."""
+    m = momentum_moment(vload(params[1], i), g, c)
+    vstore(params[1], i, m)
+    vstore(params[0], i, w + m)
 
 
 @kernel(inline=True)
-def nesterov_block(params, start, stride, G, n_rows, n_columns, c):
-    """`nesterov_update` on a block."""
-    c = coefficients_broadcast(c)
-    for r in range(n_rows):
-        for k in range(0, n_columns, n_lanes(params[0])):
-            i = start + r * stride + k
-            w, g = load_weight(params, i, G, r * G[1] + k, c)
-            m = momentum_moment(vload(params[1], i), g, c)
-            vstore(params[1], i, m)
-            vstore(params[0], i, nesterov_update(w, m, g, c))
+def nesterov_step(params, i, w, g, c):
+    """`nesterov_update`."""
+    m = momentum_moment(vload(params[1], i), g, c)
+    vstore(params[1], i, m)
+    vstore(params[0], i, nesterov_update(w, m, g, c))
 
 
 @kernel(inline=True)
-def rmsprop_block(params, start, stride, G, n_rows, n_columns, c):
-    """`adam_update` on a block, the gradient in place of its mean (Tieleman and Hinton 2012)."""
-    c = coefficients_broadcast(c)
-    for r in range(n_rows):
-        for k in range(0, n_columns, n_lanes(params[0])):
-            i = start + r * stride + k
-            w, g = load_weight(params, i, G, r * G[1] + k, c)
-            v = second_moment(vload(params[2], i), g, c)
-            vstore(params[2], i, v)
-            vstore(params[0], i, adam_update(w, g, v, c))
+def rmsprop_step(params, i, w, g, c):
+    """`adam_update`, the gradient in place of its mean (Tieleman and Hinton 2012)."""
+    v = second_moment(vload(params[2], i), g, c)
+    vstore(params[2], i, v)
+    vstore(params[0], i, adam_update(w, g, v, c))
 
 
 @kernel(inline=True)
-def adam_block(params, start, stride, G, n_rows, n_columns, c):
-    """`adam_update` on a block."""
-    c = coefficients_broadcast(c)
-    for r in range(n_rows):
-        for k in range(0, n_columns, n_lanes(params[0])):
-            i = start + r * stride + k
-            w, g = load_weight(params, i, G, r * G[1] + k, c)
-            m, v = adam_moments(vload(params[1], i), vload(params[2], i), g, c)
-            vstore(params[1], i, m)
-            vstore(params[2], i, v)
-            vstore(params[0], i, adam_update(w, m, v, c))
+def adam_step(params, i, w, g, c):
+    """`adam_update`."""
+    m, v = adam_moments(vload(params[1], i), vload(params[2], i), g, c)
+    vstore(params[1], i, m)
+    vstore(params[2], i, v)
+    vstore(params[0], i, adam_update(w, m, v, c))
 
 
 @kernel(inline=True)
-def nadam_block(params, start, stride, G, n_rows, n_columns, c):
-    """`nadam_update` on a block."""
-    c = coefficients_broadcast(c)
-    for r in range(n_rows):
-        for k in range(0, n_columns, n_lanes(params[0])):
-            i = start + r * stride + k
-            w, g = load_weight(params, i, G, r * G[1] + k, c)
-            m, v = adam_moments(vload(params[1], i), vload(params[2], i), g, c)
-            vstore(params[1], i, m)
-            vstore(params[2], i, v)
-            vstore(params[0], i, nadam_update(w, m, v, g, c))
+def nadam_step(params, i, w, g, c):
+    """`nadam_update`."""
+    m, v = adam_moments(vload(params[1], i), vload(params[2], i), g, c)
+    vstore(params[1], i, m)
+    vstore(params[2], i, v)
+    vstore(params[0], i, nadam_update(w, m, v, g, c))
+
+
+def _over_block(step):
+    """The loop over a block of weights round a rule's step: a copy a rule, so that none looks for its rule inside."""
+
+    @kernel(inline=True)
+    def block_update(params, start, stride, G, n_rows, n_columns, c):
+        c = coefficients_broadcast(c)
+        for r in range(n_rows):
+            for k in range(0, n_columns, n_lanes(params[0])):
+                i = start + r * stride + k
+                w = vload(params[0], i)
+                step(params, i, w, fma(c[L2], w, vload(G[0], r * G[1] + k)), c)
+
+    return block_update
+
+
+sgd_block, momentum_block, nesterov_block = map(_over_block, (sgd_step, momentum_step, nesterov_step))
+rmsprop_block, adam_block, nadam_block = map(_over_block, (rmsprop_step, adam_step, nadam_step))
 
 
 @kernel(inline=True)
 def keep_block(params, start, stride, G, n_rows, n_columns):
-    """The gradient itself, where its weights lie in theta."""
+    """The gradient itself, without L2's part, where its weights lie in theta."""
     for r in range(n_rows):
         for k in range(0, n_columns, n_lanes(params[0])):
             vstore(params[3], start + r * stride + k, vload(G[0], r * G[1] + k))
