@@ -258,12 +258,21 @@ def change_tar(octets: Octets, draw: Draw) -> Octets:
     return bytes(made)
 
 
+def change_tensors(octets: Octets, draw: Draw) -> Octets:
+    """Another header over the same bytes, with its own length or one that is wrong."""
+    n = int.from_bytes(octets[:8], "little")
+    header = change_json(octets[8 : 8 + n], draw)
+    claimed = draw.choice((len(header), len(header), len(header), n, 0, 2**40, 2**63))
+    return claimed.to_bytes(8, "little") + header + octets[8 + n :]
+
+
 CHANGES: dict[str, Callable[[Octets, Draw], Octets]] = {
     "json": change_json,
     "lines": change_lines,
     "table": change_table,
     "npy": change_npy,
     "zip": change_zip,
+    "tensors": change_tensors,
     "idx": change_idx,
     "idx.gz": partial(change_gzip, kind="idx"),
     "table.gz": partial(change_gzip, kind="table"),
@@ -296,10 +305,10 @@ X, Y = RNG.standard_normal((12, 3)), np.arange(12) % 2
 PART_ARRAYS = {"X_train": X, "y_train": Y, "X_test": X, "y_test": Y}
 
 
-def make_model(folder: Path) -> None:
+def make_model(folder: Path, suffix: str) -> None:
     model = fastmlp.init_model(fastmlp.Config(hidden=(4, 3)), 5, 2)
     model.scaling, model.class_names = (np.ones(5), np.zeros(5)), ("cat", "dog")
-    model.save(folder / "model.npz")
+    model.save(folder / f"model.{suffix}")
 
 
 def make_npy(folder: Path) -> None:
@@ -382,7 +391,7 @@ def read_config(folder: Path) -> Any:
 
 
 def read_model(folder: Path) -> Any:
-    model = fastmlp.load_model(folder / "model.npz")
+    model = fastmlp.load_model(next(folder.glob("model.*")))
     return model.predict(np.zeros((1, model.n_features)))
 
 
@@ -396,7 +405,10 @@ NAMED: dict[str, Callable[[Path], Any]] = {
     name: partial(lambda name, folder: fastmlp.load_data(name, folder), name) for name in ("mnist", "cifar10")
 }
 READERS = {
-    "model": Reader(make_model, ("model.npz",), "zip", read_model),
+    "model": Reader(partial(make_model, suffix="npz"), ("model.npz",), "zip", read_model),
+    "model.safetensors": Reader(
+        partial(make_model, suffix="safetensors"), ("model.safetensors",), "tensors", read_model
+    ),
     "npz": Reader(
         lambda f: np.savez(f / "x.npz", **PART_ARRAYS), ("x.npz",), "zip", lambda f: fastmlp.load_data(f / "x.npz")
     ),
