@@ -216,6 +216,8 @@ class _Loop:
     def run_kept(self, checkpoint: Checkpoint) -> Row | None:
         """Go on from a checkpoint, if there is one, and keep where training is."""
         self.resume(checkpoint)
+        if self.is_over:
+            return None
 
         def pause() -> None:
             if checkpoint.is_due:
