@@ -174,7 +174,7 @@ class Checkpoint:
         return state
 
 
-def identity_of(config: Config, data: str, *parts: NDArray[Any]) -> dict[str, Any]:
+def identity_of(config: Config, data: str, n_epochs: int, *parts: NDArray[Any]) -> dict[str, Any]:
     """What makes a run the one that it is.
 
     Parameters
@@ -183,6 +183,8 @@ def identity_of(config: Config, data: str, *parts: NDArray[Any]) -> dict[str, An
         Its settings.
     data : str
         Checksum of the data.
+    n_epochs : int
+        Epochs that the network was trained for before, which decide the order of the samples.
     *parts : ndarray
         The weights that it begins with, and how samples are scaled.
 
@@ -192,7 +194,7 @@ def identity_of(config: Config, data: str, *parts: NDArray[Any]) -> dict[str, An
         A name and a value each, fit for a message; the version of fastmlp is among them, since another one may round
         otherwise.
     """
-    begun = hashlib.sha256()
+    begun = hashlib.sha256(str(n_epochs).encode())
     for part in parts:
         begun.update(np.ascontiguousarray(part).data)
     return {**config.to_dict(), "data": data, "network at the beginning": begun.hexdigest(), "fastmlp": __version__}

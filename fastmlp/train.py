@@ -105,7 +105,7 @@ def train(
     if checkpoint is None:
         diverged = loop.run()
     else:
-        identity = identity_of(config, dataset.checksum(), model.params.theta, *model.scaling)
+        identity = identity_of(config, dataset.checksum(), model.n_epochs, model.params.theta, *model.scaling)
         with Checkpoint(checkpoint, identity) as kept:
             diverged = loop.run_kept(kept)
     if diverged is not None:
@@ -225,11 +225,11 @@ class _Loop:
 
         try:
             diverged = self.run(pause)
+            if diverged is None:
+                checkpoint.save(self.state())
         except KeyboardInterrupt:
             checkpoint.save(self.state())
             raise
-        if diverged is None:
-            checkpoint.save(self.state())
         return diverged
 
     def state(self) -> State:

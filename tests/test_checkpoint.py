@@ -433,6 +433,11 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, capsys):
     assert main(["train", "--n-epochs", "1", "--out", str(tmp_path), "--fresh"]) == 2
 
 
+def test_fresh_without_a_folder_is_a_mistake(capsys):
+    assert main(["train", "--fresh"]) == 2
+    assert "error: fresh: accepted: only with out" in capsys.readouterr().err
+
+
 @POSIX
 def test_sigterm_ends_a_study_and_says_what_is_kept(tmp_path):
     argv = ["sweep", "--vary", "l2=0.1,0.01", "--n-epochs", 20, "--hidden", 200, "--n-jobs", 1, "--out", tmp_path]

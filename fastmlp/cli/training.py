@@ -17,7 +17,7 @@ from fastmlp.cli.app import DataOptions, Parameter, Settings, app, load
 from fastmlp.cli.terminal import compile_kernels, is_terminal, note, show_bar, show_line, writing
 from fastmlp.config import Config
 from fastmlp.data import Dataset
-from fastmlp.errors import DataError, DivergedError, OutputError
+from fastmlp.errors import ConfigError, DataError, DivergedError, OutputError
 from fastmlp.history import History
 from fastmlp.model import Evaluation, Model, load_model
 from fastmlp.train import n_outputs_of, train
@@ -54,6 +54,8 @@ def train_command(
     fresh : bool
         Forget the run that was broken off in out, and start anew.
     """
+    if fresh and out is None:
+        raise ConfigError("fresh: accepted: only with out, the folder that a run was broken off in")
     if out is not None:
         _claim(out, fresh)
     dataset = load(options, scale, config.loss)
