@@ -8,8 +8,6 @@ one of them is asked for, `MLPClassifier` and `MLPRegressor`. Ask ``help(fastmlp
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-
 from fastmlp.config import Config as Config
 from fastmlp.data import Dataset as Dataset
 from fastmlp.data import load_data as load_data
@@ -27,6 +25,7 @@ from fastmlp.study import repeat as repeat
 from fastmlp.study import sweep as sweep
 from fastmlp.train import Run as Run
 from fastmlp.train import train as train
+from fastmlp.version import __version__ as __version__
 from fastmlp.warmup import warmup as warmup
 
 if TYPE_CHECKING:

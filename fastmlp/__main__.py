@@ -1,6 +1,8 @@
 """``python -m fastmlp`` and the ``fastmlp`` script, which is installed even where the ``cli`` extra is not."""
 
+import signal
 import sys
+from typing import Any
 
 from fastmlp.errors import FastMLPError
 
@@ -16,6 +18,13 @@ def main() -> int:
     # This process is ours. Where SciPy is installed, Numba imports scipy.linalg on its first use, for np.dot's sake,
     # which no kernel calls: 0.2 s of the 0.9 s until the first epoch begins.
     sys.modules.setdefault("scipy.linalg", None)  # type: ignore[arg-type]
+    received: list[int] = []
+
+    def end(number: int, _: Any) -> None:  # as a batch queue asks for it: what Ctrl-C ends, this ends as well
+        received.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
     try:
         from fastmlp import cli
 
@@ -25,8 +34,8 @@ def main() -> int:
         return 2
     except KeyboardInterrupt as interruption:
         kept = f": {interruption}" if str(interruption) else ""  # a study says what is kept, and how to go on
-        sys.stderr.write(f"interrupted{kept}\n")
-        return 130
+        sys.stderr.write(f"{'terminated' if received else 'interrupted'}{kept}\n")
+        return 143 if received else 130
 
 
 if __name__ == "__main__":

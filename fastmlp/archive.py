@@ -18,9 +18,14 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 def write_archive(
-    path: str | os.PathLike[str], kind: str, version: int, header: Mapping[str, Any], arrays: Arrays
+    path: str | os.PathLike[str],
+    kind: str,
+    version: int,
+    header: Mapping[str, Any],
+    arrays: Arrays,
+    previous: Path | None = None,
 ) -> None:
-    """Write a file beside the one that may be there, and put it in its place when it is complete.
+    """Write a file beside the one that may be there, and put it in its place when it is complete and on the disk.
 
     Parameters
     ----------
@@ -34,6 +39,8 @@ def write_archive(
         What JSON can hold.
     arrays : mapping of str to ndarray
         What it cannot.
+    previous : pathlib.Path, optional
+        Where the file that was there is kept, in the same folder.
 
     Raises
     ------
@@ -44,16 +51,37 @@ def write_archive(
     title = json.dumps({"format": f"fastmlp {kind}", "version": version, **header})
     if os.path.exists(path) and not os.path.isfile(path):  # it would be replaced: /dev/null too, by who may
         raise OutputError(f"the {kind} could not be written to {path}: it is not a file")
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}")  # two threads may write one file
+    unfinished = path.with_name(f"{unfinished_prefix(path)}{secrets.token_hex(8)}")  # two threads may write one file
     try:
         try:
             with unfinished.open("wb") as file:
                 np.savez(file, allow_pickle=False, header=title, **arrays)
+                file.flush()
+                os.fsync(file.fileno())
+            if previous is not None and path.exists():
+                path.replace(previous)
             unfinished.replace(path)
+            sync(path.parent)
         finally:
             unfinished.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"the {kind} could not be written to {path}: {error.strerror}") from error
+
+
+def unfinished_prefix(path: Path) -> str:
+    """With what the names of files begin that become `path` when they are complete."""
+    return f".{path.name}."
+
+
+def sync(path: Path) -> None:
+    """Return when what a file holds, or which files a folder has, is on the disk."""
+    if os.name == "nt" and path.is_dir():  # Windows has no such call for folders
+        return
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -35,6 +35,10 @@ class OutputError(FastMLPError, OSError):
     """A result that could not be written where it was asked for."""
 
 
+class CheckpointError(FastMLPError, ValueError):
+    """A folder that holds another run than the one to go on with, or in which another process trains."""
+
+
 class StudyError(FastMLPError, ValueError):
     """A folder that holds another study than the one asked for, or two results of one run that differ."""
 

@@ -254,7 +254,7 @@ def coefficients_of_step(config: Config, lr: float, powers: Array, total: float 
         if config.optimizer == "nadam":
             powers[2] *= PSI
             mu, following = beta1 * (1 - 0.5 * powers[2]), beta1 * (1 - 0.5 * (powers[2] * PSI))
-            powers[3:] = multiply(powers[3:], np.array([mu]))
+            powers[3:4] = multiply(powers[3:4], np.array([mu]))
             lr_g = lr * correction * (1 - mu) / (1 - powers[3])
             lr = lr * correction * following / (1 - powers[3] * following)
         else:

@@ -97,4 +97,6 @@ def moments_of(config: Config, theta: NDArray[Any]) -> tuple[NDArray[Any], NDArr
 
 def first_powers() -> NDArray[np.float64]:
     """The optimizer's powers before its first step."""
-    return np.ones(update.N_POWERS)
+    powers = np.ones(update.N_POWERS)
+    powers[update.STEPS] = 0
+    return powers

@@ -1,6 +1,7 @@
 """The loop: schedule, epoch, evaluation, stop. Knows the trainer, and none of the mathematics."""
 
 import math
+import os
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any, NamedTuple, cast
@@ -8,11 +9,13 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmlp.checkpoint import ANEW, Checkpoint, State, identity_of
 from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.data.scaling import check_held
-from fastmlp.errors import ConfigError, DataError, DataTypeError, DivergedError
+from fastmlp.errors import ConfigError, DataError, DataTypeError, DivergedError, FileFormatError
 from fastmlp.history import History, Progress, Row
+from fastmlp.kernels.update import STEPS
 from fastmlp.model import Model, init_model
 from fastmlp.schedule import learning_rate_at
 from fastmlp.score import SCORES
@@ -45,6 +48,7 @@ def train(
     config: Config = Config(),
     model: Model | None = None,
     progress: Callable[[Progress], None] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> Run:
     """Train a network on a data set's training set, and evaluate it on the test set after every epoch.
 
@@ -62,6 +66,10 @@ def train(
         config's. Adam's moments and the schedule begin anew; the order of the samples goes on where it was.
     progress : callable, optional
         Called with a `Progress` after every stretch of about a quarter of a second, and at the end of each epoch.
+    checkpoint : path-like, optional
+        A folder, made if need be, which keeps where training is: every half minute, after Ctrl-C, and at the end. The
+        same call again goes on from there, within an epoch too, to the same bits; of a run that is at its end it gives
+        the result. Another config, network or data set is refused; `fastmlp.checkpoint.discard` empties the folder.
 
     Returns
     -------
@@ -74,6 +82,8 @@ def train(
         If the loss stops being finite; the last finite epoch's model and history are kept on the error.
     DataError, DataTypeError, ConfigError
         If dataset, config or model is not one, or they do not fit each other.
+    CheckpointError, FileFormatError, OutputError
+        If the folder is another run's or in use, if no checkpoint in it is whole, or if one cannot be written.
 
     Examples
     --------
@@ -92,20 +102,17 @@ def train(
             check_held(X, model.scaling, config.precision)
     warmup(config.precision)
     loop = _Loop(dataset, config, model, progress or (lambda _: None))
-    history = History()
-    for epoch in range(config.n_epochs):
-        kept = model.params.theta.copy()
-        row = loop.run_epoch(epoch)
-        if not (math.isfinite(row["train_loss"]) and math.isfinite(row["test_loss"])):
-            model.params.theta[:] = kept
-            model.n_epochs -= 1
-            raise DivergedError(epoch + 1, row["learning_rate"], model, history)
-        history.append(row)
-        loop.report(epoch, loop.n_samples, row["train_loss"], row)
-        if loop.is_over(row):
-            break
+    if checkpoint is None:
+        diverged = loop.run()
+    else:
+        identity = identity_of(config, dataset.checksum(), model.n_epochs, model.params.theta, *model.scaling)
+        with Checkpoint(checkpoint, identity) as kept:
+            diverged = loop.run_kept(kept)
+    if diverged is not None:
+        loop.undo_epoch()
+        raise DivergedError(diverged["epoch"], diverged["learning_rate"], model, loop.history)
     loop.restore_best()
-    return Run(model, history, config)
+    return Run(model, loop.history, config)
 
 
 def n_outputs_of(dataset: Dataset, config: Config) -> int:
@@ -160,7 +167,11 @@ def _check_arguments(dataset: Dataset, config: Config, model: Model | None) -> N
 
 
 class _Loop:
-    """What goes on from epoch to epoch: the trainer, the validation set, what was best."""
+    """What goes on from epoch to epoch: the trainer, the validation set, what was best.
+
+    Ctrl-C comes between any two instructions. What is kept is sound at every one: the kernels' arrays, which count
+    their own steps, and the history; all else follows from these, or is there before an epoch's first step.
+    """
 
     def __init__(self, dataset: Dataset, config: Config, model: Model, progress: Callable[[Progress], None]) -> None:
         self.dataset, self.config, self.model, self.progress = dataset, config, model, progress
@@ -173,35 +184,113 @@ class _Loop:
             X, y, weights = X[train], y[train], weights if weights is None else weights[train]
         self.n_samples = len(X)
         self.trainer = Trainer(model, X, y, weights)
+        self.history, self.n_before, self.train_s = History(), model.n_epochs, 0.0
+        self.begun = model.params.theta
         self.watch = Watch(config.early_stopping == "score", config.tol)
         self.plateau, self.plateau_factor = Watch(False, config.tol), 1.0
         self.best: NDArray[Any] | None = None
 
-    def run_epoch(self, epoch: int) -> Row:
+    @property
+    def n_taken(self) -> int:
+        """Steps of the epoch under way that are taken."""
+        return self.trainer.n_taken - len(self.history) * self.trainer.n_steps
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all epochs are done, or nothing has got better for a while."""
+        stalled = self.config.early_stopping != "none" and self.watch.n_waited >= self.config.patience
+        return stalled or len(self.history) >= self.config.n_epochs
+
+    def run(self, pause: Callable[[], None] = lambda: None) -> Row | None:
+        """Train to the end, with a pause after each stretch; gives the row of an epoch that diverged."""
+        while not self.is_over:
+            row = self.run_epoch(len(self.history), pause)
+            if not (math.isfinite(row["train_loss"]) and math.isfinite(row["test_loss"])):
+                return row
+            self.history.append(row)
+            self.see(row)
+            self.report(row["epoch"] - 1, self.n_samples, row["train_loss"], row)
+            pause()
+        return None
+
+    def run_kept(self, checkpoint: Checkpoint) -> Row | None:
+        """Go on from a checkpoint, if there is one, and keep where training is."""
+        self.resume(checkpoint)
+        if self.is_over:
+            return None
+
+        def pause() -> None:
+            if checkpoint.is_due:
+                checkpoint.save(self.state())
+
+        try:
+            diverged = self.run(pause)
+            if diverged is None:
+                checkpoint.save(self.state())
+        except KeyboardInterrupt:
+            checkpoint.save(self.state())
+            raise
+        return diverged
+
+    def state(self) -> State:
+        arrays = self.trainer.state()
+        if self.n_taken > 0:
+            arrays["begun"] = self.begun
+        if self.best is not None:
+            arrays["best"] = self.best
+        return State(self.history, self.train_s, arrays)
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        ours, theta = self.trainer.state(), self.model.params.theta
+        state = checkpoint.load({**ours, "begun": theta, "best": theta})
+        if state is None:
+            return
+        _check_sound(state, ours, self.trainer.n_steps, self.config.n_epochs)
+        for name, array in ours.items():
+            array[:] = state.arrays[name]
+        self.train_s = state.train_s
+        for row in state.history:
+            self.history.append(row)
+            self.see(row)  # which takes the weights that are there for the best: right after the last row alone
+        self.model.n_epochs = self.n_before + len(self.history)
+        if self.n_taken > 0:
+            self.begun = state.arrays["begun"]
+        if self.watch.n_waited > 0 or self.n_taken > 0:
+            self.best = state.arrays.get("best")
+
+    def run_epoch(self, epoch: int, pause: Callable[[], None]) -> Row:
         lr = learning_rate_at(self.config, epoch) * self.plateau_factor
-        start = perf_counter()
-        train_loss = sum(self.trainer.run_epoch(lr, lambda n_seen, loss: self.report(epoch, n_seen, loss)))
+        if self.n_taken == 0:
+            self.begun, self.train_s = self.model.params.theta.copy(), 0.0
+        start, before = perf_counter(), self.train_s
+
+        def report(n_seen: int, loss: float) -> None:
+            self.train_s = before + perf_counter() - start
+            self.report(epoch, n_seen, loss)
+            pause()
+
+        train_loss = sum(self.trainer.run_epoch(lr, report, self.n_taken))
         trained = perf_counter()
+        self.train_s = before + trained - start
         score = SCORES[self.config.loss]
         result = self.model.evaluate_checked(self.dataset.X_test, self.dataset.y_test)
         row: dict[str, Any] = {"epoch": epoch + 1, "learning_rate": lr, "train_loss": train_loss}
         if self.X_val is not None and self.y_val is not None:
             val = self.model.evaluate_checked(self.X_val, self.y_val)
             row |= {"val_loss": val.loss, f"val_{score}": val.score}
-        row |= {"test_loss": result.loss, f"test_{score}": result.score, "train_s": trained - start}
+        row |= {"test_loss": result.loss, f"test_{score}": result.score, "train_s": self.train_s}
         row["eval_s"] = perf_counter() - trained
         return cast(Row, row)
 
-    def is_over(self, row: Row) -> bool:
-        """Take note of an epoch; whether it was the last, since nothing has got better for a while."""
+    def see(self, row: Row) -> None:
+        """Take note of an epoch."""
         self._fall(row.get("val_loss", row["train_loss"]))
         if self.config.early_stopping == "none":
-            return False
+            return
         score = "val_" + SCORES[self.config.loss]
         watched: Any = row.get("val_loss" if self.config.early_stopping == "loss" else score)
         if self.watch.see(watched):
             self.best = self.model.params.theta.copy()
-        return self.watch.n_waited >= self.config.patience
 
     def _fall(self, loss: float) -> None:
         if self.config.schedule == "plateau":
@@ -210,12 +299,25 @@ class _Loop:
                 self.plateau_factor *= self.config.step_factor
                 self.plateau.n_waited = 0
 
+    def undo_epoch(self) -> None:
+        self.model.params.theta[:] = self.begun
+        self.model.n_epochs = self.n_before + len(self.history)
+
     def restore_best(self) -> None:
         if self.best is not None:
             self.model.params.theta[:] = self.best
 
     def report(self, epoch: int, n_seen: int, train_loss: float, row: Row | None = None) -> None:
         self.progress(Progress(epoch + 1, self.config.n_epochs, n_seen, self.n_samples, train_loss, row))
+
+
+def _check_sound(state: State, needed: dict[str, NDArray[Any]], n_steps: int, n_epochs: int) -> None:
+    """Refuse what no run can have left."""
+    n_done, complete = len(state.history), needed.keys() <= state.arrays.keys()
+    n_taken = state.arrays["powers"][STEPS] - n_done * n_steps if complete else -1
+    is_sound = 0 <= n_taken <= n_steps and ("begun" in state.arrays or n_taken == 0) and n_done <= n_epochs
+    if not is_sound or state.history["epoch"] != [*range(1, n_done + 1)]:
+        raise FileFormatError(f"the checkpoint is of no run: {ANEW}")
 
 
 def _balanced(y: NDArray[Any], weights: NDArray[np.float64] | None) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastmlp.handover import Targets, first_powers, hyper_of, integers_of, moments_of
 from fastmlp.kernels.epoch import train_stretch
+from fastmlp.kernels.update import STEPS
 from fastmlp.model import Model
 from fastmlp.seeding import Purpose, stream
 from fastmlp.workspace import Workspace
@@ -58,6 +59,8 @@ class Trainer:
         The optimizer's m and v, and the gradient whose norm is clipped: empty where not needed. Laid out as theta.
     powers : ndarray of float64
         What the optimizer remembers besides; see `fastmlp.kernels.update`.
+    n_steps : int
+        Steps of an epoch.
 
     Examples
     --------
@@ -83,10 +86,22 @@ class Trainer:
         self.moments = moments_of(self.config, model.params.theta)
         self.powers = first_powers()
         self.loss_sum = np.zeros(self.batch_size + 1)
+        self.n_steps: int = -(-n_samples // self.batch_size)
         flops_of_step = 6 * self.batch_size * sum(W.size for W in model.weights)
         self.steps_per_s = FIRST_GUESS / flops_of_step
 
-    def run_epoch(self, lr: float, report: Callable[[int, float], None] | None = None) -> EpochLoss:
+    @property
+    def n_taken(self) -> int:
+        """Steps taken in all epochs. The kernels count them: no interruption comes between a step and its count."""
+        return int(self.powers[STEPS])
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All that steps change, by name: the arrays themselves, of which none is empty."""
+        m, v, _ = self.moments
+        arrays = {"theta": self.model.params.theta, "m": m, "v": v, "powers": self.powers, "loss_sum": self.loss_sum}
+        return {name: array for name, array in arrays.items() if array.size}
+
+    def run_epoch(self, lr: float, report: Callable[[int, float], None] | None = None, first: int = 0) -> EpochLoss:
         """Train on every sample once; which epoch it is, and so its order and its draws, `Model.n_epochs` says.
 
         Parameters
@@ -95,24 +110,32 @@ class Trainer:
             Learning rate of all its steps.
         report : callable, optional
             Called after each stretch but the last with the number of samples seen and their mean loss.
+        first : int
+            The step to go on from, where `state` is that of an epoch's middle; only of dense samples.
 
         Returns
         -------
         EpochLoss
             Infinite or NaN where training diverged. The model's `n_epochs` is one more.
         """
-        self.loss_sum[:] = 0
-        for n_seen in self._stretches(hyper_of(self.config, lr)):
-            mean = EpochLoss(math.fsum(self.loss_sum[:-1]) / n_seen, float(self.loss_sum[-1]) / n_seen)
+        if first == 0:
+            self.loss_sum[:] = 0
+        for n_seen in self._stretches(hyper_of(self.config, lr), first):
             if report is not None and n_seen < self.order.size:
-                report(n_seen, sum(mean))
+                report(n_seen, sum(self._mean_loss(n_seen)))
         self.model.n_epochs += 1
-        return mean
+        return self._mean_loss(self.order.size)
 
-    def _stretches(self, hyper: NDArray[np.float64]) -> Iterator[int]:
+    def _mean_loss(self, n_seen: int) -> EpochLoss:
+        return EpochLoss(math.fsum(self.loss_sum[:-1]) / n_seen, float(self.loss_sum[-1]) / n_seen)
+
+    def _stretches(self, hyper: NDArray[np.float64], first: int) -> Iterator[int]:
         """Take the steps of an epoch, a stretch at a time; yields how many samples have been seen."""
         if not hasattr(self.X, "indptr"):
-            yield from self._steps(hyper, self.model.kernel_data(self.X), self.targets, self.order, self.config.shuffle)
+            data = self.model.kernel_data(self.X)
+            if first > 0:  # the order is drawn before an epoch's first step, or by itself
+                self._train_stretch(hyper, data, self.targets, self.order, 0, 0, self.config.shuffle, 0)
+            yield from self._steps(hyper, data, self.targets, self.order, self.config.shuffle, first=first)
             return
         empty = self.model.kernel_data(np.zeros((1, self.model.n_features), self.model.params.theta.dtype))
         self._train_stretch(hyper, empty, self.targets, self.order, 0, 0, self.config.shuffle, 0)
@@ -128,9 +151,16 @@ class Trainer:
             yield from (start + n_seen for n_seen in steps)
 
     def _steps(
-        self, hyper: Any, data: Any, targets: Targets, order: NDArray[np.int32], shuffle: bool, offset: int = 0
+        self,
+        hyper: Any,
+        data: Any,
+        targets: Targets,
+        order: NDArray[np.int32],
+        shuffle: bool,
+        offset: int = 0,
+        first: int = 0,
     ) -> Iterator[int]:
-        n_steps, step = -(-order.size // self.batch_size), 0
+        n_steps, step = -(-order.size // self.batch_size), first
         while step < n_steps:
             stop = min(n_steps, step + max(1, int(self.steps_per_s * STRETCH_S)))
             start = perf_counter()

@@ -26,6 +26,12 @@ def test_train_digits_reaches_a_high_accuracy():
     assert float(accuracies[-1]) > 0.95
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")
+def test_kill_training_finds_the_unbroken_runs_weights():
+    said = run("kill_training.py", "--data", "digits", "--n-kills", "1", "--n-writing", "0", "--n-signals", "0")
+    assert re.match(r"1 kills in \d+ runs; (\d+) of \1 came to the unbroken run's [0-9a-f]{16}\n", said)
+
+
 def test_measure_init_gives_a_line_for_every_init():
     lines = run("measure_init.py", "--data", "digits", "--n-epochs", "1", "--n-seeds", "2").splitlines()
     assert lines[0] == "digits, 1 epochs, decay rate 0, 2 seeds"

@@ -57,10 +57,11 @@ FULL = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
 
 
 @POSIX
-def test_a_model_that_finds_no_room_is_told_and_leaves_nothing(tmp_path):
-    done = run_main(FULL, *TRAIN, "--out", tmp_path / "runs")
-    assert explains_itself(done, f"error: the model could not be written to {tmp_path}/runs/model.npz: File too large")
-    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["config.json", "history.csv"]
+def test_a_run_that_finds_no_room_is_told_and_leaves_nothing(tmp_path):
+    out = tmp_path / "runs"
+    done = run_main(FULL, *TRAIN, "--out", out)
+    assert explains_itself(done, f"error: the checkpoint could not be written to {out}/checkpoint.npz: File too large")
+    assert list(out.iterdir()) == []
 
 
 @POSIX

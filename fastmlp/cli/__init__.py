@@ -1,7 +1,8 @@
 """The command line, the only part that prints. Knows how to ask and how to answer; the work is done further down.
 
 Results go to stdout; progress, notes and mistakes to stderr, so that ``fastmlp predict ... > file`` holds labels only.
-Exit codes: 0; 2 for a mistake, which the message names; 130 for Ctrl-C; 141 where the reader of a pipe went away.
+Exit codes: 0; 2 for a mistake, which the message names; 130 for Ctrl-C, 143 for SIGTERM; 141 where the reader of a
+pipe went away.
 """
 
 import os

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
-from fastmlp import __version__, data
+from fastmlp import data
 from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.errors import MissingExtraError
 from fastmlp.rules import Loss
 from fastmlp.score import SCORES
+from fastmlp.version import __version__
 
 try:
     from cyclopts import App as App

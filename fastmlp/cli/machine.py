@@ -8,10 +8,11 @@ import llvmlite
 import numba
 import numpy as np
 
-from fastmlp import __version__, cpu, data, jit
+from fastmlp import cpu, data, jit
 from fastmlp.cli.app import app
 from fastmlp.cli.terminal import spinner
 from fastmlp.rules import Precision
+from fastmlp.version import __version__
 from fastmlp.warmup import is_warm, warmup
 
 

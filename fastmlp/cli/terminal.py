@@ -78,14 +78,16 @@ def show_bar() -> Iterator[Callable[[Progress], None]]:
     console.width -= 3  # room for the terminal's ^C: on a line that wraps, the bar would be drawn twice
     with Bar("{task.description}", BarColumn(20), "{task.fields[numbers]} ", time_left, console=console) as bar:
         task = bar.add_task("epoch 1", total=None, numbers="")
-        start, evaluated_s, scores = perf_counter(), 0.0, ""
+        start, evaluated_s, scores, before = perf_counter(), 0.0, "", -1
 
         def show(p: Progress) -> None:
-            nonlocal scores, evaluated_s
+            nonlocal scores, evaluated_s, before
+            if before < 0:
+                before = (p.epoch - 1) * p.n_samples  # of a run that goes on, what was done before
             if p.row is not None:
                 scores, evaluated_s = _scores(p.row), evaluated_s + p.row["eval_s"]
             done, total = (p.epoch - 1) * p.n_samples + p.n_seen, p.n_epochs * p.n_samples
-            numbers = _numbers(p.train_loss, scores, done / (perf_counter() - start - evaluated_s))
+            numbers = _numbers(p.train_loss, scores, (done - before) / (perf_counter() - start - evaluated_s))
             bar.update(task, description=f"epoch {p.epoch}/{p.n_epochs}", total=total, completed=done, numbers=numbers)
 
         yield show

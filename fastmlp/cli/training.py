@@ -3,19 +3,21 @@
 import csv
 import json
 import sys
-from collections.abc import Iterable
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import numpy as np
 
 from fastmlp import data, plot
+from fastmlp.archive import sync
+from fastmlp.checkpoint import discard, holds_checkpoint
 from fastmlp.cli.app import DataOptions, Parameter, Settings, app, load
 from fastmlp.cli.terminal import compile_kernels, is_terminal, note, show_bar, show_line, writing
 from fastmlp.config import Config
 from fastmlp.data import Dataset
-from fastmlp.errors import DataError, DivergedError, OutputError
+from fastmlp.errors import ConfigError, DataError, DivergedError, OutputError
 from fastmlp.history import History
 from fastmlp.model import Evaluation, Model, load_model
 from fastmlp.train import n_outputs_of, train
@@ -38,28 +40,35 @@ def train_command(
     options: DataOptions = DataOptions(),
     scale: Annotated[str, Parameter(group="Data")] = "auto",
     out: Annotated[Path | None, Parameter(group="Results")] = None,
+    fresh: Annotated[bool, Parameter(group="Results", negative=())] = False,
 ) -> None:
-    """Train a network, and test it after every epoch.
+    """Train a network, and test it after every epoch; started again with the same out, it goes on where it broke off.
 
     Parameters
     ----------
     scale : str
         none, unit, standard, or auto: bytes to [0, 1], floats standardised by the training set.
     out : path
-        Folder for config.json, history.csv, model.npz and curves.png; it must not hold any of them yet.
+        Folder for config.json, history.csv, model.npz and curves.png; it must not hold any of them yet. Until the run
+        is finished it keeps a checkpoint.
+    fresh : bool
+        Forget the run that was broken off in out, and start anew.
     """
+    if fresh and out is None:
+        raise ConfigError("fresh: accepted: only with out, the folder that a run was broken off in")
     if out is not None:
-        _claim(out)
+        _claim(out, fresh)
     dataset = load(options, scale, config.loss)
     note(_headline(config, dataset))
     compile_kernels(config.precision)
-    try:
-        with show_bar() if is_terminal() else nullcontext(show_line) as report:
-            run = train(dataset, config, progress=report)
-    except DivergedError as error:
-        _save(out, config, error.model, error.history)
-        raise
-    _save(out, config, run.model, run.history)
+    with _kept(out):
+        try:
+            with show_bar() if is_terminal() else nullcontext(show_line) as report:
+                run = train(dataset, config, progress=report, checkpoint=out)
+        except DivergedError as error:
+            _save(out, config, error.model, error.history)
+            raise
+        _save(out, config, run.model, run.history)
     last, seconds = run.history[-1], sum(run.history["train_s"] + run.history["eval_s"])
     verdict = _verdict(run.model.evaluate(dataset.X_test, dataset.y_test), dataset)
     print(f"{verdict}, {last['epoch']} epoch{'s' * (last['epoch'] > 1)} in {seconds:.1f} s")
@@ -120,14 +129,29 @@ def _verdict(result: Evaluation, dataset: Dataset) -> str:
     return f"test accuracy {result.score:.4f} (majority class {dataset.majority_accuracy:.4f}), {loss}"
 
 
-def _claim(out: Path) -> None:
+@contextmanager
+def _kept(out: Path | None) -> Iterator[None]:
+    """Say after Ctrl-C how the run goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if out is None or not holds_checkpoint(out):
+            raise
+        raise KeyboardInterrupt(f"the run is kept in {out}; the same command goes on from there") from None
+
+
+def _claim(out: Path, fresh: bool) -> None:
     """Find out before training, not after, whether results can be written."""
     plot.require_matplotlib()
-    taken = [name for name in RESULTS if (out / name).exists()]
-    if taken:
+    taken, broken_off = [name for name in RESULTS if (out / name).exists()], holds_checkpoint(out)
+    if taken and not broken_off:
         raise OutputError(f"{out} holds {', '.join(taken)} already: name another folder, or remove them first")
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
+    if broken_off and fresh:
+        discard(out)
+    elif broken_off:
+        note(f"going on with the run that {out} holds; --fresh would start anew")
 
 
 def _save(out: Path | None, config: Config, model: Model, history: History) -> None:
@@ -139,6 +163,10 @@ def _save(out: Path | None, config: Config, model: Model, history: History) -> N
     history.to_csv(rows)
     model.save(network)
     plot.save_curves(history, curves)
+    with writing(out):
+        for path in (settings, rows, curves, out):
+            sync(path)
+    discard(out)  # not before the results are on the disk
     note(f"wrote {', '.join(RESULTS)} to {out}")
 
 

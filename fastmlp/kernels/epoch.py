@@ -8,7 +8,7 @@ from fastmlp.kernels import layout as at
 from fastmlp.kernels.dense import bias_forward, input_sweep, squares_of
 from fastmlp.kernels.sampling import GOLDEN, batch_weight, permutation_fill, share_of, splitmix64
 from fastmlp.kernels.step import NO_BATCH, clipped_update, layers_forward, losses_forward, train_step
-from fastmlp.kernels.update import HYPER_CLIP, HYPER_L2, KEEP, L2_BY_WEIGHT, coefficients_of_step
+from fastmlp.kernels.update import HYPER_CLIP, HYPER_L2, KEEP, L2_BY_WEIGHT, STEPS, coefficients_of_step
 from fastmlp.simd import address
 
 #: Places in the array of integers that Python hands over.
@@ -90,6 +90,7 @@ def train_stretch(data, targets, order, params, tables, hyper, powers, c, loss_s
             rule = KEEP if hyper[HYPER_CLIP] > 0.0 else optimizer
             train_step(data, targets, order, params, layers, work, frame, batch, coming, total, rule, vectors)
             add_losses(loss_sum, targets[2], order, batch, total, work, frame)
+            powers[STEPS] += 1.0
             if rule == KEEP:
                 clipped_update(data, order, params, layers, work, frame, batch, hyper[HYPER_CLIP], optimizer, vectors)
                 past = NO_BATCH

@@ -23,9 +23,9 @@ CODES = {
 LR, L2, BETA1, BETA2, EPS, ONE_MINUS_BETA1, ONE_MINUS_BETA2, MU, DECAY, LR_G = range(10)
 N_COEFFICIENTS = 10
 #: Places in the optimizer's state, which goes on from stretch to stretch: beta1**t, beta2**t; Nadam's PSI**t, and the
-#: product of its momenta.
-BETA1_POWER, BETA2_POWER, PSI_POWER, MU_PRODUCT = range(4)
-N_POWERS = 4
+#: product of its momenta; how many steps were taken, which is true whenever no kernel runs.
+BETA1_POWER, BETA2_POWER, PSI_POWER, MU_PRODUCT, STEPS = range(5)
+N_POWERS = 5
 #: Places in the array of hyperparameters that Python hands over, in float64; L2_BY_WEIGHT and EPS_HAT are 0 or 1.
 HYPER_LR, HYPER_L2, HYPER_BETA1, HYPER_BETA2, HYPER_EPS, HYPER_MOMENTUM, HYPER_DECAY, HYPER_CLIP = range(8)
 L2_BY_WEIGHT, EPS_HAT = range(8, 10)

@@ -4,9 +4,10 @@ import platform
 from importlib.metadata import version
 from typing import Any
 
-from fastmlp import __version__, cpu
+from fastmlp import cpu
 from fastmlp.data import Dataset
 from fastmlp.study.cores import available_cores
+from fastmlp.version import __version__
 
 
 def describe_study(dataset: Dataset) -> dict[str, dict[str, Any]]:

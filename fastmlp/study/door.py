@@ -187,6 +187,7 @@ def _run(
     try:
         conduct(tasks, dataset, about["data"]["checksum"], ledger, means, progress or (lambda _: None))
     except KeyboardInterrupt:
+        ledger.refresh()  # it may have come between writing a record and taking note of it
         n_done = sum(task.key in ledger.records for task in tasks)
         how = f"kept in {out}; the same command goes on with the rest" if out else "on this exception, as its study"
         raise Interrupted(f"{n_done} of {len(tasks)} runs are {how}", Study(plan, about, ledger.records)) from None

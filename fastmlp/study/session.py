@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastmlp import __version__
 from fastmlp.data import Dataset
 from fastmlp.data.arrays import DIVIDED, MORE
 from fastmlp.data.source import Source
@@ -21,6 +20,7 @@ from fastmlp.study.ledger import Ledger
 from fastmlp.study.plan import Key, Task
 from fastmlp.study.run import Record
 from fastmlp.study.worker import Order
+from fastmlp.version import __version__
 from fastmlp.warmup import warmup
 
 BACKENDS = ("threads", "processes", "dask")

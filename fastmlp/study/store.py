@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from fastmlp.errors import OutputError, StudyError
+from fastmlp.lock import locked, try_lock, unlock
 from fastmlp.study.header import HEADER, read_header, refuse_other, write_header
 from fastmlp.study.ledger import Ledger
 from fastmlp.study.lines import RUNS, SHARDS, Reader, append_record
-from fastmlp.study.lock import locked, try_lock, unlock
 from fastmlp.study.plan import Key, Plan, Task, label_of
 from fastmlp.study.run import Record
 

@@ -11,8 +11,8 @@ import pytest
 
 import fastmlp
 from fastmlp.errors import ConfigError, FileFormatError, SchedulerError, StudyError, WorkerError
+from fastmlp.lock import locked
 from fastmlp.seeding import Purpose, stream
-from fastmlp.study.lock import locked
 from fastmlp.study.store import CLAIMS, merge_stores
 
 CONFIG = fastmlp.Config(hidden=(8,), n_epochs=2, batch_size=16)
