@@ -3,10 +3,10 @@
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ def write_archive(
     arrays: Arrays,
     previous: Path | None = None,
 ) -> None:
-    """Write a file beside the one that may be there, and put it in its place when it is complete and on the disk.
+    """Write a header and arrays, by way of `write_whole`.
 
     Parameters
     ----------
@@ -47,15 +47,47 @@ def write_archive(
     OutputError
         If the file cannot be written.
     """
-    path = Path(path)
     title = json.dumps({"format": f"fastmlp {kind}", "version": version, **header})
+    write_whole(path, kind, lambda file: np.savez(file, allow_pickle=False, header=title, **arrays), previous)
+
+
+def write_whole(
+    path: str | os.PathLike[str], kind: str, write: Callable[[IO[bytes]], object], previous: Path | None = None
+) -> None:
+    """Write a file beside the one that may be there, and put it in its place when it is complete and on the disk.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    kind : str
+        What it is, for the error's message.
+    write : callable
+        Writes it to the open file that it is given.
+    previous : pathlib.Path, optional
+        Where the file that was there is kept, in the same folder.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_whole(f"{folder}/note.txt", "note", lambda file: file.write(b"do re mi"))
+    ...     os.listdir(folder)
+    ['note.txt']
+    """
+    path = Path(path)
     if os.path.exists(path) and not os.path.isfile(path):  # it would be replaced: /dev/null too, by who may
         raise OutputError(f"the {kind} could not be written to {path}: it is not a file")
     unfinished = path.with_name(f"{unfinished_prefix(path)}{secrets.token_hex(8)}")  # two threads may write one file
     try:
         try:
             with unfinished.open("wb") as file:
-                np.savez(file, allow_pickle=False, header=title, **arrays)
+                write(file)
                 file.flush()
                 os.fsync(file.fileno())
             if previous is not None and path.exists():

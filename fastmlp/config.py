@@ -76,12 +76,13 @@ class Config:
     beta1 : float
         adam, adamw, nadam: memory of the gradient (eq. 10).
     beta2 : float
-        adam, adamw, nadam, rmsprop: memory of the squared gradient (eq. 10).
+        adam, adamw, nadam, rmsprop: memory of the squared gradient (eq. 10). RMSprop corrects no bias: with 0.999 its
+        first steps are 30 times the rate, so 0.9 or 0.99 is what others give it.
     eps : float
         adam, adamw, nadam, rmsprop: what is added to the denominator (eq. 10).
     eps_form : str
-        adam, adamw: eps_hat adds eps to the root before its bias correction (Kingma and Ba 2015, end of section 2), as
-        scikit-learn and TensorFlow do; eps after it.
+        adam, adamw, nadam: eps_hat adds eps to the root before its bias correction (Kingma and Ba 2015, end of section
+        2), as scikit-learn and TensorFlow do; eps after it.
     clip_norm : float
         Most that the norm of all gradients together may be (Pascanu et al. 2013); 0: whatever it is.
     batch_size : int
@@ -94,7 +95,7 @@ class Config:
         Whether training ends, with the best weights put back, once the validation set's loss or score has not improved
         for a while.
     patience : int
-        early_stopping: epochs without improvement that are borne.
+        early_stopping: training ends after so many epochs on end without improvement.
     tol : float
         early_stopping, plateau: an improvement is one by more than this.
     validation_fraction : float

@@ -198,8 +198,8 @@ def huber_loss(error: Array, delta: float) -> Array:
 
 def poisson_loss(z: Array, mean: Array, y: Array) -> Array:
     """Half of the deviance, ``mean - y z + y log(y) - y``, of counts y whose mean is ``e**z``."""
-    constant = np.where(y > 0, fma(y, log(np.where(y > 0, y, y.dtype.type(1))), 0 - y), y.dtype.type(0))
-    return flush(fma(0 - y, z, mean) + constant)
+    d = flush(z - log(np.where(y > 0, y, y.dtype.type(1))))
+    return np.where(y > 0, multiply(y, flush(expm1(d) - d)), mean)
 
 
 def values_forward(Z: Array, Y: Array, loss: str, delta: float) -> tuple[Array, Array]:

@@ -42,7 +42,7 @@ class Row(_Scores):
     train_s : float
         Seconds spent in training.
     eval_s : float
-        Seconds spent in evaluation on the test set.
+        Seconds spent in evaluation on the test set and the validation set.
     """
 
     epoch: int
@@ -77,7 +77,7 @@ class Progress(NamedTuple):
     n_samples : int
         Samples of a whole epoch.
     train_loss : float
-        Mean cross-entropy over the `n_seen` samples.
+        Mean loss over the `n_seen` samples.
     row : Row or None
         The finished epoch's row, at its end only.
     """

@@ -12,7 +12,7 @@ from fastmlp.config import Config
 from fastmlp.cpu import row_stride
 from fastmlp.data.check import check_X
 from fastmlp.data.scaling import check_held
-from fastmlp.data.target import Task, check_target
+from fastmlp.data.target import Task, check_loss, check_target
 from fastmlp.errors import ConfigError
 from fastmlp.export.portable import Portable
 from fastmlp.export.trained import is_binary
@@ -201,7 +201,9 @@ class Model(Portable):
             If X or y is not what is described.
         """
         X = check_held(check_X(X, self.n_features), self.scaling, self.config.precision)
-        return self.evaluate_checked(X, check_target(y, len(X), self.task, self.n_classes))
+        y = check_target(y, len(X), self.task, self.n_classes)
+        check_loss(y, self.config.loss, self.config.precision)
+        return self.evaluate_checked(X, y)
 
     def evaluate_checked(self, X: NDArray[Any], y: NDArray[Any]) -> Evaluation:
         """`evaluate` for arrays that a Dataset has checked already."""

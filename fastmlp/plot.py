@@ -274,7 +274,7 @@ def _widen(axes: "Axes", means: Sequence[float]) -> None:
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axes.set_ylabel("cross-entropy, logarithmic", color=_INK)
+        axes.set_ylabel("mean loss, logarithmic", color=_INK)
 
 
 def _draw(axes: "Axes", history: History, column: str, style: dict[str, Any]) -> None:

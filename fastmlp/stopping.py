@@ -1,6 +1,10 @@
 """Stopping: whether a number that training watches has improved, and for how long it has not. Knows no network."""
 
 import math
+from collections.abc import Mapping, Sequence
+
+from fastmlp.config import Config
+from fastmlp.score import SCORES
 
 
 class Watch:
@@ -40,3 +44,41 @@ class Watch:
         if improved:
             self.best = number
         return improved
+
+
+def watched_column(config: Config) -> str:
+    """Name of the column that early stopping goes by.
+
+    Examples
+    --------
+    >>> watched_column(Config(early_stopping="score"))
+    'val_accuracy'
+    """
+    return "val_loss" if config.early_stopping == "loss" else f"val_{SCORES[config.loss]}"
+
+
+def best_epoch(config: Config, history: Mapping[str, Sequence[float]]) -> int:
+    """The epoch, from 1, whose weights a finished run ends with.
+
+    Parameters
+    ----------
+    config : Config
+        The run's.
+    history : mapping of str to sequence of float
+        Its columns, of at least one epoch.
+
+    Returns
+    -------
+    int
+        With early stopping the last epoch that was an improvement, else the last.
+
+    Examples
+    --------
+    >>> best_epoch(Config(early_stopping="loss"), {"val_loss": [2.0, 1.0, 1.5]})
+    2
+    """
+    if config.early_stopping == "none":
+        return len(history["epoch"])
+    watch = Watch(config.early_stopping == "score", config.tol)
+    improved = [watch.see(number) for number in history[watched_column(config)]]
+    return len(improved) - improved[::-1].index(True)

@@ -13,6 +13,7 @@ from fastmlp.checkpoint import ANEW, Checkpoint, State, identity_of
 from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.data.scaling import check_held
+from fastmlp.data.target import balanced_weights, check_loss
 from fastmlp.errors import ConfigError, DataError, DataTypeError, DivergedError, FileFormatError
 from fastmlp.history import History, Progress, Row
 from fastmlp.kernels.update import STEPS
@@ -20,7 +21,7 @@ from fastmlp.model import Model, init_model
 from fastmlp.schedule import learning_rate_at
 from fastmlp.score import SCORES
 from fastmlp.seeding import Purpose, stream, uniform
-from fastmlp.stopping import Watch
+from fastmlp.stopping import Watch, watched_column
 from fastmlp.trainer import Trainer
 from fastmlp.warmup import warmup
 
@@ -62,8 +63,8 @@ def train(
     config : Config
         The settings; the defaults are the paper's.
     model : Model, optional
-        A network to go on from; it stays as it is, a copy is trained. Its layers, activation and precision must be the
-        config's. Adam's moments and the schedule begin anew; the order of the samples goes on where it was.
+        A network to go on from; it stays as it is, a copy is trained. Its layers, activation, loss and precision must
+        be the config's. Adam's moments and the schedule begin anew; the order of the samples goes on where it was.
     progress : callable, optional
         Called with a `Progress` after every stretch of about a quarter of a second, and at the end of each epoch.
     checkpoint : path-like, optional
@@ -74,7 +75,8 @@ def train(
     Returns
     -------
     Run
-        The trained model, the history and the config. The same dataset, config and model give the same bits.
+        The trained model, the history and the config. The same dataset, config and model give the same bits. Where
+        training stopped early, the model is that of the best epoch, see `fastmlp.stopping.best_epoch`, not the last.
 
     Raises
     ------
@@ -128,12 +130,11 @@ def n_outputs_of(dataset: Dataset, config: Config) -> int:
     if dataset.task not in accepted:
         fitting = [loss for loss in SCORES if dataset.task in tasks.get(loss, ("regression",))]
         raise ConfigError(f"loss: given {config.loss!r}; accepted for data of the task {dataset.task}: {fitting}")
-    if config.loss == "poisson" and dataset.y_train.min() < 0:
-        raise DataError(f"y_train holds {dataset.y_train.min():g}; the loss 'poisson' is for counts, numbers >= 0")
-    if dataset.task == "regression" and config.precision == "float32":
-        largest = abs(dataset.y_train).max()
-        if largest > np.finfo(np.float32).max:
-            raise DataError(f"y_train holds {largest:.3g}, beyond float32's range: use precision float64, or scale it")
+    if config.class_weight == "balanced" and dataset.task != "classification":
+        raise ConfigError(f"class_weight: given 'balanced', for classes; the data is for {dataset.task}")
+    for name in ("y_train", "y_test", "y_val"):
+        if getattr(dataset, name) is not None:
+            check_loss(getattr(dataset, name), config.loss, config.precision, name)
     if config.loss == "binary_cross_entropy" and dataset.task == "classification":
         if dataset.n_classes != 2:
             raise ConfigError(
@@ -155,8 +156,8 @@ def _check_arguments(dataset: Dataset, config: Config, model: Model | None) -> N
         raise DataTypeError(f"model is a {type(model).__name__}; a fastmlp.Model is expected")
     if (model.n_features, model.n_outputs) != (dataset.n_features, n_outputs_of(dataset, config)):
         raise DataError(
-            f"the model takes {model.n_features} features and tells {model.n_classes} classes apart; "
-            f"the data has {dataset.n_features} and {dataset.n_classes}"
+            f"the model takes {model.n_features} features and has {model.n_outputs} outputs; "
+            f"the data has {dataset.n_features} and asks for {n_outputs_of(dataset, config)}"
         )
     if None not in (model.class_names, dataset.class_names) and model.class_names != dataset.class_names:
         raise DataError(f"the model tells {model.class_names} apart; the data holds {dataset.class_names}")
@@ -176,12 +177,14 @@ class _Loop:
     def __init__(self, dataset: Dataset, config: Config, model: Model, progress: Callable[[Progress], None]) -> None:
         self.dataset, self.config, self.model, self.progress = dataset, config, model, progress
         X, y, weights = dataset.X_train, dataset.y_train, dataset.weight_train
-        weights = _balanced(y, weights) if config.class_weight == "balanced" else weights
         self.X_val, self.y_val = dataset.X_val, dataset.y_val
         if config.early_stopping != "none" and self.X_val is None:
             train, val = _hold_out(len(X), config)
             self.X_val, self.y_val = X[val], y[val]
             X, y, weights = X[train], y[train], weights if weights is None else weights[train]
+        if weights is not None and not weights.any():
+            raise DataError("of the samples that are not held out all have the weight 0: nothing is left to train on")
+        weights = balanced_weights(y, weights) if config.class_weight == "balanced" else weights
         self.n_samples = len(X)
         self.trainer = Trainer(model, X, y, weights)
         self.history, self.n_before, self.train_s = History(), model.n_epochs, 0.0
@@ -287,8 +290,7 @@ class _Loop:
         self._fall(row.get("val_loss", row["train_loss"]))
         if self.config.early_stopping == "none":
             return
-        score = "val_" + SCORES[self.config.loss]
-        watched: Any = row.get("val_loss" if self.config.early_stopping == "loss" else score)
+        watched: Any = row.get(watched_column(self.config))
         if self.watch.see(watched):
             self.best = self.model.params.theta.copy()
 
@@ -318,14 +320,6 @@ def _check_sound(state: State, needed: dict[str, NDArray[Any]], n_steps: int, n_
     is_sound = 0 <= n_taken <= n_steps and ("begun" in state.arrays or n_taken == 0) and n_done <= n_epochs
     if not is_sound or state.history["epoch"] != [*range(1, n_done + 1)]:
         raise FileFormatError(f"the checkpoint is of no run: {ANEW}")
-
-
-def _balanced(y: NDArray[Any], weights: NDArray[np.float64] | None) -> NDArray[np.float64]:
-    """Weights that give every class of the training set the same sum."""
-    counts = np.bincount(y)
-    by_class = len(y) / (np.count_nonzero(counts) * np.maximum(counts, 1))
-    balanced: NDArray[np.float64] = by_class[y]
-    return balanced if weights is None else balanced * weights
 
 
 def _hold_out(n_samples: int, config: Config) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

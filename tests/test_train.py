@@ -239,7 +239,46 @@ def test_balanced_classes_weigh_the_same_together(blobs):
     assert bits(train(balanced, SMALL.replace(class_weight="balanced")).model) == bits(ref.model)
 
 
+def test_balance_takes_the_weights_that_are_there_into_account(blobs):
+    y, weights = blobs.y_train, np.where((blobs.y_train == 0) & (np.arange(120) < 80), 0.0, 1.0)
+    config = SMALL.replace(class_weight="balanced", batch_size=120, shuffle=False, precision="float64")
+    weighted = Dataset(blobs.X_train, y, blobs.X_test, blobs.y_test, "none", weight_train=weights)
+    kept = weights > 0
+    fewer = Dataset(blobs.X_train[kept], y[kept], blobs.X_test, blobs.y_test, "none")
+    got, ref = train(weighted, config), train(fewer, config.replace(batch_size=int(kept.sum())))
+    np.testing.assert_allclose(got.model.weights[0], ref.model.weights[0], rtol=1e-12)
+
+
+def test_balance_is_for_classes():
+    X, Y = numbers_to_predict()
+    with pytest.raises(ConfigError, match="class_weight: given 'balanced', for classes; the data is for regression"):
+        train(Dataset(X, Y, X, Y, task="regression"), SMALL.replace(loss="huber", class_weight="balanced"))
+
+
+def test_a_training_part_without_weight_is_refused(blobs):
+    config = SMALL.replace(early_stopping="loss", validation_fraction=0.5)
+    weights = np.zeros(120)
+    weights[np.argsort(uniform(stream(config.seed, Purpose.VALIDATION), 0, 120), kind="stable")[:60]] = 1
+    data = Dataset(blobs.X_train, blobs.y_train, blobs.X_test, blobs.y_test, weight_train=weights)
+    with pytest.raises(DataError, match="nothing is left to train on"):
+        train(data, config)
+
+
+@pytest.mark.parametrize("part", ["y_train", "y_test", "y_val"])
+@pytest.mark.parametrize(("loss", "number", "error"), [
+    ("poisson", -1.0, "is for counts"), ("huber", 1e300, "beyond float32's range"),
+])  # fmt: skip
+def test_targets_that_a_loss_is_not_for_are_refused_in_every_set(part, loss, number, error):
+    X, Y = numbers_to_predict(20)
+    sets = {name: abs(Y) for name in ("y_train", "y_test", "y_val")}
+    sets[part] = np.where(np.arange(20)[:, None] == 3, number, abs(Y))
+    data = Dataset(X, sets["y_train"], X, sets["y_test"], task="regression", X_val=X, y_val=sets["y_val"])
+    with pytest.raises(DataError, match=f"{part} holds .*{error}"):
+        train(data, SMALL.replace(loss=loss))
+
+
 @pytest.mark.parametrize(("weights", "error"), [
+    (np.full(120, 1e308), "sums up to inf"), (np.full(120, 1e-320), "multiply all weights"),
     (-np.ones(120), "weights >= 0"), (np.zeros(120), "not all 0"), (np.ones(119), "a weight a sample"),
     (np.full(120, np.nan), "finite"), (["a"] * 120, "real numbers"),
 ])  # fmt: skip
@@ -431,7 +470,7 @@ def test_what_is_no_model_is_refused(blobs):
 
 @pytest.mark.parametrize("sizes", [(6, 3), (5, 4)])
 def test_a_model_of_another_shape_than_the_data_is_refused(sizes, blobs):
-    with pytest.raises(DataError, match=r"the model takes \d features .*; the data has 5 and 3"):
+    with pytest.raises(DataError, match=r"the model takes \d features .*; the data has 5 and asks for 3"):
         train(blobs, SMALL, model=fastmlp.init_model(SMALL, *sizes))
 
 

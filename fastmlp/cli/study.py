@@ -64,11 +64,12 @@ def sweep_command(
     scheduler : str
         Address of Dask's scheduler.
     """
-    dataset, part = load(options), None if shard is None else _read_shard(shard)
+    grid, part = read_grid(vary) if vary else {}, None if shard is None else _read_shard(shard)
+    dataset = load(options, loss=next(iter(grid.get("loss", [config.loss]))))
     with show_runs() as show:
         how: dict[str, Any] = {"out": out, "shard": part, "backend": backend, "scheduler": scheduler, "progress": show}
-        if vary:
-            study = sweep(dataset, config, read_grid(vary), repeats, n_jobs, **how)
+        if grid:
+            study = sweep(dataset, config, grid, repeats, n_jobs, **how)
         else:
             study = repeat(dataset, config, repeats, n_jobs, **how)
     print_study(study)

@@ -60,7 +60,10 @@ def load_npz(path: Path, scale: str = "auto", task: str | None = None) -> Datase
             raise FileFormatError(f"{path} holds the arrays {', '.join(arrays)}; {expected} are expected")
         found = [arrays[name] for name in wanted]
         more: dict[str, Any] = {name: arrays[name] for name in MORE if name in arrays}
-    X_train, y_train, X_test, y_test = found if len(found) == 4 else _divide(*found)
+    if len(found) == len(WHOLE):
+        X, y = found
+        found, more = _divide(X, y, task, more)
+    X_train, y_train, X_test, y_test = found
     return Dataset(X_train, y_train, X_test, y_test, scale, name=path.stem, task=task or task_of(y_train), **more)
 
 
@@ -112,11 +115,17 @@ def load_npy(path: Path, scale: str = "auto", task: str | None = None) -> Datase
     return Dataset(X_train, y_train, X_test, y_test, scale, name=name, task=task, **more)
 
 
-def _divide(X: Array, y: Array) -> tuple[Array, Array, Array, Array]:
+def _divide(X: Array, y: Array, task: str | None, more: dict[str, Any]) -> tuple[list[Array], dict[str, Any]]:
+    """A fifth held out for testing, in proportion to the classes; weights of all samples are divided with them."""
     if X.ndim == 0 or y.ndim == 0 or len(X) != len(y):
         raise DataError(f"X has shape {X.shape} and y {y.shape}; as many samples as labels are expected")
-    train, test = holdout(y if y.ndim == 1 else np.zeros(len(y)))
-    return X[train], y[train], X[test], y[test]
+    weights = more.get("weight_train")
+    if weights is not None and weights.shape != (len(X),):
+        raise DataError(
+            f"weight_train has shape {weights.shape}; beside X and y a weight a sample, ({len(X)},), is expected"
+        )
+    train, test = holdout(y if y.ndim == 1 and task != "regression" else np.zeros(len(y)))
+    return [X[train], y[train], X[test], y[test]], more | ({} if weights is None else {"weight_train": weights[train]})
 
 
 def _pick(wanted: Collection[str], names: Collection[str]) -> list[str]:

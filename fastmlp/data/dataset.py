@@ -128,6 +128,30 @@ class Dataset:
             f"{self.n_features} features ({self.X_train.dtype}), {self.n_classes} {self._kind}, scale {self.scale}>"
         )
 
+    def replace(self, scale: str | None = None, class_names: Sequence[str] | None = None) -> "Dataset":
+        """The same samples with another scale, or other names for the classes.
+
+        Parameters
+        ----------
+        scale, class_names : optional
+            As those of a Dataset; what is not given stays.
+
+        Returns
+        -------
+        Dataset
+            Its arrays are shared where they can be.
+
+        Examples
+        --------
+        >>> from fastmlp.data import Dataset
+        >>> Dataset([[0.0], [1.0]], [0, 1], [[0.5]], [1]).replace(class_names=("cat", "dog")).class_names
+        ('cat', 'dog')
+        """
+        return Dataset(
+            self.X_train, self.y_train, self.X_test, self.y_test, scale or self.scale, class_names or self.class_names,
+            self.name, task=self.task, weight_train=self.weight_train, X_val=self.X_val, y_val=self.y_val,
+        )  # fmt: skip
+
     @property
     def _kind(self) -> str:
         return {"classification": "classes", "multilabel": "labels", "regression": "targets"}[self.task]

@@ -76,7 +76,7 @@ def load_data(
     if target is not None:
         raise DataError(f"target is {target!r}; it names a column of a CSV file, and arrays were given")
     if isinstance(name_or_path, Dataset):
-        return _refuse_task(name_or_path if scale == "auto" else _rescaled(name_or_path, scale), task)
+        return _refuse_task(name_or_path if scale == "auto" else name_or_path.replace(scale), task)
     if isinstance(name_or_path, tuple | list) and len(name_or_path) == 4:
         return Dataset(*name_or_path, scale=scale, task=task or task_of(name_or_path[1]))
     raise DataTypeError(
@@ -127,13 +127,6 @@ def load_samples(path: str | os.PathLike[str]) -> Array:
     if path.suffix.lower() == ".npy":
         return map_npy(path)
     raise FileFormatError(f"{path} is of a kind that is not read; .npy, {' and '.join(TABLES)} files are")
-
-
-def _rescaled(data: Dataset, scale: str) -> Dataset:
-    return Dataset(
-        data.X_train, data.y_train, data.X_test, data.y_test, scale, data.class_names, data.name, task=data.task,
-        weight_train=data.weight_train, X_val=data.X_val, y_val=data.y_val,
-    )  # fmt: skip
 
 
 def _refuse_task(data: Dataset, task: str | None) -> Dataset:

@@ -81,7 +81,7 @@ def load_table(path: Path, target: str | None = None, scale: str = "auto", task:
         raise DataError(
             f"{path} holds names in its target, such as {table.class_names[0]!r}; the task {task} is for numbers"
         )
-    train, test = holdout(table.y)
+    train, test = holdout(np.zeros(len(table.y)) if task == "regression" else table.y)  # which is not cut by its size
     X, y, name = table.X, table.y, path.name.split(".csv")[0]
     task = task or "classification"
     return Dataset(X[train], y[train], X[test], y[test], scale, table.class_names, name, task=task)

@@ -68,6 +68,21 @@ def check_target(
     return values.astype(np.uint8)
 
 
+def check_loss(y: npt.NDArray[Any], loss: str, precision: str, name: str = "y") -> None:
+    """Refuse checked numbers that a loss is not for, or that a precision cannot hold.
+
+    Examples
+    --------
+    >>> check_loss(np.array([[-1.0]]), "poisson", "float64")
+    Traceback (most recent call last):
+    fastmlp.errors.DataError: y holds -1; the loss 'poisson' is for counts, numbers >= 0
+    """
+    if loss == "poisson" and y.min() < 0:
+        raise DataError(f"{name} holds {y.min():g}; the loss 'poisson' is for counts, numbers >= 0")
+    if y.dtype == np.float64 and precision == "float32" and abs(y).max() > np.finfo(np.float32).max:
+        raise DataError(f"{name} holds {abs(y).max():.3g}, beyond float32's range: use precision float64, or scale it")
+
+
 def check_weights(weights: npt.ArrayLike | None, n_samples: int, name: str) -> npt.NDArray[np.float64] | None:
     """Check sample weights: finite, none negative, not all zero; a copy in float64, or None.
 
@@ -85,7 +100,27 @@ def check_weights(weights: npt.ArrayLike | None, n_samples: int, name: str) -> n
     refuse_non_finite(numbers[:, None], name)
     if numbers.min() < 0 or numbers.max() == 0:
         raise DataError(f"{name} holds {numbers.min():g} to {numbers.max():g}; weights >= 0, not all 0, are expected")
+    with np.errstate(over="ignore"):
+        total = float(numbers.sum())
+    if not np.finfo(np.float64).tiny <= total < np.inf:
+        raise DataError(f"{name} sums up to {total:g}, which float64 does not hold: multiply all weights by a number")
     return numbers
+
+
+def balanced_weights(
+    y: npt.NDArray[np.int32], weights: npt.NDArray[np.float64] | None = None
+) -> npt.NDArray[np.float64]:
+    """Weights that give every class that is there the same sum; those given are multiplied.
+
+    Examples
+    --------
+    >>> balanced_weights(np.array([0, 0, 0, 1]))
+    array([0.66666667, 0.66666667, 0.66666667, 2.        ])
+    """
+    weights = np.ones(len(y)) if weights is None else weights
+    sums = np.bincount(y, weights)
+    by_class = weights.sum() / (np.count_nonzero(sums) * np.where(sums > 0, sums, 1.0))
+    return np.asarray(by_class[y] * weights)
 
 
 def check_task(task: str) -> Task:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmlp.archive import write_whole
 from fastmlp.errors import ConfigError, MissingExtraError, OutputError
 from fastmlp.export.trained import LEAK, Trained, is_binary, output_of
-from fastmlp.export.whole import write_whole
 
 #: The first opset whose Softmax works along an axis, of 2020, has everything that is used here; the file's layout is of
 #: 2021. Newer ones would say the same to fewer runtimes.
@@ -119,7 +119,8 @@ def write_onnx(path: str | os.PathLike[str], network: Trained, input_type: str |
     model = onnx.helper.make_model(drawn, opset_imports=opsets, ir_version=LAYOUT, producer_name="fastmlp")
     if network.class_names is not None:
         onnx.helper.set_model_props(model, {"class_names": json.dumps(network.class_names)})
-    write_whole(path, "ONNX file", model.SerializeToString())
+    octets = model.SerializeToString()
+    write_whole(path, "ONNX file", lambda file: file.write(octets))
 
 
 def _add_input(graph: Graph, network: Trained, input_type: str) -> str:

@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp.archive import Arrays
+from fastmlp.archive import Arrays, write_whole
 from fastmlp.errors import DataNotFoundError, FileFormatError, MissingExtraError
-from fastmlp.export.whole import write_whole
 
 SUFFIX = ".safetensors"
 
@@ -37,7 +36,8 @@ def write_tensors(
     title = {"format": f"fastmlp {kind}", "version": version, **header}
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     text = json.dumps({**title, "checksum": _checksum(title, arrays)})
-    write_whole(path, kind, save(arrays, {"header": text}))
+    octets = save(arrays, {"header": text})
+    write_whole(path, kind, lambda file: file.write(octets))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ delta is output less target: each loss goes with the output whose slope cancels 
 from fastmlp.jit import kernel
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.activation import sigmoid, softplus
-from fastmlp.kernels.elementary import exp, log
+from fastmlp.kernels.elementary import exp, expm1, log
 from fastmlp.simd import broadcast, fma, n_lanes, vload, vstore, where_equal, where_less, zeros
 
 SOFTMAX, SIGMOID, SQUARED, HUBER, POISSON = range(5)
@@ -86,9 +86,12 @@ def huber_loss(error, delta):
 
 @kernel(inline=True)
 def poisson_loss(z, mean, y):
-    """Half of the deviance, ``mean - y z + y log(y) - y``, of counts y whose mean is ``e**z``; 0 where it is y."""
-    constant = where_less(0.0, y, fma(y, log(where_less(0.0, y, y, 1.0)), 0.0 - y), 0.0)
-    return fma(0.0 - y, z, mean) + constant
+    """Half of the deviance, ``mean - y z + y log(y) - y``, of counts y whose mean is ``e**z``; 0 where it is y.
+
+    As ``y (e**d - 1 - d)``, d the logarithm of mean / y: the difference of large terms would be noise in float32.
+    """
+    d = z - log(where_less(0.0, y, y, 1.0))
+    return where_less(0.0, y, y * (expm1(d) - d), mean)
 
 
 @kernel

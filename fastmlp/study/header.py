@@ -1,11 +1,11 @@
 """Header: ``study.json``, which says which study a folder holds. Knows nothing of its runs."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fastmlp.archive import write_whole
 from fastmlp.config import Config
 from fastmlp.errors import DataNotFoundError, FastMLPError, FileFormatError, StudyError
 from fastmlp.study.plan import Plan, make_plan
@@ -45,12 +45,8 @@ def write_header(folder: Path, plan: Plan, about: Mapping[str, Any]) -> None:
         "n_repeats": plan.n_repeats,
         "about": about,
     }
-    unfinished = folder / f".{HEADER}.{os.getpid()}"
-    try:
-        unfinished.write_text(json.dumps(header, indent=2) + "\n", encoding="utf-8")
-        unfinished.replace(folder / HEADER)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    text = json.dumps(header, indent=2) + "\n"
+    write_whole(folder / HEADER, "study", lambda file: file.write(text.encode()))
 
 
 def read_header(folder: Path) -> tuple[Plan, dict[str, Any]]:

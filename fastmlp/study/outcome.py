@@ -1,6 +1,6 @@
-"""Outcome: what the repeats of a setting come to after their last epoch, in words for a table. Knows no page."""
+"""Outcome: what the repeats of a setting come to in the end, in words for a table. Knows no page."""
 
-import math
+import statistics
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,18 +23,19 @@ def outcome_of(study: Study, setting: Mapping[str, Any]) -> dict[str, str]:
     >>> list(outcome_of(study, {}))
     ['runs', 'diverged', 'epochs', 'test loss', 'test accuracy', 'min', 'max']
     """
-    loss, score = study.statistics(setting, "test_loss"), study.statistics(setting, study.score)
+    losses, scores = study.finals(setting, "test_loss"), study.finals(setting)
     row = {
         "runs": str(len(study.records_of(setting))),
         "diverged": str(study.n_diverged(setting)),
-        "epochs": str(len(loss.epoch)),
+        "epochs": str(max((len(record["history"]["epoch"]) for record in study.records_of(setting)), default=0)),
     }
     figures = ("test loss", study.score.replace("_", " "), "min", "max")
-    if not loss.epoch:
+    if not losses:
         return row | dict.fromkeys(figures, "-")
-    spreads = [_spread(one.mean[-1], one.std[-1]) for one in (loss, score)]
-    return row | dict(zip(figures, [*spreads, f"{score.min[-1]:.4f}", f"{score.max[-1]:.4f}"], strict=True))
+    cells = [_spread(losses), _spread(scores), f"{min(scores):.4f}", f"{max(scores):.4f}"]
+    return row | dict(zip(figures, cells, strict=True))
 
 
-def _spread(mean: float, std: float) -> str:
-    return f"{mean:.4f}" if math.isnan(std) else f"{mean:.4f} ± {std:.4f}"
+def _spread(numbers: list[float]) -> str:
+    mean = f"{statistics.fmean(numbers):.4f}"
+    return f"{mean} ± {statistics.stdev(numbers):.4f}" if len(numbers) > 1 else mean

@@ -10,6 +10,7 @@ from fastmlp.errors import ConfigError, StudyError
 from fastmlp.history import ALL_COLUMNS
 from fastmlp.plot import Band, plot_bands
 from fastmlp.score import SCORES
+from fastmlp.stopping import best_epoch
 from fastmlp.study.plan import Key, Plan, Setting, key_of, label_of
 from fastmlp.study.run import Record
 
@@ -196,8 +197,32 @@ class Study:
         """What is summed up over the repeats; the other columns are counts and seconds."""
         return "train_loss", "test_loss", self.score
 
+    def finals(self, setting: Mapping[str, Any], column: str | None = None) -> list[float]:
+        """What each finished run of a setting came to: the number of the epoch whose weights it ended with.
+
+        Parameters
+        ----------
+        setting : mapping
+            One of `settings`.
+        column : str
+            As for `statistics`.
+
+        Returns
+        -------
+        list of float
+            Where every run diverged, the numbers of the last epoch that any of them reached.
+        """
+        column = self.score if column is None else column
+        finished = [record for record in self.records_of(setting) if record["status"] == "finished"]
+        if not finished:
+            curves = [record["history"][column] for record in self.records_of(setting)]
+            longest = max(map(len, curves), default=0)
+            return [curve[-1] for curve in curves if len(curve) == longest > 0]
+        config = self.config.replace(**setting)
+        return [record["history"][column][best_epoch(config, record["history"]) - 1] for record in finished]
+
     def best(self, column: str | None = None) -> Setting:
-        """The setting that does best after the last epoch, on the mean over its repeats.
+        """The setting that does best in the end, on the mean over its repeats.
 
         Parameters
         ----------
@@ -222,9 +247,9 @@ class Study:
             raise ConfigError(f"column: given {column!r}; accepted: {', '.join(self._quantities)}")
         sign = 1 if column == self.score else -1
         ranked = [
-            (self.n_diverged(setting) == 0, sign * values.mean[-1], -place, setting)
+            (self.n_diverged(setting) == 0, sign * statistics.fmean(values), -place, setting)
             for place, setting in enumerate(self.settings)
-            if (values := self.statistics(setting, column)).mean
+            if (values := self.finals(setting, column))
         ]
         if not ranked:
             raise StudyError("no run has finished an epoch: there is no best setting yet")

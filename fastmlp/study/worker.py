@@ -69,8 +69,7 @@ def _load(order: Order) -> Dataset:
     place, folder, target, scale, task = order.source
     dataset = load_data(place, folder, target=target, scale=scale, task=task)
     if order.class_names != dataset.class_names:
-        arrays = dataset.X_train, dataset.y_train, dataset.X_test, dataset.y_test
-        dataset = Dataset(*arrays, scale, order.class_names, dataset.name)
+        dataset = dataset.replace(class_names=order.class_names)
     if dataset.checksum() != order.checksum:
         raise WorkerError(f"{_name()} finds other data at {place} ({folder}) than the study trains on; copy it there")
     return dataset

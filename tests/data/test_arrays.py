@@ -166,3 +166,24 @@ def test_an_empty_npy_is_refused(tmp_path):
     write_folder(tmp_path, PARTS | {"X_test": X[:0]})
     with pytest.raises(DataError, match=r"X_test\.npy is empty"):
         load_npy(tmp_path)
+
+
+def test_weights_beside_whole_samples_are_divided_with_them(tmp_path):
+    n = 40
+    X, y = np.arange(2.0 * n).reshape(n, 2), np.arange(n) % 2
+    np.savez(tmp_path / "x.npz", X=X, y=y, weight_train=np.arange(1.0, n + 1))
+    dataset = load_npz(tmp_path / "x.npz")
+    np.testing.assert_array_equal(dataset.weight_train, dataset.X_train[:, 0] / 2 + 1)
+
+
+def test_weights_of_another_length_are_refused(tmp_path):
+    np.savez(tmp_path / "x.npz", X=X, y=y, weight_train=np.ones(8))
+    with pytest.raises(DataError, match=r"weight_train has shape \(8,\); beside X and y"):
+        load_npz(tmp_path / "x.npz")
+
+
+def test_numbers_are_not_divided_by_their_size(tmp_path):
+    np.savez(tmp_path / "x.npz", X=np.arange(20.0)[:, None], y=np.arange(20.0))
+    dataset = load_npz(tmp_path / "x.npz", task="regression")
+    assert dataset.y_test[:, 0].tolist() != [4.0, 9.0, 14.0, 19.0]
+    assert len(dataset.y_test) == 4

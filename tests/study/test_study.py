@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 import fastmlp
 from fastmlp.errors import ConfigError, FileFormatError, SchedulerError, StudyError, WorkerError
 from fastmlp.lock import locked
 from fastmlp.seeding import Purpose, stream
+from fastmlp.study.outcome import outcome_of
 from fastmlp.study.store import CLAIMS, merge_stores
 
 CONFIG = fastmlp.Config(hidden=(8,), n_epochs=2, batch_size=16)
@@ -210,3 +212,25 @@ def test_two_processes_on_one_folder_do_no_run_twice(tmp_path, never_killed):
     assert [process.wait(60) for process in (start(tmp_path), start(tmp_path))] == [0, 0]
     assert len(runs(tmp_path)) == 12
     assert digests(fastmlp.load_study(tmp_path)) == digests(never_killed)
+
+
+def test_a_run_that_stopped_early_counts_with_the_weights_that_it_ended_with(blobs):
+    config = fastmlp.Config(hidden=(5,), early_stopping="loss", patience=1, tol=0.002, n_epochs=200, batch_size=16)
+    study = fastmlp.sweep(blobs, config, {"learning_rate": [0.5, 1.5]}, n_repeats=4)
+    for setting in study.settings:
+        finals = study.finals(setting, "test_loss")
+        configs = [config.replace(**setting, seed=record["seed"]) for record in study.records_of(setting)]
+        runs = [fastmlp.train(blobs, one) for one in configs]
+        assert finals == [run.model.evaluate(blobs.X_test, blobs.y_test).loss for run in runs]
+        assert len({len(record["history"]["epoch"]) for record in study.records_of(setting)}) > 1
+        assert outcome_of(study, setting)["test loss"].startswith(f"{np.mean(finals):.4f} ±")
+
+
+def test_arrays_with_names_weights_and_a_validation_set_reach_other_processes(blobs):
+    data = fastmlp.Dataset(
+        blobs.X_train, blobs.y_train, blobs.X_test, blobs.y_test, class_names=("a", "b", "c"),
+        weight_train=np.arange(1, 121), X_val=blobs.X_test, y_val=blobs.y_test,
+    )  # fmt: skip
+    config = fastmlp.Config(hidden=(3,), n_epochs=1)
+    here, there = (fastmlp.repeat(data, config, 2, backend=name) for name in ("threads", "processes"))
+    assert [r["weights_sha256"] for r in here.records()] == [r["weights_sha256"] for r in there.records()]
