@@ -167,10 +167,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     draw, data = random.Random(given.seed), given.data
-    n_epochs = 8 if data == "cifar10" else 100
+    n_epochs, most_s = (8, 1.0) if data == "cifar10" else (100, 0.3)
 
     def soon(_: Path) -> bool:
-        sleep(draw.uniform(0, 1))
+        sleep(draw.uniform(0, most_s))
         return True
 
     def within_writing(folder: Path) -> bool:
