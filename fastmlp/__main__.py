@@ -1,5 +1,6 @@
 """``python -m fastmlp`` and the ``fastmlp`` script, which is installed even where the ``cli`` extra is not."""
 
+import gc
 import signal
 import sys
 from typing import Any
@@ -36,6 +37,8 @@ def main() -> int:
         kept = f": {interruption}" if str(interruption) else ""  # a study says what is kept, and how to go on
         sys.stderr.write(f"{'terminated' if received else 'interrupted'}{kept}\n")
         return 143 if received else 130
+    finally:
+        gc.freeze()  # a last search through all of Numba's objects takes 0.5 of the 0.6 s that the process takes to end
 
 
 if __name__ == "__main__":
