@@ -18,15 +18,14 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from fastmlp.data.target import check_weights
 from fastmlp.errors import ConfigError, DataError
-from fastmlp.estimator.hook import CallbackSupport, Hooks
+from fastmlp.estimator.hook import CallbackSupport, Hooks, functions_of
 from fastmlp.estimator.loop import Loop, Memory, Samples
 from fastmlp.estimator.setting import config_of, hidden_sizes
 from fastmlp.estimator.window import forward
+from fastmlp.export.dialect import AUTO_BATCH
 from fastmlp.model import Model
 from fastmlp.params import Params, Views
 
-#: Samples a batch where `batch_size` is "auto": scikit-learn's.
-AUTO_BATCH = 200
 MOST_SEEDS = 2**31 - 1
 
 
@@ -63,6 +62,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):
     validation_losses_: list[float] | None
     n_outputs_: int
     _memory: Memory
+    _is_interrupted: bool
 
     @property
     def coefs_(self) -> Layers:
@@ -86,6 +86,9 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_")
 
     def _keep(self, parameters: dict[str, Any]) -> None:
         """Store the parameters of __init__, as they are."""
@@ -124,6 +127,10 @@ class BaseMLP(CallbackSupport, BaseEstimator):
     def _out_activation(self) -> str:
         raise NotImplementedError
 
+    def _class_names(self) -> tuple[str, ...] | None:
+        """Names of the classes, where they have some."""
+        return None
+
     def _fit(
         self,
         X: Any,
@@ -133,7 +140,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         incremental: bool = False,
         continues: bool = False,
     ) -> Any:
-        sizes = hidden_sizes(self.hidden_layer_sizes)
+        sizes, functions = hidden_sizes(self.hidden_layer_sizes), functions_of(self.callbacks)
         samples = self._check_samples(X, y, sample_weight, continues, incremental)
         validation = self._check_held(*held)
         sizes = (samples.X.shape[1], *sizes, self.n_outputs_)
@@ -145,13 +152,14 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         batch_size = self._clip_batch_size(samples.X.shape[0])
         config = config_of(self, self._objective(), params.theta.dtype.name, batch_size, seed)
         n_epochs = self.model_.n_epochs if continues else 0
-        self.model_ = Model(config, params, n_epochs=n_epochs)
+        self.model_ = Model(config, params, None, self._class_names(), n_epochs)
         self._begin(validation is not None, continues)
-        hooks = Hooks(self, X, y, sample_weight, with_protocol=not incremental)
+        hooks = Hooks(self, functions, X, y, sample_weight, with_protocol=not incremental)
         memory = self._memory if incremental and continues else None
         loop = Loop(self, samples, validation, hooks, memory)
         self._memory = loop.memory
         loop.run(incremental)
+        self._is_interrupted = loop.is_interrupted
         if not np.isfinite(params.theta).all():
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
@@ -243,25 +251,46 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         if not self.early_stopping and self.best_loss_ is None:
             self.best_loss_ = np.inf
 
-    def _fit_repeats(self, continues: bool, method: str, *args: Any, **options: Any) -> None:
-        """Do to the other repeats what was done to this one."""
-        kept = self.repeats_ if continues else []
-        self.repeats_ = []
+    def _fit_repeats(self, method: str, *args: Any, **options: Any) -> None:
+        """Do to the other repeats what was done to this one, unless Ctrl-C ended it; an error leaves them all there."""
+        del self.repeats_[self.n_repeats - 1 :]
+        last: BaseMLP = self
         for index in range(self.n_repeats - 1):
-            seed = int(self._random_state.randint(MOST_SEEDS))
-            if index < len(kept):
-                repeat = kept[index]
-                repeat.set_params(**{**self.get_params(deep=False), "n_repeats": 1, "random_state": seed})
-            else:
-                repeat = clone(self).set_params(n_repeats=1, random_state=seed, callbacks=self.callbacks)
-                getattr(repeat, "set_callbacks", lambda: None)()
-            getattr(repeat, method)(*args, **options)
-            self.repeats_.append(repeat)
+            if last._is_interrupted:
+                break
+            last = self._repeat(index, int(self._random_state.randint(MOST_SEEDS)))
+            try:
+                getattr(last, method)(*args, **options)
+            finally:
+                if index == len(self.repeats_) and hasattr(last, "model_"):
+                    self.repeats_.append(last)
+
+    def _repeat(self, index: int, seed: int) -> "BaseMLP":
+        """One of the repeats to go on with, or a new one."""
+        if index < len(self.repeats_):
+            repeat = self.repeats_[index]
+            repeat.set_params(**{**self.get_params(deep=False), "n_repeats": 1, "random_state": seed})
+        else:
+            repeat = clone(self).set_params(n_repeats=1, random_state=seed, callbacks=self.callbacks)
+            getattr(repeat, "set_callbacks", lambda: None)()
+        return repeat
+
+    def _is_plain(self, X: Any) -> bool:
+        """Whether scikit-learn would take samples as they are: its own check takes half the time of a single one."""
+        if type(X) is not np.ndarray or X.dtype not in _LAYOUT["dtype"] or hasattr(self, "feature_names_in_"):
+            return False
+        if X.ndim != 2 or len(X) == 0 or X.shape[1] != self.n_features_in_ or not X.flags.c_contiguous:
+            return False
+        with np.errstate(all="ignore"):
+            return bool(np.isfinite(X.sum()))
 
     def _outputs(self, X: Any) -> NDArray[Any]:
         """The network's outputs (n_samples, n_outputs), in its precision; of several repeats the mean."""
-        check_is_fitted(self)
-        X = _aligned(validate_data(self, X, reset=False, **_LAYOUT))
+        if not hasattr(self, "model_"):
+            check_is_fitted(self)
+        if not self._is_plain(X):
+            X = validate_data(self, X, reset=False, **_LAYOUT)
+        X = _aligned(X)
         outputs = forward(self.model_, X)[0]
         if not self.repeats_:
             return outputs

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import (
     _check_partial_fit_first_call,
@@ -15,10 +14,12 @@ from sklearn.utils.multiclass import (
     unique_labels,
 )
 
+from fastmlp.data.target import check_weights
 from fastmlp.errors import DataError
 from fastmlp.estimator.base import BaseMLP
 from fastmlp.estimator.loop import Samples
 from fastmlp.estimator.setting import CONSTRAINTS
+from fastmlp.estimator.weight import class_weights
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
@@ -38,7 +39,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         One of `fastmlp.Config`'s, or "logistic", which is its sigmoid.
     solver : str, default="adam"
         One of `fastmlp.Config`'s optimizers, where "sgd" is scikit-learn's: with `momentum`, and Nesterov's if
-        `nesterovs_momentum`. "lbfgs" is refused: it takes the whole training set at every step.
+        `nesterovs_momentum`. "lbfgs" is refused: it takes the whole training set at every step. "rmsprop" corrects no
+        bias: its first step is 1 / sqrt(1 - beta_2) times the rate, 31.6 with beta_2=0.999; 0.9 is usual for it.
     alpha : float, default=0.0001
         L2 penalty, divided by the batch's samples, or by the sum of their weights: ``Config(l2=alpha,
         l2_scale="batch")``. What is `l2` with ``l2_scale="step"``, the paper's, is ``alpha = l2 * batch_size`` here.
@@ -88,7 +90,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     out_activation_ : str
         "softmax", or "logistic" for two classes and for labels of which several may apply.
     model_ : fastmlp.Model
-        The network.
+        The network; classes that are texts are its `class_names`.
     repeats_ : list of MLPClassifier
         The other repeats.
 
@@ -177,7 +179,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         continues = self.warm_start and hasattr(self, "model_")
         self._fit(X, y, sample_weight, (X_val, y_val), continues=continues)
-        self._fit_repeats(continues, "fit", X, y, sample_weight, X_val, y_val)
+        self._fit_repeats("fit", X, y, sample_weight, X_val, y_val)
         return self
 
     @available_if(lambda self: self._has_partial_fit())
@@ -202,13 +204,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ValueError
             If parameters or data are not accepted, or the weights stop being finite.
         """
+        if not hasattr(self, "model_"):
+            self.__dict__.pop("classes_", None)  # of a first call that failed
+            self._is_multilabel = type_of_target(y, input_name="y").startswith("multilabel")
         if _check_partial_fit_first_call(self, classes):
-            self.__dict__.pop("model_", None)
-            self._is_multilabel = type_of_target(y).startswith("multilabel")
             self.n_outputs_ = self._count_outputs()
         continues = hasattr(self, "model_")
         self._fit(X, y, sample_weight, incremental=True, continues=continues)
-        self._fit_repeats(continues, "partial_fit", X, y, sample_weight, self.classes_)
+        self._fit_repeats("partial_fit", X, y, sample_weight, self.classes_)
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -257,6 +260,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _out_activation(self) -> str:
         return "softmax" if self.n_outputs_ > 1 and not self._is_multilabel else "logistic"
+
+    def _class_names(self) -> tuple[str, ...] | None:
+        are_names = len(self.classes_) > 1 and all(isinstance(label, str) for label in self.classes_)
+        return tuple(map(str, self.classes_)) if are_names else None
 
     def _count_outputs(self) -> int:
         """One sigmoid tells two classes apart."""
@@ -311,14 +318,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if self.class_weight is None:
             return samples
         weights = np.ones(len(samples.y)) if samples.weights is None else samples.weights
-        if self._is_multilabel:
-            by_class = compute_sample_weight(self.class_weight, samples.y)
-        elif isinstance(self.class_weight, str):
-            sums = np.bincount(samples.y, weights)
-            by_class = (weights.sum() / (np.count_nonzero(sums) * np.where(sums > 0, sums, 1.0)))[samples.y]
-        else:
-            by_class = compute_sample_weight(self.class_weight, self.classes_[samples.y])
-        return samples._replace(weights=by_class * weights)
+        product = weights * class_weights(self.class_weight, samples.y, self.classes_, weights)
+        return samples._replace(weights=check_weights(product, len(weights), "class_weight times sample_weight"))
 
     def _has_partial_fit(self) -> bool:
         if isinstance(self.class_weight, str):

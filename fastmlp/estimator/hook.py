@@ -7,6 +7,9 @@ import importlib.util
 from collections.abc import Callable
 from typing import Any
 
+from fastmlp.errors import ConfigError
+
+Function = Callable[[Any], Any]
 #: scikit-learn before 1.9 has no callbacks.
 HAS_CALLBACKS = importlib.util.find_spec("sklearn.callback") is not None
 CallbackSupport: Any = (
@@ -14,11 +17,15 @@ CallbackSupport: Any = (
 )
 
 
-def functions_of(callbacks: Any) -> list[Callable[[Any], Any]]:
-    """The functions that an estimator's parameter `callbacks` holds."""
+def functions_of(callbacks: Any) -> list[Function]:
+    """The functions that an estimator's parameter `callbacks` holds; a ConfigError where one of them is none."""
     if callbacks is None:
         return []
-    return [callbacks] if callable(callbacks) else list(callbacks)
+    functions = [callbacks] if callable(callbacks) else list(callbacks)
+    for function in functions:
+        if not callable(function):
+            raise ConfigError(f"callbacks: given {function!r}; accepted: functions of the estimator; scikit-learn's go to set_callbacks")
+    return functions
 
 
 class Hooks:
@@ -28,14 +35,18 @@ class Hooks:
     ----------
     estimator : MLPClassifier or MLPRegressor
         Told to every callback.
+    functions : list of callable
+        Called with it after every epoch.
     X, y, sample_weight : object
         As they were given.
     with_protocol : bool
         Whether scikit-learn's callbacks are called too.
     """
 
-    def __init__(self, estimator: Any, X: Any, y: Any, sample_weight: Any, with_protocol: bool) -> None:
-        self.estimator, self.functions = estimator, functions_of(estimator.callbacks)
+    def __init__(
+        self, estimator: Any, functions: list[Function], X: Any, y: Any, sample_weight: Any, with_protocol: bool
+    ) -> None:
+        self.estimator, self.functions = estimator, functions
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self.told = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
         self.fit: Any = None

@@ -32,7 +32,7 @@ class Samples(NamedTuple):
 class Memory(NamedTuple):
     """What an optimizer goes on from in the next `partial_fit`."""
 
-    solver: str
+    optimizer: str
     moments: tuple[NDArray[Any], ...]
     powers: NDArray[np.float64]
     rate: LearningRate
@@ -52,7 +52,12 @@ class Loop:
     hooks : Hooks
         Called after every epoch.
     memory : Memory or None
-        The optimizer to go on with.
+        The optimizer to go on with; another than the config's is forgotten.
+
+    Attributes
+    ----------
+    is_interrupted : bool
+        Whether Ctrl-C ended it.
     """
 
     def __init__(
@@ -61,11 +66,11 @@ class Loop:
         self.estimator, self.held, self.hooks = estimator, held, hooks
         self.model, self.n_samples = estimator.model_, train.X.shape[0]
         self.trainer = Trainer(self.model, *train)
-        self.rate = LearningRate(estimator, self.model.config)
+        self.rate, self.is_interrupted = LearningRate(estimator, self.model.config), False
         # scikit-learn's squared error is the mean over the outputs, the engine's the sum; the gradients are the same.
         self.n_terms = self.model.n_outputs if self.model.config.loss in ("squared_error", "huber") else 1
         self.say = print if estimator.verbose else _say_nothing
-        if memory is not None and memory.solver == estimator.solver:
+        if memory is not None and memory.optimizer == self.model.config.optimizer:
             for mine, kept in zip(
                 (*self.trainer.moments, self.trainer.powers), (*memory.moments, memory.powers), strict=True
             ):
@@ -75,7 +80,7 @@ class Loop:
     @property
     def memory(self) -> Memory:
         """What the optimizer goes on from, which moves with it."""
-        return Memory(self.estimator.solver, self.trainer.moments, self.trainer.powers, self.rate)
+        return Memory(self.model.config.optimizer, self.trainer.moments, self.trainer.powers, self.rate)
 
     def run(self, incremental: bool) -> None:
         """Train for one epoch or up to ``max_iter``.
@@ -90,6 +95,7 @@ class Loop:
                     warnings.warn(UNFINISHED.format(estimator.max_iter), ConvergenceWarning, stacklevel=5)
                     break
         except KeyboardInterrupt:
+            self.is_interrupted = True
             warnings.warn("Training interrupted by user.", stacklevel=5)
         finally:
             if estimator.early_stopping:

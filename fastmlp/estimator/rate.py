@@ -1,14 +1,18 @@
 """The learning rate from epoch to epoch as scikit-learn moves it, or by a schedule of ours. Knows no network."""
 
+import sys
 from typing import Any
 
 from fastmlp.config import Config
-from fastmlp.estimator.setting import PLAIN_SOLVERS
+from fastmlp.export.dialect import DESCENTS
 from fastmlp.schedule import learning_rate_at
 from fastmlp.stopping import Watch
 
 #: What ``learning_rate="adaptive"`` divides the rate by, and the rate at which it gives up: scikit-learn's.
 ADAPTIVE_DIVISOR, ADAPTIVE_LEAST = 5.0, 1e-6
+#: Schedules that end at ``max_iter``: its last epoch's rate is that of all that `partial_fit` adds, where their waves
+#: would rise again.
+ENDING = ("cosine", "one_cycle")
 
 
 class LearningRate:
@@ -29,10 +33,9 @@ class LearningRate:
 
     def __init__(self, estimator: Any, config: Config) -> None:
         self.config, self.is_scheduled = config, estimator.schedule is not None
-        self.kind = (
-            "constant" if self.is_scheduled or estimator.solver not in PLAIN_SOLVERS else estimator.learning_rate
-        )
+        self.kind = "constant" if self.is_scheduled or estimator.solver not in DESCENTS else estimator.learning_rate
         self.power_t = estimator.power_t
+        self.last = config.n_epochs - 1 if config.schedule in ENDING else sys.maxsize
         self.plateau, self.factor, self.n_epochs = Watch(False, config.tol), 1.0, 0
         self.now = learning_rate_at(config, 0) if self.is_scheduled else config.learning_rate
 
@@ -46,7 +49,7 @@ class LearningRate:
             if self.plateau.n_waited >= self.config.step_epochs:
                 self.factor, self.plateau.n_waited = self.factor * self.config.step_factor, 0
         if self.is_scheduled:
-            self.now = self.factor * learning_rate_at(self.config, self.n_epochs)
+            self.now = self.factor * learning_rate_at(self.config, min(self.n_epochs, self.last))
 
     def end_stall(self) -> str:
         """What follows when nothing has got better for a while, in scikit-learn's words, "Stopping." last."""

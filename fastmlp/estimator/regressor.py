@@ -129,7 +129,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
         continues = self.warm_start and hasattr(self, "model_")
         self._fit(X, y, sample_weight, (X_val, y_val), continues=continues)
-        self._fit_repeats(continues, "fit", X, y, sample_weight, X_val, y_val)
+        self._fit_repeats("fit", X, y, sample_weight, X_val, y_val)
         return self
 
     @available_if(lambda self: self._has_partial_fit())
@@ -154,7 +154,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
         continues = hasattr(self, "model_")
         self._fit(X, y, sample_weight, incremental=True, continues=continues)
-        self._fit_repeats(continues, "partial_fit", X, y, sample_weight)
+        self._fit_repeats("partial_fit", X, y, sample_weight)
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -180,8 +180,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return "exp" if self.loss == "poisson" else "identity"
 
     def _code(self, y: NDArray[Any], is_known: bool) -> NDArray[Any]:
-        if self.loss == "poisson" and y.min() < 0:
-            raise DataError(f"y holds {y.min():g}; the loss 'poisson' is for counts, numbers >= 0")
+        self._check_counts(y, "y")
         coded = y.reshape(len(y), -1)
         if is_known and hasattr(self, "model_") and coded.shape[1] != self.n_outputs_:
             raise DataError(
@@ -191,10 +190,15 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return coded
 
     def _code_held(self, y: NDArray[Any]) -> NDArray[Any]:
+        self._check_counts(y, "y_val")
         coded = y.reshape(len(y), -1)
         if coded.shape[1] != self.n_outputs_:
             raise DataError(f"y_val has {coded.shape[1]} columns, y {self.n_outputs_}")
         return coded
+
+    def _check_counts(self, y: NDArray[Any], name: str) -> None:
+        if self.loss == "poisson" and y.min() < 0:
+            raise DataError(f"{name} holds {y.min():g}; the loss 'poisson' is for counts, numbers >= 0")
 
     def _score_outputs(self, outputs: NDArray[Any], held: Samples) -> float:
         return float(r2_score(held.y, outputs, sample_weight=held.weights))

@@ -8,12 +8,11 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from fastmlp.config import Config
 from fastmlp.errors import ConfigError
+from fastmlp.export.dialect import descent_of
 from fastmlp.rules import Activation, Optimizer, Schedule
 
 #: What scikit-learn calls our sigmoid.
 SYNONYMS = {"logistic": "sigmoid"}
-#: Solvers whose rate `learning_rate` moves; scikit-learn's Adam keeps its own.
-PLAIN_SOLVERS = ("sgd", "momentum", "nesterov")
 #: What `schedule` may set besides the schedule's name.
 SCHEDULE_SETTINGS = ("decay_rate", "step_epochs", "step_factor", "power", "warmup_epochs")
 
@@ -118,11 +117,7 @@ def _optimizer_of(estimator: Any) -> Any:
             "solver: given 'lbfgs'; it takes the whole training set at every step, and the kernels are for batches: "
             "use 'adam' or 'sgd', or scikit-learn's own estimator"
         )
-    if estimator.solver != "sgd":
-        return estimator.solver
-    if estimator.momentum == 0:
-        return "sgd"
-    return "nesterov" if estimator.nesterovs_momentum else "momentum"
+    return descent_of(estimator) if estimator.solver == "sgd" else estimator.solver
 
 
 def _schedule_of(estimator: Any) -> dict[str, Any]:

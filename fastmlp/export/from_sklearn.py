@@ -6,7 +6,7 @@ import numpy as np
 
 from fastmlp.config import Config
 from fastmlp.errors import DataError, DataTypeError, MissingExtraError
-from fastmlp.export.to_sklearn import ACTIVATIONS
+from fastmlp.export.dialect import ACTIVATIONS, AUTO_BATCH, descent_of
 from fastmlp.model import Model
 from fastmlp.params import Params
 
@@ -22,9 +22,9 @@ LOSSES = {
 def from_sklearn(estimator: Any) -> Model:
     """A network that predicts as a fitted scikit-learn MLP does.
 
-    Weights are taken as they are. One logistic output for two classes becomes two softmax outputs, of which the first
-    is always zero: the same probabilities. Class names are ``classes_`` as texts, unless they are 0 .. n - 1. Settings
-    that both libraries have are taken over, for training that goes on.
+    Weights are taken as they are: one logistic output for two classes stays one, a sigmoid. Class names are
+    ``classes_`` as texts, unless they are 0 .. n - 1. Settings that both libraries have are taken over, for training
+    that goes on.
 
     Parameters
     ----------
@@ -41,9 +41,9 @@ def from_sklearn(estimator: Any) -> Model:
     MissingExtraError
         If scikit-learn is not installed.
     DataTypeError
-        If it is no MLPClassifier or MLPRegressor.
+        If it is no MLPClassifier or MLPRegressor of scikit-learn; the network of fastmlp's own is their ``model_``.
     DataError
-        If it is not fitted, or its weights are not finite.
+        If it is not fitted, or to one class only, or its weights are not finite.
     ConfigError
         If a setting of it is none that `Config` accepts.
 
@@ -60,10 +60,14 @@ def from_sklearn(estimator: Any) -> Model:
     except ImportError:
         raise MissingExtraError("scikit-learn", "sklearn", "from_sklearn") from None
     name = type(estimator).__name__
+    if any(kind.__module__.startswith("fastmlp.estimator.") for kind in type(estimator).__mro__):
+        raise DataTypeError(f"given fastmlp's own {name}: its network is its attribute model_, once it is fitted")
     if not isinstance(estimator, (MLPClassifier, MLPRegressor)):
         raise DataTypeError(f"given {name}; accepted: a fitted MLPClassifier or MLPRegressor of scikit-learn")
     if not hasattr(estimator, "coefs_"):
         raise DataError(f"this {name} is not fitted; fit it first")
+    if len(getattr(estimator, "classes_", ())) == 1:
+        raise DataError(f"this {name} was fitted to one class, {estimator.classes_.tolist()[0]!r}; two are the least")
     weights, biases, loss = [*estimator.coefs_], [*estimator.intercepts_], LOSSES[estimator.out_activation_]
     config = _config(estimator, weights, loss)
     params = Params((len(weights[0]), *map(len, biases)), config.precision)
@@ -73,13 +77,12 @@ def from_sklearn(estimator: Any) -> Model:
 
 
 def _config(estimator: Any, weights: list[Any], loss: str) -> Config:
-    batch_size = 200 if estimator.batch_size == "auto" else estimator.batch_size
     seed = estimator.random_state
     settings = {
         "hidden": tuple(W.shape[1] for W in weights[:-1]),
         "activation": {theirs: ours for ours, theirs in ACTIVATIONS.items()}[estimator.activation],
         "loss": loss,
-        "optimizer": _optimizer(estimator),
+        "optimizer": descent_of(estimator) if estimator.solver == "sgd" else "adam",
         "learning_rate": estimator.learning_rate_init,
         "l2": estimator.alpha,
         "l2_scale": "batch",
@@ -88,21 +91,13 @@ def _config(estimator: Any, weights: list[Any], loss: str) -> Config:
         "beta2": estimator.beta_2,
         "eps": estimator.epsilon,
         "eps_form": "eps_hat",
-        "batch_size": batch_size,
+        "batch_size": AUTO_BATCH if estimator.batch_size == "auto" else estimator.batch_size,
         "n_epochs": estimator.max_iter,
         "shuffle": estimator.shuffle,
         "seed": seed if isinstance(seed, (int, np.integer)) else 0,
         "precision": "float32" if weights[0].dtype == np.float32 else "float64",
     }
     return Config.from_dict(settings)
-
-
-def _optimizer(estimator: Any) -> str:
-    if estimator.solver != "sgd":
-        return "adam"
-    if estimator.momentum == 0:
-        return "sgd"
-    return "nesterov" if estimator.nesterovs_momentum else "momentum"
 
 
 def _class_names(estimator: Any) -> tuple[str, ...] | None:

@@ -7,15 +7,11 @@ from numpy.typing import NDArray
 
 from fastmlp.config import Config
 from fastmlp.errors import ConfigError, DataError, MissingExtraError
+from fastmlp.export.dialect import ACTIVATIONS, DESCENTS
 from fastmlp.export.trained import Layer, Trained, folded, held, is_binary, output_of
 
-#: scikit-learn's names for our activations.
-ACTIVATIONS = {"sigmoid": "logistic", "tanh": "tanh", "relu": "relu", "identity": "identity"}
 #: scikit-learn's names for what follows the last layer.
 OUT_ACTIVATIONS = {"softmax": "softmax", "sigmoid": "logistic", "identity": "identity", "exp": "exp"}
-
-#: Those of our optimizers that scikit-learn calls sgd.
-DESCENTS = {"sgd", "momentum", "nesterov"}
 
 
 def make_estimator(network: Trained) -> Any:

@@ -4,8 +4,9 @@ import pickle
 
 import numpy as np
 import pytest
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
+import fastmlp
 from fastmlp import FastMLPError, MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
@@ -41,6 +42,24 @@ def test_labels_of_any_kind_come_back(labels, n_classes):
 def test_objects_are_labels():
     y = np.array(["ash", "beech", "cedar"], dtype=object)[Y]
     assert make(max_iter=40).fit(X, y).score(X, y) > 0.9
+
+
+@pytest.mark.parametrize("labels", [["ash", "beech", "cedar"], np.array(["ash", "beech", "cedar"], dtype=object)])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_the_network_knows_the_names_of_its_classes(labels, n_classes, tmp_path):
+    y = np.array(labels)[Y % n_classes]
+    network = make(max_iter=2).fit(X, y).model_
+    assert network.class_names == ("ash", "beech", "cedar")[:n_classes]
+    assert all(type(name) is str for name in network.class_names)
+    network.save(tmp_path / "model.npz")
+    assert fastmlp.load_model(tmp_path / "model.npz").class_names == network.class_names
+    assert set(network.to_sklearn().predict(X)) <= set(y)
+
+
+def test_classes_that_are_numbers_have_no_names():
+    assert make(max_iter=2).fit(X, Y + 5).model_.class_names is None
+    assert make(max_iter=2).fit(X, np.eye(3, dtype=int)[Y]).model_.class_names is None
+    assert make(max_iter=2).fit(X, np.full(120, "ash")).model_.class_names is None
 
 
 def test_several_labels_a_sample_are_told_apart():
@@ -112,6 +131,31 @@ def test_plateau_falls_when_the_loss_does():
     assert fitted._memory.rate.now == pytest.approx(0.03 / 4)
 
 
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@pytest.mark.parametrize("schedule", ["one_cycle", "cosine"])
+def test_a_schedule_with_an_end_stays_there(schedule, solver):
+    make(solver=solver, schedule=schedule, max_iter=1).fit(X, Y)
+    network = make(solver=solver, schedule=schedule, max_iter=8)
+    rates = [network.partial_fit(X, Y, classes=[0, 1, 2])._memory.rate.now for _ in range(12)]
+    assert len(set(rates[6:])) == 1
+    assert 0 < rates[-1] == min(rates)
+
+
+def test_a_schedule_without_an_end_goes_on():
+    network = make(schedule={"schedule": "step", "step_epochs": 1, "step_factor": 0.5}, max_iter=2)
+    for _ in range(5):
+        network.partial_fit(X, Y, classes=[0, 1, 2])
+    assert network._memory.rate.now == pytest.approx(0.03 / 32)
+
+
+@pytest.mark.parametrize("momenta", [(0.9, 0.0), (0.0, 0.9)])
+def test_partial_fit_begins_another_optimizer_anew(momenta):
+    network = make(solver="sgd", momentum=momenta[0]).partial_fit(X, Y, classes=[0, 1, 2])
+    network.set_params(momentum=momenta[1], learning_rate_init=0.01).partial_fit(X, Y)
+    assert network.t_ == 240
+    assert network._memory.rate.now == 0.01
+
+
 def test_class_weight_moves_the_border():
     few = np.where(RNG.random(120) < 0.1, 1, 0)
     noise = RNG.standard_normal((120, 2)) + few[:, None]
@@ -130,6 +174,36 @@ def test_each_extra_setting_changes_what_is_learnt(extra):
     assert abs(plain.coefs_[0] - changed.coefs_[0]).max() > 1e-3
 
 
+@pytest.mark.parametrize(
+    ("class_weight", "weights"),
+    [
+        ({0: 0.0, 1: 0.0, 2: 0.0}, None),
+        ({0: np.nan, 1: 1.0, 2: 1.0}, None),
+        ({0: np.inf, 1: 1.0, 2: 1.0}, None),
+        ({0: -1.0, 1: 1.0, 2: 1.0}, None),
+        ({0: 0.0}, (Y == 0).astype(float)),
+    ],
+)
+def test_class_weights_that_cannot_be_used_are_refused(class_weight, weights):
+    with pytest.raises(FastMLPError, match="class_weight times sample_weight"):
+        make(class_weight=class_weight, max_iter=2).fit(X, Y, weights)
+
+
+@pytest.mark.parametrize("class_weight", [{0: 1.0, 1: 2.0, 2: 5.0}, {1: 3.0}])
+def test_a_batch_may_lack_a_class_that_has_a_weight(class_weight):
+    few = Y > 0
+    weighted = make(class_weight=class_weight).partial_fit(X[few], Y[few], classes=[0, 1, 2])
+    by_hand = make().partial_fit(X[few], Y[few], [class_weight.get(label, 1.0) for label in Y[few]], classes=[0, 1, 2])
+    np.testing.assert_array_equal(weighted.coefs_[0], by_hand.coefs_[0])
+
+
+def test_a_batch_may_lack_a_label_that_has_a_weight():
+    labels = np.column_stack([np.ones(120), Y == 1]).astype(int)
+    weighted = make(class_weight=[{0: 2.0, 1: 3.0}, {1: 5.0}]).partial_fit(X, labels, classes=[0, 1])
+    by_hand = make().partial_fit(X, labels, 3.0 * np.where(labels[:, 1], 5.0, 1.0), classes=[0, 1])
+    np.testing.assert_array_equal(weighted.coefs_[0], by_hand.coefs_[0])
+
+
 def test_smoothed_labels_make_it_less_certain():
     sure, smoothed = (make(max_iter=200, tol=0, label_smoothing=share).fit(X, Y) for share in (0.0, 0.3))
     assert smoothed.predict_proba(X).max() < sure.predict_proba(X).max() - 0.05
@@ -144,6 +218,60 @@ def test_repeats_are_averaged():
     np.testing.assert_array_equal(fitted.coefs_[0], make(max_iter=5).fit(X, Y).coefs_[0])
     assert fitted.partial_fit(X, Y).repeats_[1].t_ == 6 * 120
     assert make(n_repeats=2).partial_fit(X, Y, classes=[0, 1, 2]).partial_fit(X, Y).repeats_[0].t_ == 240
+
+
+@pytest.mark.parametrize(("use", "moment"), [("fit", 2), ("fit", 8), ("partial_fit", 3)])
+def test_repeats_are_kept_when_one_of_them_raises(use, moment):
+    calls = []
+
+    def fail(net):
+        calls.append(net)
+        if len(calls) == moment:
+            raise OSError("the disk is full")
+
+    network = make(max_iter=3, n_repeats=4, warm_start=True).fit(X, Y)
+    repeats = list(network.repeats_)
+    with pytest.raises(OSError, match="the disk is full"):
+        getattr(network.set_params(callbacks=fail), use)(X, Y)
+    assert network.repeats_ == repeats
+    assert sum(repeat.model_.n_epochs for repeat in (network, *repeats)) == 4 * 3 + moment
+
+
+def test_a_first_repeat_that_raises_is_kept_with_what_it_learnt():
+    calls = []
+
+    def fail(net):
+        calls.append(net)
+        if len(calls) == 8:
+            raise OSError("the disk is full")
+
+    network = make(max_iter=3, n_repeats=4, callbacks=fail)
+    with pytest.raises(OSError, match="the disk is full"):
+        network.fit(X, Y)
+    assert [repeat.n_iter_ for repeat in network.repeats_] == [3, 2]
+    assert network.predict_proba(X).shape == (120, 3)
+
+
+@pytest.mark.parametrize(("moment", "expected"), [(2, 0), (5, 1)])
+def test_an_interrupt_ends_the_repeats_that_come_after(moment, expected):
+    calls = []
+
+    def interrupt(net):
+        calls.append(net)
+        if len(calls) == moment:
+            raise KeyboardInterrupt
+
+    with pytest.warns(UserWarning, match="Training interrupted by user."):
+        network = make(max_iter=3, n_repeats=4, callbacks=interrupt).fit(X, Y)
+    assert len(calls) == moment
+    assert len(network.repeats_) == expected
+    assert len(network.set_params(callbacks=None).fit(X, Y).repeats_) == 3
+
+
+def test_fewer_repeats_are_gone_on_with():
+    network = make(max_iter=2, n_repeats=4, warm_start=True).fit(X, Y)
+    kept = network.repeats_[0]
+    assert network.set_params(n_repeats=2).fit(X, Y).repeats_ == [kept]
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "huber", "poisson"])
@@ -188,6 +316,14 @@ def test_a_callback_sees_every_epoch_and_can_end_training():
     fitted = make(callbacks=[lambda net: seen.append(net.loss_), lambda net: net.n_iter_ == 4]).fit(X, Y)
     assert seen == fitted.loss_curve_
     assert fitted.n_iter_ == 4
+
+
+@pytest.mark.parametrize("callbacks", [[3], [print, "print"]])
+def test_what_cannot_be_called_is_refused_before_training(callbacks):
+    network = make(callbacks=callbacks)
+    with pytest.raises(FastMLPError, match=f"callbacks: given .*{callbacks[-1]!r}; accepted: "):
+        network.fit(X, Y)
+    assert not hasattr(network, "model_")
 
 
 def test_a_callback_that_raises_ends_training_and_what_was_learnt_is_kept():
@@ -289,8 +425,10 @@ def test_a_validation_set_that_does_not_fit_is_refused():
 
 
 def test_negative_counts_are_refused():
-    with pytest.raises(FastMLPError, match="numbers >= 0"):
+    with pytest.raises(FastMLPError, match=r"y holds -.* numbers >= 0"):
         regressor(loss="poisson").fit(X, NUMBERS)
+    with pytest.raises(FastMLPError, match=r"y_val holds -.* numbers >= 0"):
+        regressor(loss="poisson").fit(X, abs(NUMBERS), X_val=X, y_val=NUMBERS)
 
 
 def test_a_network_of_another_shape_cannot_be_gone_on_with():
@@ -318,3 +456,56 @@ def test_partial_fit_refuses_labels_that_it_was_not_told_of():
         make().partial_fit(X, Y, classes=[0, 1])
     with pytest.raises(ValueError, match="classes must be passed"):
         make().partial_fit(X, Y)
+
+
+@pytest.mark.parametrize("mistake", [(X, None, [0, 1, 2]), (X, Y, [0, 1]), (X[:50], Y, [0, 1, 2])])
+def test_a_first_partial_fit_that_failed_leaves_nothing_behind(mistake):
+    network, (data, target, classes) = make(), mistake
+    with pytest.raises(ValueError, match=r"."):
+        network.partial_fit(data, target, classes=classes)
+    network.partial_fit(X, Y, classes=[0, 1, 2])
+    np.testing.assert_array_equal(network.coefs_[0], make().partial_fit(X, Y, classes=[0, 1, 2]).coefs_[0])
+
+
+def test_after_a_first_partial_fit_that_failed_it_is_not_fitted():
+    network = make()
+    with pytest.raises(ValueError, match="classes not in"):
+        network.partial_fit(X, Y, classes=[0, 1])
+    with pytest.raises(NotFittedError):
+        network.predict(X)
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (np.where(np.arange(3) == 1, np.nan, X), "contains NaN"),
+        (np.where(np.arange(3) == 1, -np.inf, X), "contains infinity"),
+        (X[:, :2], "expecting 3 features"),
+        (X[:0], "0 sample"),
+        (X[0], "Expected 2D array"),
+    ],
+)
+def test_samples_that_cannot_be_predicted_for_are_refused(samples, message):
+    fitted = make(max_iter=2).fit(X, Y)
+    with pytest.raises(ValueError, match=message):
+        fitted.predict(samples)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        np.asfortranarray,
+        lambda X: X[::-1][::-1],
+        lambda X: X.astype(">f8"),
+        lambda X: X.tolist(),
+        lambda X: X[None, :][0],
+    ],
+    ids=["columns", "strided", "big-endian", "list", "view"],
+)
+def test_samples_of_every_form_are_predicted_alike(form):
+    fitted = make(max_iter=2).fit(X, Y)
+    np.testing.assert_array_equal(fitted.predict_proba(form(X)), fitted.predict_proba(X))
+
+
+def test_finite_samples_whose_sum_is_not_are_predicted_for():
+    assert regressor(max_iter=2).fit(X, NUMBERS).predict(np.full((3, 3), 1e308)).shape == (3,)

@@ -6,8 +6,8 @@ import pytest
 import fastmlp
 from fastmlp.config import Activation, Config
 from fastmlp.errors import ConfigError, DataError, DataTypeError
+from fastmlp.export.dialect import ACTIVATIONS
 from fastmlp.export.from_sklearn import LOSSES
-from fastmlp.export.to_sklearn import ACTIVATIONS
 from fastmlp.export.trained import OUTPUTS
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
@@ -118,3 +118,21 @@ def test_the_front_door_has_it():
     from fastmlp.export import from_sklearn
 
     assert fastmlp.from_sklearn is from_sklearn.from_sklearn
+
+
+def test_an_estimator_of_one_class_is_refused(blobs):
+    estimator = classifier(blobs.X_train, np.full(len(blobs.X_train), "ash"))
+    with pytest.raises(DataError, match="this MLPClassifier was fitted to one class, 'ash'"):
+        fastmlp.from_sklearn(estimator)
+
+
+@pytest.mark.parametrize("name", ["MLPClassifier", "MLPRegressor"])
+def test_of_our_own_estimators_the_network_is_named(name):
+    with pytest.raises(DataTypeError, match=rf"given fastmlp's own {name}: its network is its attribute model_"):
+        fastmlp.from_sklearn(getattr(fastmlp, name)())
+
+
+def test_one_logistic_output_stays_one(make_blobs):
+    blobs = make_blobs(n_classes=2)
+    model = fastmlp.from_sklearn(classifier(blobs.X_train, blobs.y_train))
+    assert (model.n_outputs, model.n_classes, model.config.loss) == (1, 2, "binary_cross_entropy")

@@ -7,7 +7,8 @@ import pytest
 import fastmlp
 from fastmlp.config import Activation, Config, Precision
 from fastmlp.errors import ConfigError, DataError
-from fastmlp.export.to_sklearn import ACTIVATIONS, make_estimator
+from fastmlp.export.dialect import ACTIVATIONS
+from fastmlp.export.to_sklearn import make_estimator
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 from sklearn.base import clone
