@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
+from fastmlp.config import Config
 from fastmlp.cpu import row_stride
+from fastmlp.handover import first_powers, hyper_of
 from fastmlp.jit import kernel
 from fastmlp.kernels import activation, loss, update
+from fastmlp.kernels import layout as at
 from fastmlp.kernels.matmul import add_product, matrix, product, transposed
 from fastmlp.params import aligned_zeros
 
@@ -102,7 +105,7 @@ def test_gradient_and_descent(measure, rng, shape):
 def activations(work, A, dA, stride, n_rows, m, code, is_forward, n_calls):
     for _ in range(n_calls):
         if is_forward:
-            activation.activation_forward(work, A, stride, n_rows, m, code)
+            activation.activation_forward(work, A, A, stride, n_rows, m, code)
         else:
             activation.activation_backward(work, A, dA, stride, n_rows, m, code)
 
@@ -142,10 +145,10 @@ def test_activation(measure, rng, name, direction, shape):
 
 @kernel
 def softmaxes(work, places, stride, n_classes, m, n_calls):
-    logits, probs, labels, losses, weights = places
+    logits, probs, labels, losses, weights, numbers = places
     for _ in range(n_calls):
         loss.softmax_forward(work, logits, probs, stride, n_classes, labels, losses, m)
-        loss.softmax_backward(work, probs, stride, n_classes, labels, weights, m)
+        loss.softmax_backward(work, probs, stride, n_classes, labels, weights, numbers, m)
 
 
 @pytest.mark.benchmark(group="kernel: loss")
@@ -153,9 +156,11 @@ def softmaxes(work, places, stride, n_classes, m, n_calls):
 def test_softmax_and_its_delta(measure, rng, m):
     n_classes = 10
     logits, y = rng.standard_normal((n_classes, m)).astype(np.float32), rng.integers(n_classes, size=m)
-    rows = np.concatenate([logits, np.zeros((n_classes, m)), [y], np.zeros((1, m)), np.full((1, m), 1 / m)])
+    numbers = np.zeros((1, m))
+    numbers[0, at.ON] = 1
+    rows = np.concatenate([logits, np.zeros((n_classes, m)), [y], np.zeros((1, m)), np.full((1, m), 1 / m), numbers])
     memory, stride = padded(rows)
-    places = tuple(np.int64(row * stride) for row in (0, 10, 20, 21, 22))
+    places = tuple(np.int64(row * stride) for row in (0, 10, 20, 21, 22, 23))
 
     softmaxes(memory, places, stride, n_classes, m, 1)
     probs = np.exp(logits.astype(np.float64))
@@ -169,7 +174,7 @@ def test_softmax_and_its_delta(measure, rng, m):
 @kernel
 def updates(theta, m, v, G, stride, n_rows, n_columns, optimizer, c, n_calls):
     for _ in range(n_calls):
-        update.update_block((theta, m, v), 0, stride, matrix(G, 0, stride), n_rows, n_columns, optimizer, c)
+        update.update_block((theta, m, v, v), 0, stride, matrix(G, 0, stride), n_rows, n_columns, optimizer, c)
 
 
 @pytest.mark.benchmark(group="kernel: update")
@@ -180,7 +185,8 @@ def test_update(measure, rng, optimizer, shape):
     (theta, stride), (gradient, _) = padded(W), padded(G)
     m, v = aligned_zeros(theta.size, FLOAT32), aligned_zeros(theta.size, FLOAT32)
     code, c = update.CODES[optimizer], aligned_zeros(2 * update.N_COEFFICIENTS, FLOAT32)
-    update.coefficients_of_step(np.array([0.01, 0.1, 0.9, 0.999, 1e-8]), np.ones(2), code, c)
+    config = Config(optimizer=optimizer, l2=0.1)
+    update.coefficients_of_step(hyper_of(config, 0.01), first_powers(), code, 1.0, c)
     arguments = theta, m, v, gradient, stride, *shape, code, c
 
     updates(*arguments, 1)

@@ -7,8 +7,9 @@ import pytest
 
 from benchmarks.case import CASES, config_of, load_data
 from benchmarks.validate import check_training
-from fastmlp import Dataset, init_model
-from fastmlp.train import _Loop
+from fastmlp import init_model
+from fastmlp.handover import first_powers
+from fastmlp.trainer import Trainer
 
 #: Work of one round: a tenth of a second or less.
 WORK = 1e10
@@ -23,16 +24,16 @@ def test_steps(measure, benchmark, name):
     case = replace(case, n_samples=n_steps * case.batch_size)
     X, y, _ = load_data(case)
     model = init_model(config_of(case, 1), case.sizes[0], case.sizes[-1])
-    loop = _Loop(Dataset(X, y, X[:1], y[:1]), config_of(case, 1), model, print)
-    hyper = np.array([case.learning_rate, case.l2, 0.9, 0.999, 1e-8])
+    trainer = Trainer(model, X, np.asarray(y, np.int32))
     start = model.params.theta.copy()
 
     def reset():
         model.params.theta[:] = start
-        loop.powers[:] = 1
-        for moments in loop.moments:
+        model.n_epochs = 0
+        trainer.powers[:] = first_powers()
+        for moments in trainer.moments:
             moments[:] = 0
 
-    measure(lambda: loop._train_stretch(hyper, 0, n_steps, 1), setup=reset, flops=case.flops)
+    measure(lambda: trainer.run_epoch(case.learning_rate), setup=reset, flops=case.flops)
     if benchmark.stats is not None:
         benchmark.extra_info["us_a_step"] = benchmark.stats.stats.min / n_steps * 1e6
