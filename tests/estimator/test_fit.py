@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 import fastmlp
 from fastmlp import FastMLPError, MLPClassifier, MLPRegressor
@@ -465,3 +465,47 @@ def test_a_first_partial_fit_that_failed_leaves_nothing_behind(mistake):
         network.partial_fit(data, target, classes=classes)
     network.partial_fit(X, Y, classes=[0, 1, 2])
     np.testing.assert_array_equal(network.coefs_[0], make().partial_fit(X, Y, classes=[0, 1, 2]).coefs_[0])
+
+
+def test_after_a_first_partial_fit_that_failed_it_is_not_fitted():
+    network = make()
+    with pytest.raises(ValueError, match="classes not in"):
+        network.partial_fit(X, Y, classes=[0, 1])
+    with pytest.raises(NotFittedError):
+        network.predict(X)
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (np.where(np.arange(3) == 1, np.nan, X), "contains NaN"),
+        (np.where(np.arange(3) == 1, -np.inf, X), "contains infinity"),
+        (X[:, :2], "expecting 3 features"),
+        (X[:0], "0 sample"),
+        (X[0], "Expected 2D array"),
+    ],
+)
+def test_samples_that_cannot_be_predicted_for_are_refused(samples, message):
+    fitted = make(max_iter=2).fit(X, Y)
+    with pytest.raises(ValueError, match=message):
+        fitted.predict(samples)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        np.asfortranarray,
+        lambda X: X[::-1][::-1],
+        lambda X: X.astype(">f8"),
+        lambda X: X.tolist(),
+        lambda X: X[None, :][0],
+    ],
+    ids=["columns", "strided", "big-endian", "list", "view"],
+)
+def test_samples_of_every_form_are_predicted_alike(form):
+    fitted = make(max_iter=2).fit(X, Y)
+    np.testing.assert_array_equal(fitted.predict_proba(form(X)), fitted.predict_proba(X))
+
+
+def test_finite_samples_whose_sum_is_not_are_predicted_for():
+    assert regressor(max_iter=2).fit(X, NUMBERS).predict(np.full((3, 3), 1e308)).shape == (3,)
