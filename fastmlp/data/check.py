@@ -211,7 +211,10 @@ def _refuse_fractions(labels: Array, name: str) -> None:
     whole = np.isfinite(labels) & (np.floor(labels) == labels)
     if not whole.all():
         index = int(np.argmin(whole))
-        raise DataError(f"{name} holds {labels[index]} at index {index}; labels are whole numbers from 0")
+        raise DataError(
+            f"{name} holds {labels[index]} at index {index}; labels are whole numbers from 0. To predict numbers, ask for "
+            "the task regression and a loss such as squared_error"
+        )
 
 
 def _refuse_out_of_range(labels: Array, n_classes: int | None, name: str) -> None:

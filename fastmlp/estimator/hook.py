@@ -24,7 +24,7 @@ def functions_of(callbacks: Any) -> list[Function]:
     functions = [callbacks] if callable(callbacks) else list(callbacks)
     for function in functions:
         if not callable(function):
-            raise ConfigError(f"callbacks: given {function!r}; accepted: functions of the estimator; scikit-learn's go to set_callbacks")
+            raise ConfigError(f"callbacks: given {function!r}; accepted: functions; scikit-learn's go to set_callbacks")
     return functions
 
 

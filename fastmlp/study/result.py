@@ -71,7 +71,10 @@ class Study:
 
     def __init__(self, plan: Plan, about: Mapping[str, Any], records: Mapping[Key, Record]) -> None:
         self.config, self.settings, self.n_repeats = plan.config, plan.settings, plan.n_repeats
-        self.about, self.score = dict(about), f"test_{SCORES[plan.config.loss]}"
+        self.about = dict(about)
+        self.score = (
+            f"test_{SCORES[plan.settings[0].get('loss', plan.config.loss)]}"  # which all losses of a task share
+        )
         # In the plan's order, but by way of what is there: a damaged header may speak of any number of repeats.
         places = {key_of(setting, 0)[0]: place for place, setting in enumerate(plan.settings)}
         self._records = [records[key] for key in sorted(records, key=lambda key: (places[key[0]], key[1]))]

@@ -234,3 +234,12 @@ def test_arrays_with_names_weights_and_a_validation_set_reach_other_processes(bl
     config = fastmlp.Config(hidden=(3,), n_epochs=1)
     here, there = (fastmlp.repeat(data, config, 2, backend=name) for name in ("threads", "processes"))
     assert [r["weights_sha256"] for r in here.records()] == [r["weights_sha256"] for r in there.records()]
+
+
+def test_a_study_of_losses_is_scored_as_they_are(blobs):
+    X = blobs.X_train
+    data = fastmlp.Dataset(X[:90], X[:90, 0], X[90:], X[90:, 0], task="regression")
+    study = fastmlp.sweep(data, fastmlp.Config(hidden=(3,), n_epochs=2), {"loss": ["squared_error", "huber"]}, 2)
+    assert study.score == "test_r2"
+    assert "test r2" in outcome_of(study, study.settings[1])
+    assert study.best() in study.settings
