@@ -109,7 +109,12 @@ def sync(path: Path) -> None:
     """Return when what a file holds, or which files a folder has, is on the disk."""
     if os.name == "nt" and path.is_dir():  # Windows has no such call for folders
         return
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    except PermissionError:
+        if path.is_dir():  # it may be written to and not read
+            return
+        raise
     try:
         os.fsync(descriptor)
     finally:

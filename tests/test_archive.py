@@ -1,5 +1,7 @@
 import os
 import stat
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -60,6 +62,21 @@ def test_a_file_may_be_read_by_whom_the_umask_lets(tmp_path):
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     with pytest.raises(OutputError, match=r"the ramp could not be written to .*ramp\.npz: "):
         write_archive(tmp_path / "nowhere" / "ramp.npz", "ramp", 1, {}, ARRAYS)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
+def test_a_folder_that_may_only_be_written_to_is_written_to(tmp_path):
+    code = """
+import os, sys, numpy as np
+from fastmlp.archive import write_archive
+os.chmod(sys.argv[1], 0o333)
+os.chdir(sys.argv[1])
+os.getuid() or os.seteuid(65534)
+write_archive("ramp.npz", "ramp", 1, {}, {"y": np.arange(3)})
+"""
+    subprocess.run([sys.executable, "-c", code, tmp_path], check=True)
+    tmp_path.chmod(0o755)
+    assert os.listdir(tmp_path) == ["ramp.npz"]
 
 
 def test_a_missing_file_is_named(tmp_path):
