@@ -377,7 +377,7 @@ def spawn(*argv):
 
 
 def wait_for(path, process):
-    while not path.exists():
+    while not path.exists() or not path.stat().st_size:
         assert process.poll() is None
 
 

@@ -79,7 +79,7 @@ def test_a_study_that_finds_no_room_is_told_and_goes_on_when_there_is(tmp_path):
 def test_a_studys_header_that_finds_no_room_leaves_nothing(tmp_path):
     none = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))"
     done = run_main(none, "sweep", "--vary", "l2=0.1", "--out", tmp_path)
-    assert explains_itself(done, f"{tmp_path} cannot be written: File too large")
+    assert explains_itself(done, f"error: the study could not be written to {tmp_path}/study.json: File too large")
     assert not [path.name for path in tmp_path.iterdir() if "json" in path.name]
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from fastmlp import plot
 from fastmlp.cli.app import App, DataOptions, Parameter, Settings, app, load
-from fastmlp.cli.terminal import is_terminal, note
+from fastmlp.cli.terminal import is_terminal, note, writing
 from fastmlp.config import Config
 from fastmlp.errors import ConfigError
 from fastmlp.score import SCORES
@@ -65,6 +65,9 @@ def sweep_command(
         Address of Dask's scheduler.
     """
     grid, part = read_grid(vary) if vary else {}, None if shard is None else _read_shard(shard)
+    if out is not None:  # whether it can be written to is better found out before the data is read
+        with writing(out):
+            out.mkdir(parents=True, exist_ok=True)
     dataset = load(options, loss=next(iter(grid.get("loss", [config.loss]))))
     with show_runs() as show:
         how: dict[str, Any] = {"out": out, "shard": part, "backend": backend, "scheduler": scheduler, "progress": show}

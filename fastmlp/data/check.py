@@ -212,8 +212,8 @@ def _refuse_fractions(labels: Array, name: str) -> None:
     if not whole.all():
         index = int(np.argmin(whole))
         raise DataError(
-            f"{name} holds {labels[index]} at index {index}; labels are whole numbers from 0. To predict numbers, ask for "
-            "the task regression and a loss such as squared_error"
+            f"{name} holds {labels[index]} at index {index}; labels are whole numbers from 0. To predict numbers, ask "
+            "for the task regression and a loss such as squared_error"
         )
 
 

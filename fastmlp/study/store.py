@@ -195,4 +195,6 @@ def _replace_runs(folder: Path, records: list[Record], shards: list[Path]) -> No
 
 
 def _unwritable(path: Path, error: OSError) -> OutputError:
+    if isinstance(error, OutputError):  # which says so already
+        return error
     return OutputError(f"{path} cannot be written: {error.strerror or error}")
