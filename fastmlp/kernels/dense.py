@@ -12,7 +12,7 @@ from fastmlp.kernels import layout as at
 from fastmlp.kernels.activation import neurons_backward
 from fastmlp.kernels.matmul import add_product, block, matrix, product, transposed
 from fastmlp.kernels.sampling import gather_columns, gather_rows, prefetch_rows, transpose
-from fastmlp.kernels.update import L2, LR, N_COEFFICIENTS, SGD, add_squares, update_block
+from fastmlp.kernels.update import L2, LR, N_COEFFICIENTS, SGD, add_squares, sgd_block, update_block
 from fastmlp.shuffle import transpose_block
 from fastmlp.simd import address, broadcast, n_lanes, prefetch, vload, vstore, zeros
 
@@ -86,8 +86,12 @@ def dense_update(params, work, frame, below, layer, m, optimizer, c):
 
 @kernel
 def bias_update(params, work, frame, layer, m, optimizer, c):
-    """``db`` = sum of dZ over the samples, in their order, and the update of b, which has no L2 (8)."""
-    stride, gradient, lanes = frame[at.STRIDE], frame[at.GRADIENT], n_lanes(work)
+    """``db`` = sum of dZ over the samples, in their order, and the update of b, which has no L2 (8).
+
+    SGD's is done here: what a call of `update_block` saves and puts back, for all rules, was 4 % of a small network's
+    step.
+    """
+    stride, gradient, lanes, no_l2 = frame[at.STRIDE], frame[at.GRADIENT], n_lanes(work), address(c, N_COEFFICIENTS)
     for j in range(0, layer[at.FAN_OUT], lanes):
         total = zeros(work)
         for i in range(0, m, lanes):
@@ -95,8 +99,11 @@ def bias_update(params, work, frame, layer, m, optimizer, c):
             for r in range(min(lanes, m - i)):
                 total = total + vload(work, frame[at.AT] + r * lanes)
         vstore(work, gradient, total)
-        no_l2 = address(c, N_COEFFICIENTS)
-        update_block(params, layer[at.B] + j, 0, matrix(work, gradient, 0), 1, lanes, optimizer, no_l2)
+        G, b = matrix(work, gradient, 0), layer[at.B] + j
+        if optimizer == SGD:
+            sgd_block(params, b, 0, G, 1, lanes, no_l2)
+        else:
+            update_block(params, b, 0, G, 1, lanes, optimizer, no_l2)
 
 
 @kernel
