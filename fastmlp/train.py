@@ -9,12 +9,13 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmlp.agreement import check_arguments, n_outputs_of, warn_of_size
 from fastmlp.checkpoint import ANEW, Checkpoint, State, identity_of
 from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.data.scaling import check_held
-from fastmlp.data.target import balanced_weights, check_loss
-from fastmlp.errors import ConfigError, DataError, DataTypeError, DivergedError, FileFormatError
+from fastmlp.data.target import balanced_weights
+from fastmlp.errors import DataError, DivergedError, FileFormatError
 from fastmlp.history import History, Progress, Row
 from fastmlp.kernels.update import STEPS
 from fastmlp.model import Model, init_model
@@ -94,7 +95,7 @@ def train(
     >>> run.history["test_accuracy"][-1] > 0.85
     True
     """
-    _check_arguments(dataset, config, model)
+    check_arguments(dataset, config, model)
     n_outputs = n_outputs_of(dataset, config)
     model = init_model(config, dataset.n_features, n_outputs) if model is None else model.copy()
     model.config, model.class_names = config, dataset.class_names or model.class_names
@@ -102,6 +103,7 @@ def train(
     for X in (dataset.X_train, dataset.X_test, dataset.X_val):
         if X is not None:
             check_held(X, model.scaling, config.precision)
+    warn_of_size(dataset)
     warmup(config.precision)
     loop = _Loop(dataset, config, model, progress or (lambda _: None))
     if checkpoint is None:
@@ -115,56 +117,6 @@ def train(
         raise DivergedError(diverged["epoch"], diverged["learning_rate"], model, loop.history)
     loop.restore_best()
     return Run(model, loop.history, config)
-
-
-def n_outputs_of(dataset: Dataset, config: Config) -> int:
-    """Width of the output of a network for some data: one sigmoid tells two classes apart.
-
-    Raises
-    ------
-    ConfigError
-        If the loss does not go with what the data holds.
-    """
-    tasks = {"cross_entropy": ("classification",), "binary_cross_entropy": ("multilabel", "classification")}
-    accepted = tasks.get(config.loss, ("regression",))
-    if dataset.task not in accepted:
-        fitting = [loss for loss in SCORES if dataset.task in tasks.get(loss, ("regression",))]
-        raise ConfigError(f"loss: given {config.loss!r}; accepted for data of the task {dataset.task}: {fitting}")
-    if config.class_weight == "balanced" and dataset.task != "classification":
-        raise ConfigError(f"class_weight: given 'balanced', for classes; the data is for {dataset.task}")
-    for name in ("y_train", "y_test", "y_val"):
-        if getattr(dataset, name) is not None:
-            check_loss(getattr(dataset, name), config.loss, config.precision, name)
-    if config.loss == "binary_cross_entropy" and dataset.task == "classification":
-        if dataset.n_classes != 2:
-            raise ConfigError(
-                f"loss: given 'binary_cross_entropy', for 2 classes or for labels of which several may apply (task "
-                f"multilabel); the data has {dataset.n_classes} classes: use cross_entropy"
-            )
-        return 1
-    return dataset.n_classes
-
-
-def _check_arguments(dataset: Dataset, config: Config, model: Model | None) -> None:
-    if not isinstance(dataset, Dataset):
-        raise DataTypeError(f"dataset is a {type(dataset).__name__}; a Dataset is expected: see fastmlp.load_data")
-    if not isinstance(config, Config):
-        raise ConfigError(f"config is a {type(config).__name__}; a fastmlp.Config is expected")
-    if model is None:
-        return
-    if not isinstance(model, Model):
-        raise DataTypeError(f"model is a {type(model).__name__}; a fastmlp.Model is expected")
-    if (model.n_features, model.n_outputs) != (dataset.n_features, n_outputs_of(dataset, config)):
-        raise DataError(
-            f"the model takes {model.n_features} features and has {model.n_outputs} outputs; "
-            f"the data has {dataset.n_features} and asks for {n_outputs_of(dataset, config)}"
-        )
-    if None not in (model.class_names, dataset.class_names) and model.class_names != dataset.class_names:
-        raise DataError(f"the model tells {model.class_names} apart; the data holds {dataset.class_names}")
-    for name in ("hidden", "activation", "loss", "precision"):
-        ours, theirs = getattr(config, name), getattr(model.config, name)
-        if ours != theirs:
-            raise ConfigError(f"{name}: given {ours!r}; the model to go on from has {theirs!r}")
 
 
 class _Loop:

@@ -209,6 +209,19 @@ def test_a_loss_that_the_data_is_not_for_names_those_that_it_is_for(loss, task, 
         train(data, SMALL.replace(loss=loss))
 
 
+def test_numbers_taken_for_classes_are_refused():
+    X, _ = numbers_to_predict()
+    data = Dataset(X, np.arange(200) * 1000, X, np.arange(200) * 1000)
+    with pytest.raises(DataError, match=r"labels up to 199000 for 200 samples: .* ask for the task regression"):
+        train(data, SMALL)
+
+
+def test_numbers_far_from_one_are_warned_of():
+    X, Y = numbers_to_predict()
+    with pytest.warns(UserWarning, match=r"y_train is of the size .*; a network learns numbers of about 1 best"):
+        train(Dataset(X, 1e4 + Y, X, 1e4 + Y, task="regression"), SMALL.replace(loss="huber", n_epochs=1))
+
+
 def test_counts_below_zero_are_refused():
     X, Y = numbers_to_predict()
     with pytest.raises(DataError, match="the loss 'poisson' is for counts"):

@@ -11,6 +11,7 @@ from typing import Annotated, Any, TextIO
 import numpy as np
 
 from fastmlp import data, plot
+from fastmlp.agreement import n_outputs_of
 from fastmlp.archive import sync
 from fastmlp.checkpoint import discard, holds_checkpoint
 from fastmlp.cli.app import DataOptions, Parameter, Settings, app, load
@@ -20,7 +21,8 @@ from fastmlp.data import Dataset
 from fastmlp.errors import ConfigError, DataError, DivergedError, OutputError
 from fastmlp.history import History
 from fastmlp.model import Evaluation, Model, load_model
-from fastmlp.train import n_outputs_of, train
+from fastmlp.stopping import best_epoch
+from fastmlp.train import train
 
 RESULTS = ("config.json", "history.csv", "model.npz", "curves.png")
 
@@ -70,6 +72,9 @@ def train_command(
             raise
         _save(out, config, run.model, run.history)
     last, seconds = run.history[-1], sum(run.history["train_s"] + run.history["eval_s"])
+    if config.early_stopping != "none":
+        best = best_epoch(config, run.history.to_dict())
+        note(f"the weights are those of epoch {best}, the best on the validation set")
     verdict = _verdict(run.model.evaluate(dataset.X_test, dataset.y_test), dataset)
     print(f"{verdict}, {last['epoch']} epoch{'s' * (last['epoch'] > 1)} in {seconds:.1f} s")
 
