@@ -21,7 +21,7 @@ def note(text: str) -> None:
 def compile_kernels(precision: Precision) -> None:
     """Compile the kernels if they are not yet, and say so."""
     if not is_warm(precision):
-        note(f"compiling the kernels for {precision}: about 10 s, once on this machine")
+        note(f"compiling the kernels for {precision}: about 20 s, once on this machine")
         with spinner(f"compiling for {precision}"):
             warmup(precision)
 
