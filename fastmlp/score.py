@@ -14,6 +14,17 @@ SCORES = {
 }  # fmt: skip
 
 
+def words_of(column: str) -> str:
+    """A column's name as people read it.
+
+    Examples
+    --------
+    >>> words_of("test_r2"), words_of("val_accuracy")
+    ('test R2', 'val accuracy')
+    """
+    return column.replace("_", " ").replace("r2", "R2")
+
+
 def score_of(loss: Loss, predicted: NDArray[Any], y: NDArray[Any]) -> float:
     """Score of predictions under a config's loss.
 

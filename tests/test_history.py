@@ -124,7 +124,7 @@ def test_rows_of_numbers_predicted_and_validated_have_columns_of_their_own(tmp_p
     history.to_csv(tmp_path / "history.csv")
     history.to_json(tmp_path / "history.json")
     assert History.from_csv(tmp_path / "history.csv") == History.from_json(tmp_path / "history.json") == history
-    assert "test r2 0.5000" in repr(history)
+    assert "test R2 0.5000" in repr(history)
 
 
 @pytest.mark.parametrize("missing", ["val_loss", "val_r2", "test_r2", "train_loss"])

@@ -12,7 +12,7 @@ from fastmlp.cli.app import App, DataOptions, Parameter, Settings, app, load
 from fastmlp.cli.terminal import is_terminal, note, writing
 from fastmlp.config import Config
 from fastmlp.errors import ConfigError
-from fastmlp.score import SCORES
+from fastmlp.score import SCORES, words_of
 from fastmlp.study.door import load_study, repeat, sweep
 from fastmlp.study.outcome import outcome_of
 from fastmlp.study.plan import label_of
@@ -196,6 +196,6 @@ def _show_run(p: StudyProgress) -> None:
     outcome = "diverged"
     if p.record["status"] == "finished":
         score = f"test_{SCORES[p.task.config.loss]}"
-        outcome = f"{score.replace('_', ' ')} {p.record['history'][score][-1]:.4f}"
+        outcome = f"{words_of(score)} {p.record['history'][score][-1]:.4f}"
     run = f"{label_of(p.task.setting)}, repeat {p.task.repeat}"
     note(f"run {p.n_done}/{p.n_runs}  {run}: {outcome}, {p.record['seconds']:.1f} s")

@@ -10,6 +10,7 @@ from time import perf_counter
 from fastmlp.errors import OutputError
 from fastmlp.history import Progress, Row
 from fastmlp.rules import Precision
+from fastmlp.score import words_of
 from fastmlp.warmup import is_warm, warmup
 
 
@@ -57,7 +58,7 @@ def show_line(progress: Progress) -> None:
 
 def _scores(row: Row) -> str:
     """What an epoch's network does on the sets that it was not trained on."""
-    numbers = {name.replace("_", " "): number for name, number in row.items() if name.endswith(("accuracy", "r2"))}
+    numbers = {words_of(name): number for name, number in row.items() if name.endswith(("accuracy", "r2"))}
     return "  ".join(f"{name} {number:.4f}" for name, number in numbers.items())
 
 

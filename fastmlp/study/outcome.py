@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
+from fastmlp.score import words_of
 from fastmlp.study.result import Study
 
 
@@ -29,7 +30,7 @@ def outcome_of(study: Study, setting: Mapping[str, Any]) -> dict[str, str]:
         "diverged": str(study.n_diverged(setting)),
         "epochs": str(max((len(record["history"]["epoch"]) for record in study.records_of(setting)), default=0)),
     }
-    figures = ("test loss", study.score.replace("_", " "), "min", "max")
+    figures = ("test loss", words_of(study.score), "min", "max")
     if not losses:
         return row | dict.fromkeys(figures, "-")
     cells = [_spread(losses), _spread(scores), f"{min(scores):.4f}", f"{max(scores):.4f}"]

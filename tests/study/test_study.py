@@ -241,5 +241,5 @@ def test_a_study_of_losses_is_scored_as_they_are(blobs):
     data = fastmlp.Dataset(X[:90], X[:90, 0], X[90:], X[90:, 0], task="regression")
     study = fastmlp.sweep(data, fastmlp.Config(hidden=(3,), n_epochs=2), {"loss": ["squared_error", "huber"]}, 2)
     assert study.score == "test_r2"
-    assert "test r2" in outcome_of(study, study.settings[1])
+    assert "test R2" in outcome_of(study, study.settings[1])
     assert study.best() in study.settings
