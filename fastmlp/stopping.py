@@ -46,6 +46,39 @@ class Watch:
         return improved
 
 
+class Plateau:
+    """What ``schedule="plateau"`` multiplies the learning rate by, as it has come to after each epoch.
+
+    Parameters
+    ----------
+    config : Config
+        Its step_epochs, step_factor and tol are what matters here.
+
+    Attributes
+    ----------
+    factor : float
+        1 until the loss has not improved for step_epochs epochs, then step_factor of what it was, and so on.
+
+    Examples
+    --------
+    >>> plateau = Plateau(Config(step_epochs=1, step_factor=0.5))
+    >>> for loss in (2.0, 2.0, 1.0):
+    ...     plateau.see(loss)
+    >>> plateau.factor
+    0.5
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config, self.factor, self._watch = config, 1.0, Watch(False, config.tol)
+
+    def see(self, loss: float) -> None:
+        """Take note of an epoch's loss."""
+        self._watch.see(loss)
+        if self._watch.n_waited >= self.config.step_epochs:
+            self.factor *= self.config.step_factor
+            self._watch.n_waited = 0
+
+
 def watched_column(config: Config) -> str:
     """Name of the column that early stopping goes by.
 

@@ -22,7 +22,7 @@ from fastmlp.model import Model, init_model
 from fastmlp.schedule import learning_rate_at
 from fastmlp.score import SCORES
 from fastmlp.seeding import Purpose, stream, uniform
-from fastmlp.stopping import Watch, watched_column
+from fastmlp.stopping import Plateau, Watch, watched_column
 from fastmlp.trainer import Trainer
 from fastmlp.warmup import warmup
 
@@ -142,7 +142,7 @@ class _Loop:
         self.history, self.n_before, self.train_s = History(), model.n_epochs, 0.0
         self.begun = model.params.theta
         self.watch = Watch(config.early_stopping == "score", config.tol)
-        self.plateau, self.plateau_factor = Watch(False, config.tol), 1.0
+        self.plateau = Plateau(config)
         self.best: NDArray[Any] | None = None
 
     @property
@@ -214,7 +214,7 @@ class _Loop:
             self.best = state.arrays.get("best")
 
     def run_epoch(self, epoch: int, pause: Callable[[], None]) -> Row:
-        lr = learning_rate_at(self.config, epoch) * self.plateau_factor
+        lr = learning_rate_at(self.config, epoch) * self.plateau.factor
         if self.n_taken == 0:
             self.begun, self.train_s = self.model.params.theta.copy(), 0.0
         start, before = perf_counter(), self.train_s
@@ -239,19 +239,13 @@ class _Loop:
 
     def see(self, row: Row) -> None:
         """Take note of an epoch."""
-        self._fall(row.get("val_loss", row["train_loss"]))
+        if self.config.schedule == "plateau":
+            self.plateau.see(row.get("val_loss", row["train_loss"]))
         if self.config.early_stopping == "none":
             return
         watched: Any = row.get(watched_column(self.config))
         if self.watch.see(watched):
             self.best = self.model.params.theta.copy()
-
-    def _fall(self, loss: float) -> None:
-        if self.config.schedule == "plateau":
-            self.plateau.see(loss)
-            if self.plateau.n_waited >= self.config.step_epochs:
-                self.plateau_factor *= self.config.step_factor
-                self.plateau.n_waited = 0
 
     def undo_epoch(self) -> None:
         self.model.params.theta[:] = self.begun

@@ -6,7 +6,7 @@ from typing import Any
 from fastmlp.config import Config
 from fastmlp.export.dialect import DESCENTS
 from fastmlp.schedule import learning_rate_at
-from fastmlp.stopping import Watch
+from fastmlp.stopping import Plateau
 
 #: What ``learning_rate="adaptive"`` divides the rate by, and the rate at which it gives up: scikit-learn's.
 ADAPTIVE_DIVISOR, ADAPTIVE_LEAST = 5.0, 1e-6
@@ -36,7 +36,7 @@ class LearningRate:
         self.kind = "constant" if self.is_scheduled or estimator.solver not in DESCENTS else estimator.learning_rate
         self.power_t = estimator.power_t
         self.last = config.n_epochs - 1 if config.schedule in ENDING else sys.maxsize
-        self.plateau, self.factor, self.n_epochs = Watch(False, config.tol), 1.0, 0
+        self.plateau, self.n_epochs = Plateau(config), 0
         self.now = learning_rate_at(config, 0) if self.is_scheduled else config.learning_rate
 
     def end_epoch(self, n_seen: int, loss: float) -> None:
@@ -46,10 +46,8 @@ class LearningRate:
             self.now = self.config.learning_rate / (n_seen + 1) ** self.power_t
         if self.config.schedule == "plateau":
             self.plateau.see(loss)
-            if self.plateau.n_waited >= self.config.step_epochs:
-                self.factor, self.plateau.n_waited = self.factor * self.config.step_factor, 0
         if self.is_scheduled:
-            self.now = self.factor * learning_rate_at(self.config, min(self.n_epochs, self.last))
+            self.now = self.plateau.factor * learning_rate_at(self.config, min(self.n_epochs, self.last))
 
     def end_stall(self) -> str:
         """What follows when nothing has got better for a while, in scikit-learn's words, "Stopping." last."""

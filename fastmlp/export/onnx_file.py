@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from fastmlp.archive import write_whole
 from fastmlp.errors import ConfigError, MissingExtraError, OutputError
-from fastmlp.export.trained import LEAK, Trained, is_binary, output_of
+from fastmlp.export.trained import Trained, is_binary, output_of
+from fastmlp.kernels.activation import LEAK
 
 #: The first opset whose Softmax works along an axis, of 2020, has everything that is used here; the file's layout is of
 #: 2021. Newer ones would say the same to fewer runtimes.

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from fastmlp.errors import MissingExtraError
-from fastmlp.export.trained import LEAK, Trained, folded, held
+from fastmlp.export.trained import Trained, folded, held
+from fastmlp.kernels.activation import LEAK
 
 #: PyTorch's own threshold of softplus, 20, beyond which it is the identity, is felt in float64.
 SOFTPLUS_THRESHOLD = 40.0

@@ -22,8 +22,6 @@ OUTPUTS: dict[str, Output] = {
     "huber": "identity",
     "poisson": "exp",
 }
-#: Slope of leaky_relu below zero.
-LEAK = 0.01
 
 
 class Trained(Protocol):
