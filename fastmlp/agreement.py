@@ -39,7 +39,7 @@ def n_outputs_of(dataset: Dataset, config: Config) -> int:
         )
     for name in ("y_train", "y_test", "y_val"):
         if getattr(dataset, name) is not None:
-            check_loss(getattr(dataset, name), config.loss, config.precision, name)
+            check_loss(getattr(dataset, name), config.loss, config.dtype, name)
     if config.loss == "binary_cross_entropy" and dataset.task == "classification":
         if dataset.n_classes != 2:
             raise ConfigError(
@@ -77,7 +77,7 @@ def check_arguments(dataset: Dataset, config: Config, model: Model | None) -> No
         )
     if None not in (model.class_names, dataset.class_names) and model.class_names != dataset.class_names:
         raise DataError(f"the model tells {model.class_names} apart; the data holds {dataset.class_names}")
-    for name in ("hidden", "activation", "loss", "precision"):
+    for name in ("hidden", "activation", "loss", "dtype"):
         ours, theirs = getattr(config, name), getattr(model.config, name)
         if ours != theirs:
             raise ConfigError(f"{name}: given {ours!r}; the model to go on from has {theirs!r}")

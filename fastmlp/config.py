@@ -4,7 +4,7 @@ import dataclasses
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from fastmlp.errors import ConfigError
 from fastmlp.params import Init
@@ -19,6 +19,7 @@ from fastmlp.rules import (
     Optimizer,
     Precision,
     Schedule,
+    dtype_of,
     mistakes,
 )
 
@@ -177,6 +178,11 @@ class Config:
         64
         """
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    @property
+    def dtype(self) -> Literal["float32", "float64"]:
+        """Type of the weights: float32, but for the precision float64."""
+        return dtype_of(self.precision)
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> "Config":

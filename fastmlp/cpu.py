@@ -36,7 +36,13 @@ PANEL_LINES: Final = 16
 
 @cache
 def features() -> frozenset[str]:
-    """Names of the host CPU's features, as LLVM spells them; its model's name is not trusted (virtual machines lie)."""
+    """Names of the features that kernels are compiled for, as LLVM spells them: the host's, or what Numba is told.
+
+    A model's name is not trusted: virtual machines lie. ``NUMBA_CPU_FEATURES`` is Numba's own switch, "+a,-b".
+    """
+    told = os.environ.get("NUMBA_CPU_FEATURES", "")
+    if told:
+        return frozenset(word[1:] for word in told.split(",") if word.startswith("+"))
     return frozenset(name for name, present in llvm.get_host_cpu_features().items() if present)
 
 
@@ -73,6 +79,19 @@ def check_vector_bits() -> None:
     asked = os.environ.get("FASTMLP_VECTOR_BITS", "")
     if asked and asked not in map(str, VECTOR_WIDTHS):
         raise ConfigError(f"FASTMLP_VECTOR_BITS is {asked!r}; it may be 512, 256 or 128, or be left unset")
+
+
+@cache
+def bf16_unit() -> str:
+    """What this CPU multiplies bf16 numbers with: ``"amx"``, ``"avx512bf16"``, or ``""`` for neither.
+
+    Both are used with vectors of 512 bits alone. AMX comes first: its rate is eight times the other's.
+    """
+    if vector_bits() < 512:
+        return ""
+    if {"amx-tile", "amx-bf16"} <= features():
+        return "amx"
+    return "avx512bf16" if "avx512bf16" in features() else ""
 
 
 def n_registers() -> int:

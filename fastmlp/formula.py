@@ -261,7 +261,7 @@ def coefficients_of_step(config: Config, lr: float, powers: Array, total: float 
             lr = lr * correction / (1 - powers[0])
     momentum = config.momentum
     numbers = np.array([-lr, l2, beta1, beta2, eps, 1 - beta1, 1 - beta2, momentum, -decay, -lr_g])
-    return Coefficients(*flush(numbers.astype(config.precision)))
+    return Coefficients(*flush(numbers.astype(config.dtype)))
 
 
 def sgd_update(w: Array, g: Array, c: Coefficients) -> Array:

@@ -48,7 +48,7 @@ class Targets(NamedTuple):
         cls, y: NDArray[Any], config: Config, weights: NDArray[Any] | None = None, for_training: bool = True
     ) -> "Targets":
         """Checked labels or targets; of sigmoid outputs smoothed, towards a half, for training."""
-        dtype, labels = np.dtype(config.precision), np.zeros(0, np.int32)
+        dtype, labels = np.dtype(config.dtype), np.zeros(0, np.int32)
         weights = np.zeros(0) if weights is None else np.ascontiguousarray(weights, np.float64)
         if config.loss == "cross_entropy":
             return cls(np.ascontiguousarray(y, np.int32), np.zeros((0, 1), dtype), weights)

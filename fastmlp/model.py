@@ -200,9 +200,9 @@ class Model(Portable):
         DataError, DataTypeError
             If X or y is not what is described.
         """
-        X = check_held(check_X(X, self.n_features), self.scaling, self.config.precision)
+        X = check_held(check_X(X, self.n_features), self.scaling, self.config.dtype)
         y = check_target(y, len(X), self.task, self.n_classes)
-        check_loss(y, self.config.loss, self.config.precision)
+        check_loss(y, self.config.loss, self.config.dtype)
         return self.evaluate_checked(X, y)
 
     def evaluate_checked(self, X: NDArray[Any], y: NDArray[Any]) -> Evaluation:
@@ -213,7 +213,7 @@ class Model(Portable):
         return Evaluation(math.fsum(losses) / len(y), score)
 
     def _outputs(self, X: ArrayLike) -> NDArray[Any]:
-        return self.forward_checked(check_held(check_X(X, self.n_features), self.scaling, self.config.precision))[0]
+        return self.forward_checked(check_held(check_X(X, self.n_features), self.scaling, self.config.dtype))[0]
 
     def _decide(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """Predictions of outputs."""
@@ -312,7 +312,7 @@ def init_model(config: Config, n_features: int, n_classes: int) -> Model:
         if not isinstance(given, (int, np.integer)) or given < least:
             raise ConfigError(f"{name}: given {given!r}; accepted: an integer >= {least}")
     sizes = (int(n_features), *config.hidden, int(n_classes))
-    return Model(config, init_params(sizes, np.dtype(config.precision), config.init, config.activation, config.seed))
+    return Model(config, init_params(sizes, np.dtype(config.dtype), config.init, config.activation, config.seed))
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:

@@ -59,12 +59,12 @@ def _read_params(arrays: Arrays, config: Config) -> Params:
         raise ValueError(f"its hidden layers are {sizes[1:-1]}, those of its config {config.hidden}")
     if shapes != list(pairwise(sizes)) or any(head.dtype.kind != "f" for head in heads):
         raise ValueError(f"its weights, of the shapes {shapes}, are no layers of floats that follow each other")
-    params = Params(sizes, config.precision)
+    params = Params(sizes, config.dtype)
     with np.errstate(over="ignore"):
         for i, name in enumerate(names):
             params.weights[i][...] = arrays[name]
             if not np.isfinite(params.weights[i]).all():
-                raise ValueError(f"weights[{i}] takes numbers that are finite in {config.precision}")
+                raise ValueError(f"weights[{i}] takes numbers that are finite in {config.dtype}")
     params.biases.assign(arrays[f"biases_{i}"] for i in layers)
     return params
 

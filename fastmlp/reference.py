@@ -39,7 +39,8 @@ from fastmlp.formula import (
     values_forward,
     weights_shrink,
 )
-from fastmlp.rounding import Array, flush, fma, multiply
+from fastmlp.rules import TERMS
+from fastmlp.rounding import SINGLE, Array, bf16_round, flush, fma, multiply
 from fastmlp.seeding import splitmix64
 
 GOLDEN = 0x9E3779B97F4A7C15
@@ -50,6 +51,37 @@ def product(start: Array, P: Array, Q: Array) -> Array:
     total = start
     for k in range(len(Q)):
         total = fma(P[:, k, None], Q[k], total)
+    return total
+
+
+def row_split(x: Array, terms: int) -> list[Array]:
+    """float32 numbers as sums of bf16 ones: x rounded, then what is left of it rounded, and so on."""
+    parts, x = [], flush(x)
+    for _ in range(terms):
+        parts.append(bf16_round(x))
+        x = flush(x - flush(parts[-1]))
+    return parts
+
+
+#: Steps that a bf16 unit sums before it adds them to what there is.
+UNIT_STEPS = 32
+
+
+def unit_product(start: Array, P: Sequence[Array], Q: Sequence[Array]) -> Array:
+    """``start + P Q`` as a bf16 unit sums it, P and Q the terms of matrices; see `fastmlp.kernels.unit`.
+
+    TDPBF16PS of Intel's manual: from zero, a chain over the even steps and one over the odd; both are added, then their
+    sum is. So for 32 steps, whose number is filled up with zeros, and every product of terms that is not left out.
+    """
+    total, n_steps, nothing = np.broadcast_to(start, (len(P[0]), Q[0].shape[1])), len(Q[0]), np.zeros(1, SINGLE)
+    for k in range(0, n_steps, UNIT_STEPS):
+        for j, q in enumerate(Q):
+            for p in P[: len(P) - j]:
+                chains = [np.zeros_like(total), np.zeros_like(total)]
+                for step in range(k, k + UNIT_STEPS):
+                    a, b = (p[:, step, None], q[step]) if step < n_steps else (nothing, nothing)
+                    chains[step % 2] = fma(a, b, chains[step % 2])
+                total = flush(total + flush(chains[0] + chains[1]))
     return total
 
 
@@ -148,6 +180,30 @@ def gather_rows(X: Array, rows: Array, scaling: tuple[Array, Array], dtype: Any)
     return fma(X[rows].astype(dtype), factor, offset)
 
 
+def is_pixels(X: Array, offset: Array) -> bool:
+    """Whether samples enter a bf16 unit as they lie: bf16 numbers that are scaled only, not moved."""
+    return X.dtype == np.uint8 and not offset.any()
+
+
+class FirstLayer:
+    """The first layer on a bf16 unit: both its products, from inputs split or taken as the pixels that they are."""
+
+    def __init__(self, terms: int, A: Array, pixel_scale: Array | None) -> None:
+        self.terms, self.pixel_scale = terms, pixel_scale
+        self.inputs = row_split(A, terms) if pixel_scale is None else [A]
+
+    def forward(self, W: Array, b: Array) -> Array:
+        """`dense_forward`; pixels are scaled by way of the weights."""
+        scaled = W if self.pixel_scale is None else multiply(W, self.pixel_scale[:, None])
+        return unit_product(b[:, None], row_split(scaled.T, self.terms), [part.T for part in self.inputs]).T
+
+    def gradient(self, dZ: Array) -> Array:
+        """dW of `dense_gradient`."""
+        zeros = np.zeros((dZ.shape[1], 1), dZ.dtype)
+        dW = unit_product(zeros, row_split(dZ.T, self.terms), self.inputs).T
+        return dW if self.pixel_scale is None else multiply(dW, self.pixel_scale[:, None])
+
+
 class Network:
     """The parameters of a network in training, and what a step does to them.
 
@@ -166,23 +222,31 @@ class Network:
         self.theta = [array.copy() for pair in zip(weights, biases, strict=True) for array in pair]
         self.m, self.v = ([np.zeros_like(array) for array in self.theta] for _ in "mv")
         self.powers = np.ones(4)
+        self.terms = TERMS.get(config.precision, 0)
         self.dropped = min(round(config.dropout * 65536), 65535)
 
-    def layers_forward(self, A: Array, draw: int | None = None) -> tuple[list[Array], list[Array | None]]:
+    def layers_forward(
+        self, A: Array, draw: int | None = None, first: FirstLayer | None = None
+    ) -> tuple[list[Array], list[Array | None]]:
         """The input of each layer, the batch first, and the sums of the last; the slopes kept on the way.
 
-        draw: the state of a step's draws for dropout; None: nothing is dropped.
+        draw: the state of a step's draws for dropout; None: nothing is dropped. first: how a bf16 unit has the first
+        layer's sums, where it is on one.
         """
+
+        def forward(W: Array, b: Array) -> Array:
+            return first.forward(W, b) if first is not None and len(inputs) == 1 else dense_forward(inputs[-1], W, b)
+
         inputs, hidden, masks = [A], self.theta[:-2], None
         slopes: list[Array | None] = [None]
         for number, (W, b) in enumerate(zip(hidden[::2], hidden[1::2], strict=True), 1):
             if draw is not None and self.dropped:
                 batch = min(self.config.batch_size, self.n_samples)
                 masks = dropout_masks(self.dropped, draw, number, len(b), batch)[: len(A)].astype(A.dtype)
-            A, slope = neurons_forward(dense_forward(inputs[-1], W, b), self.config.activation, masks)
+            A, slope = neurons_forward(forward(W, b), self.config.activation, masks)
             inputs.append(A)
             slopes.append(slope)
-        return [*inputs, dense_forward(inputs[-1], *self.theta[-2:])], slopes
+        return [*inputs, forward(*self.theta[-2:])], slopes
 
     def update(self, i: int, g: Array, c: Coefficients) -> None:
         """The config's rule on ``theta[i]``; L2 (8) and weight decay act on weights, and not on biases."""
@@ -226,16 +290,29 @@ class Network:
             squares = add_squares(W.T, squares)
         return 0.5 * self.config.l2 / total * squares
 
-    def train_step(self, A: Array, y: Array, lr: float, weights: Array | None = None, draw: int = 0) -> Array:
-        """One step on a batch, equations (2) to (10); gives each sample's loss as it was before."""
+    def train_step(
+        self,
+        A: Array,
+        y: Array,
+        lr: float,
+        weights: Array | None = None,
+        draw: int = 0,
+        pixel_scale: Array | None = None,
+    ) -> Array:
+        """One step on a batch, equations (2) to (10); gives each sample's loss as it was before.
+
+        pixel_scale: what pixels in A are multiplied by, where the first layer is on a bf16 unit; else A is the input.
+        """
+        first = FirstLayer(self.terms, A, pixel_scale) if self.terms else None
         parts, total = weights_of(weights, len(A))
         c = coefficients_of_step(self.config, lr, self.powers, total)
-        (*inputs, Z), slopes = self.layers_forward(A, draw)
+        (*inputs, Z), slopes = self.layers_forward(A, draw, first)
         out, loss = self.loss_forward(Z, y, self.config.label_smoothing)
         dZ = self.loss_backward(out, y, parts.astype(A.dtype))
         gradients: list[Array] = []
         for layer in reversed(range(len(inputs))):
-            gradients = [*dense_gradient(inputs[layer], dZ), *gradients]
+            dW, db = dense_gradient(inputs[layer], dZ)
+            gradients = [dW if first is None or layer > 0 else first.gradient(dZ), db, *gradients]
             if layer > 0:
                 W, below = self.theta[2 * layer], inputs[layer]
                 dZ = dense_backward(dZ, W, below, slopes[layer], self.config.activation)
@@ -262,16 +339,17 @@ class Network:
         if self.config.shuffle:
             permutation_fill(order, state)
         for step, rows in enumerate(np.split(order, range(batch, n, batch))):
-            A = gather_rows(X, rows, scaling, self.config.precision)
+            pixel_scale = scaling[0].astype(SINGLE) if self.terms and is_pixels(X, scaling[1]) else None
+            A = gather_rows(X, rows, scaling, self.config.dtype) if pixel_scale is None else X[rows].astype(SINGLE)
             chosen = None if weights is None else weights[rows]
             total = weights_of(chosen, len(rows))[1]
             if self.config.l2_scale == "batch" and total > 0:
                 penalty += self.penalty(total) * len(rows)
             draw = splitmix64(np.array([(dropout_state + GOLDEN * (step + 1)) % 2**64], np.uint64))[0]
-            loss_sum[: len(rows)] += self.train_step(A, y[rows], lr, chosen, int(draw))
+            loss_sum[: len(rows)] += self.train_step(A, y[rows], lr, chosen, int(draw), pixel_scale)
         return math.fsum(loss_sum) / n, penalty / n
 
     def predict(self, X: Array, y: Array, scaling: tuple[Array, Array]) -> tuple[Array, Array]:
         """Outputs, probabilities (2) among them, and losses (1) of samples as they lie."""
-        A = gather_rows(X, np.arange(len(X)), scaling, self.config.precision)
+        A = gather_rows(X, np.arange(len(X)), scaling, self.config.dtype)
         return self.loss_forward(self.layers_forward(A)[0][-1], y, 0.0)

@@ -39,6 +39,18 @@ def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:
     return total, (a - (total - part)) + (b - part)
 
 
+def bf16_round(x: Array) -> Array:
+    """float32 numbers rounded to bf16, to the nearest or the even one.
+
+    Examples
+    --------
+    >>> bf16_round(np.array([1 + 2**-7, 1 + 2**-8, 1 + 3 * 2**-8], np.float32)).tolist()
+    [1.0078125, 1.0, 1.015625]
+    """
+    bits = x.view(np.uint32)
+    return ((bits + (bits >> 16 & 1) + np.uint32(0x7FFF)) & np.uint32(0xFFFF0000)).view(SINGLE)
+
+
 def _split(a: Array) -> tuple[Array, Array]:
     """A float64 as a sum of two that have 26 bits each (Veltkamp 1968)."""
     scaled = a * (2.0**27 + 1)

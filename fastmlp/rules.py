@@ -21,7 +21,22 @@ Schedule = Literal["exponential", "constant", "step", "cosine", "inverse", "one_
 L2Scale = Literal["step", "batch"]
 EpsForm = Literal["eps", "eps_hat"]
 EarlyStopping = Literal["none", "loss", "score"]
-Precision = Literal["float32", "float64"]
+Precision = Literal["float32", "float64", "bf16x3", "bf16x2", "bf16", "auto"]
+
+#: bf16 numbers that a float32 is split into, by the precisions that have it multiplied by a bf16 unit.
+TERMS = {"bf16x3": 3, "bf16x2": 2, "bf16": 1}
+
+
+def dtype_of(precision: str) -> Literal["float32", "float64"]:
+    """Type of the weights, and of all that is not multiplied by a bf16 unit.
+
+    Examples
+    --------
+    >>> dtype_of("bf16x3")
+    'float32'
+    """
+    return "float64" if precision == "float64" else "float32"
+
 
 
 class Rule(NamedTuple):
@@ -150,7 +165,7 @@ def mistakes(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> Iterat
         What was given, and what is accepted.
     """
     whole = {**defaults, **settings}
-    precision = whole["precision"]
+    dtype = dtype_of(whole["precision"]) if _accepts(RULES["precision"], whole["precision"]) else None
     yield from _endless_warmup(whole)
     unknown = [name for name in settings if name not in RULES]
     yield from map(_unknown, unknown[:MOST_NAMED])
@@ -161,12 +176,12 @@ def mistakes(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> Iterat
             continue
         if not _accepts(RULES[name], given):
             yield f"{name}: given {reprlib.repr(given)}; accepted: {RULES[name].accepted}"
-        elif isinstance(RULES[name].read(given), float) and _accepts(RULES["precision"], precision):
-            held = _as_held(given, precision)
+        elif isinstance(RULES[name].read(given), float) and dtype is not None:
+            held = _as_held(given, dtype)
             if not _accepts(RULES[name], held):
-                yield f"{name}: given {given!r}, which is {held} in {precision}; accepted: {RULES[name].accepted}"
-            elif name == "eps" and _vanishes(held, whole["beta2"], precision):
-                yield f"eps: given {given!r}, of which Adam's first step has eps * sqrt(1 - beta2), 0 in {precision}"
+                yield f"{name}: given {given!r}, which is {held} in {dtype}; accepted: {RULES[name].accepted}"
+            elif name == "eps" and _vanishes(held, whole["beta2"], dtype):
+                yield f"eps: given {given!r}, of which Adam's first step has eps * sqrt(1 - beta2), 0 in {dtype}"
 
 
 def _endless_warmup(settings: Mapping[str, Any]) -> Iterator[str]:
@@ -194,13 +209,13 @@ def _accepts(rule: Rule, value: Any) -> bool:
     return True
 
 
-def _vanishes(eps: float, beta2: Any, precision: str) -> bool:
+def _vanishes(eps: float, beta2: Any, dtype: str) -> bool:
     """Whether eps is zero in Adam's first step, where a weight without a gradient would be moved by 0 / 0."""
-    return _accepts(_SHARE, beta2) and _as_held(eps * math.sqrt(1.0 - float(beta2)), precision) == 0.0
+    return _accepts(_SHARE, beta2) and _as_held(eps * math.sqrt(1.0 - float(beta2)), dtype) == 0.0
 
 
-def _as_held(number: Any, precision: str) -> float:
+def _as_held(number: Any, dtype: str) -> float:
     """The number as the kernels meet it: rounded, and subnormals are zero, so that a tiny `eps` would divide by it."""
     with np.errstate(over="ignore", under="ignore"):
-        held = float(np.dtype(precision).type(number))
-    return held if abs(held) >= np.finfo(precision).tiny else 0.0
+        held = float(np.dtype(dtype).type(number))
+    return held if abs(held) >= np.finfo(dtype).tiny else 0.0

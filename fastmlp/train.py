@@ -102,9 +102,9 @@ def train(
     model.scaling = model.scaling or dataset.scaling()
     for X in (dataset.X_train, dataset.X_test, dataset.X_val):
         if X is not None:
-            check_held(X, model.scaling, config.precision)
+            check_held(X, model.scaling, config.dtype)
     warn_of_size(dataset)
-    warmup(config.precision)
+    warmup(config.dtype)
     loop = _Loop(dataset, config, model, progress or (lambda _: None))
     if checkpoint is None:
         diverged = loop.run()

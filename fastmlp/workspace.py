@@ -4,15 +4,20 @@ Knows sizes and offsets; nothing of what is computed in them.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastmlp import cpu
+from fastmlp.bf16 import STEPS, WORDS
 from fastmlp.config import Config
 from fastmlp.kernels import layout as at
 from fastmlp.kernels import loss
 from fastmlp.kernels.activation import CODES, TWO_SIDED
 from fastmlp.kernels.dense import BLOCK_ROWS
+from fastmlp.kernels.sweep import BLOCK_TILES
+from fastmlp.kernels.unit import TILE, unit_height
 from fastmlp.kernels.update import N_COEFFICIENTS
 from fastmlp.params import Params, aligned_zeros
+from fastmlp.rules import TERMS
 
 #: Of so many draws `dropout` takes its share: a draw has 16 bits.
 DRAWS = 1 << 16
@@ -30,7 +35,9 @@ class Workspace:
     batch_size : int
         Most samples in a batch.
     for_training : bool
-        Whether units are dropped, labels smoothed and slopes kept.
+        Whether units are dropped, labels smoothed and slopes kept, and the bf16 units used where the config asks.
+    pixel_scale : ndarray (n_features,), optional
+        Where the input is pixels times a number: that number. Pixels are bf16 numbers, so that no input is split.
 
     Attributes
     ----------
@@ -41,7 +48,14 @@ class Workspace:
         Scratch for a step's coefficients.
     """
 
-    def __init__(self, params: Params, config: Config, batch_size: int, for_training: bool = True) -> None:
+    def __init__(
+        self,
+        params: Params,
+        config: Config,
+        batch_size: int,
+        for_training: bool = True,
+        pixel_scale: NDArray[np.float64] | None = None,
+    ) -> None:
         dtype, sizes = params.theta.dtype, params.sizes
         per_line = cpu.LINE_BYTES // dtype.itemsize
         self._size = 0
@@ -50,7 +64,7 @@ class Workspace:
         self.coefficients = aligned_zeros(2 * N_COEFFICIENTS, dtype)
 
         stride = cpu.row_stride(batch_size, dtype.itemsize)
-        panel = min(cpu.panel_bytes() // dtype.itemsize, _round_up(max(sizes[:-1]), per_line))
+        panel = min(cpu.panel_bytes() // dtype.itemsize, _round_up(max(sizes[:-1]), STEPS))
         padded_batch = _round_up(batch_size, per_line)
         widest = max(sizes[1:-1], default=1)
         frame[[at.BATCH, at.STRIDE, at.PANEL]] = batch_size, stride, panel
@@ -58,7 +72,7 @@ class Workspace:
         frame[at.ROWS] = self._reserve(padded_batch * panel)
         frame[at.COLUMNS] = self._reserve(panel * stride)
         frame[at.AT] = self._reserve(padded_batch * frame[at.AT_STRIDE])
-        frame[at.GRADIENT] = self._reserve(BLOCK_ROWS * panel)
+        frame[at.GRADIENT] = self._reserve(max(BLOCK_ROWS, BLOCK_TILES * WORDS) * panel)
         frame[at.ZEROS] = self._reserve(max(panel, stride))
         for place in (at.WEIGHTS, at.LOSS, at.MASK):
             frame[place] = self._reserve(stride)
@@ -75,13 +89,35 @@ class Workspace:
             row[[at.A, at.DZ]] = self._reserve(padded_rows * stride), self._reserve(padded_rows * stride)
             row[at.SLOPE] = self._reserve(padded_rows * stride) if keeps_slopes else row[at.A]
             row[at.ACTIVATION] = CODES[config.activation]
+        terms = TERMS.get(config.precision, 0) if for_training else 0
+        if terms > 0:
+            self._reserve_tiles(frame, sizes, terms, pixel_scale is not None)
         work = aligned_zeros(self._size, dtype)
+        if terms > 0:
+            work[frame[at.ONES] : frame[at.ONES] + stride] = 1.0
+            scale = work[frame[at.SCALE] :][: sizes[0]]
+            scale[:] = 1.0 if pixel_scale is None else pixel_scale
         smoothing, n_classes = config.label_smoothing if for_training else 0.0, sizes[-1]
         numbers = work[frame[at.NUMBERS] :]
         numbers[at.ON], numbers[at.OFF] = 1.0 - smoothing + smoothing / n_classes, smoothing / n_classes
         numbers[at.DELTA], numbers[at.SMOOTHING] = config.huber_delta, smoothing
         numbers[at.KEPT] = DRAWS / (DRAWS - frame[at.DROPPED])
         self.tables = layers, work, frame
+
+    def _reserve_tiles(self, frame: NDArray[np.int64], sizes: tuple[int, ...], terms: int, is_raw: bool) -> None:
+        """What the bf16 units need for the first layer."""
+        input_terms = 1 if is_raw else terms
+        height, panel = unit_height(sizes[1]), frame[at.PANEL]
+        n_blocks, n_groups = -(-panel // STEPS), -(-frame[at.BATCH] // STEPS)
+        frame[[at.TERMS, at.INPUT_TERMS, at.IS_RAW, at.HEIGHT]] = terms, input_terms, is_raw, height
+        frame[at.SCALE] = self._reserve(_round_up(sizes[0], STEPS))
+        frame[at.ONES] = self._reserve(_round_up(max(panel, frame[at.STRIDE]), STEPS))
+        frame[at.WEIGHT_TILES] = self._reserve(BLOCK_TILES * n_blocks * terms * TILE)
+        frame[at.DELTA_TILES] = self._reserve(-(-sizes[1] // height) * n_groups * terms * TILE)
+        frame[at.FEATURE_TILES] = self._reserve(2 * n_groups * n_blocks * input_terms * TILE)
+        whole = 2 * -(-sizes[0] // STEPS) * n_groups * input_terms * TILE
+        frame[[at.PAST_TILES, at.COMING_TILES]] = self._reserve(whole), self._reserve(whole)
+        frame[at.PACKED] = self._reserve(terms * TILE)
 
     def _reserve(self, n: int) -> int:
         start = self._size

@@ -62,7 +62,7 @@ def train_command(
         _claim(out, fresh)
     dataset = load(options, scale, config.loss)
     note(_headline(config, dataset))
-    compile_kernels(config.precision)
+    compile_kernels(config.dtype)
     with _kept(out):
         try:
             with show_bar() if is_terminal() else nullcontext(show_line) as report:
@@ -92,7 +92,7 @@ def evaluate_command(model: Path, /, *, options: DataOptions = DataOptions()) ->
     dataset = load(options, loss=network.config.loss)
     if network.class_names is not None and dataset.class_names not in (None, network.class_names):
         raise DataError(f"the model tells {network.class_names} apart, and the data holds {dataset.class_names}")
-    compile_kernels(network.config.precision)
+    compile_kernels(network.config.dtype)
     print(_verdict(network.evaluate(dataset.X_test, dataset.y_test), dataset))
 
 
@@ -111,7 +111,7 @@ def predict_command(model: Path, file: Path, /, *, out: Path | None = None) -> N
     """
     network = load_model(model)
     X = data.load_samples(file)
-    compile_kernels(network.config.precision)
+    compile_kernels(network.config.dtype)
     header, rows = _predictions(network, X)
     if out is None:
         _write_table(sys.stdout, header, rows)

@@ -70,7 +70,7 @@ def from_sklearn(estimator: Any) -> Model:
         raise DataError(f"this {name} was fitted to one class, {estimator.classes_.tolist()[0]!r}; two are the least")
     weights, biases, loss = [*estimator.coefs_], [*estimator.intercepts_], LOSSES[estimator.out_activation_]
     config = _config(estimator, weights, loss)
-    params = Params((len(weights[0]), *map(len, biases)), config.precision)
+    params = Params((len(weights[0]), *map(len, biases)), config.dtype)
     params.weights.assign(weights)
     params.biases.assign(biases)
     return Model(config, params, None, _class_names(estimator), int(estimator.n_iter_))

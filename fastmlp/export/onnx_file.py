@@ -100,7 +100,7 @@ def write_onnx(path: str | os.PathLike[str], network: Trained, input_type: str |
         import onnx
     except ImportError:
         raise MissingExtraError("onnx", "onnx", "An .onnx file") from None
-    precision = network.config.precision
+    precision = network.config.dtype
     input_type = precision if input_type is None else input_type
     if input_type not in INPUT_TYPES:
         raise ConfigError(f"input_type: given {input_type!r}; accepted: one of {', '.join(map(repr, INPUT_TYPES))}")
@@ -125,7 +125,7 @@ def write_onnx(path: str | os.PathLike[str], network: Trained, input_type: str |
 
 
 def _add_input(graph: Graph, network: Trained, input_type: str) -> str:
-    precision, value = network.config.precision, "X"
+    precision, value = network.config.dtype, "X"
     if input_type != precision:
         value = graph.add("Cast", value, to=graph.type_of(precision))
     if network.scaling is not None:
@@ -146,7 +146,7 @@ def _add_layers(graph: Graph, value: str, network: Trained) -> str:
 
 def _add_output(graph: Graph, logits: str, network: Trained) -> list[tuple[str, str, list[str | int]]]:
     """Name, type and shape of each output."""
-    output, precision, n_outputs = output_of(network.config), network.config.precision, network.params.sizes[-1]
+    output, precision, n_outputs = output_of(network.config), network.config.dtype, network.params.sizes[-1]
     shape: list[str | int] = ["n_samples", n_outputs]
     if output in ("identity", "exp"):
         graph.add("Exp" if output == "exp" else "Identity", logits, result="values")

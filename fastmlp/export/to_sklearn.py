@@ -32,7 +32,7 @@ def make_estimator(network: Trained) -> Any:
     if layers[-1][0].shape[1] == 1 and output == "softmax":
         output = "sigmoid"
     estimator.out_activation_ = OUT_ACTIVATIONS[output]
-    _fill(estimator, [(held(W, network.config.precision), held(b, network.config.precision)) for W, b in layers])
+    _fill(estimator, [(held(W, network.config.dtype), held(b, network.config.dtype)) for W, b in layers])
     estimator.n_iter_ = network.n_epochs
     return estimator
 

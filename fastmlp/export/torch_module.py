@@ -29,7 +29,7 @@ def make_module(network: Trained) -> Any:
         import torch
     except ImportError:
         raise MissingExtraError("torch", "torch", "to_torch") from None
-    nn, precision, modules = torch.nn, network.config.precision, []
+    nn, precision, modules = torch.nn, network.config.dtype, []
     for W, b in folded(network):
         linear: Any = nn.utils.skip_init(nn.Linear, *W.shape, dtype=getattr(torch, precision))
         with torch.no_grad():

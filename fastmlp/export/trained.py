@@ -79,7 +79,7 @@ def folded(network: Trained) -> list[Layer]:
     layers = [(W.astype(np.float64), b.astype(np.float64)) for W, b in parts]
     if network.scaling is not None:
         (factor, offset), (W, b) = network.scaling, layers[0]
-        _check_distance(offset, network.config.precision)
+        _check_distance(offset, network.config.dtype)
         layers[0] = factor[:, None] * W, b + offset @ W
     return layers
 

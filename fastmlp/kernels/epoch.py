@@ -7,7 +7,9 @@ from fastmlp.jit import kernel
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.dense import bias_forward, input_sweep, squares_of
 from fastmlp.kernels.sampling import GOLDEN, batch_weight, permutation_fill, share_of, splitmix64
-from fastmlp.kernels.step import NO_BATCH, clipped_update, layers_forward, losses_forward, train_step
+from fastmlp.kernels.step import clipped_update, layers_forward, losses_forward, train_step
+from fastmlp.kernels.sweep import NO_BATCH, first_sweep
+from fastmlp.kernels.unit import unit_begin, unit_end
 from fastmlp.kernels.update import HYPER_CLIP, HYPER_L2, KEEP, L2_BY_WEIGHT, STEPS, coefficients_of_step
 from fastmlp.simd import address
 
@@ -77,6 +79,8 @@ def train_stretch(data, targets, order, params, tables, hyper, powers, c, loss_s
     control = flush_subnormals()
     if integers[SHUFFLE] and first == 0:
         permutation_fill(order, np.uint64(integers[ORDER_STATE]))
+    if frame[at.TERMS] > 0:
+        unit_begin(frame[at.HEIGHT])
     coming, vectors = NO_BATCH, address(c, 0)
     for step in range(first - 1, stop):
         batch, coming = coming, batch_at(step + 1, frame[at.BATCH], order.size if step + 1 < stop else 0)
@@ -95,7 +99,9 @@ def train_stretch(data, targets, order, params, tables, hyper, powers, c, loss_s
                 clipped_update(data, order, params, layers, work, frame, batch, hyper[HYPER_CLIP], optimizer, vectors)
                 past = NO_BATCH
         bias_forward(params, work, layers[0], frame[at.STRIDE], coming[1])
-        input_sweep(data, order, params, work, frame, layers[0], past, coming, optimizer, vectors)
+        first_sweep(data, order, params, work, frame, layers[0], past, coming, optimizer, vectors)
+    if frame[at.TERMS] > 0:
+        unit_end()
     restore_control(control)
 
 

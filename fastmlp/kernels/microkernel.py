@@ -16,7 +16,7 @@ asked for; a partial last vector is computed whole, since every row is padded to
 some, made the first compilation twice as long and no product faster.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from llvmlite import ir
@@ -32,22 +32,30 @@ TILE_HEIGHTS = cpu.tile_heights()
 MAX_VECTORS = len(TILE_HEIGHTS)
 
 
-_Tile = list[list[ir.Value]]
+Tile = list[list[ir.Value]]
 
 
-class _Operand:
+class Operand:
     """A matrix in the emitter's hands: addresses of its rows, vectors and elements."""
 
-    def __init__(self, builder: ir.IRBuilder, value: ir.Value, vector: ir.VectorType) -> None:
+    def __init__(self, builder: ir.IRBuilder, parts: Iterable[ir.Value], vector: ir.VectorType) -> None:
         self.builder, self.vector = builder, vector
         self.align = 4 if isinstance(vector.element, ir.FloatType) else 8
-        self.base, self.row_stride, self.step_stride = (builder.extract_value(value, i) for i in range(3))
+        self.base, self.row_stride, self.step_stride = parts
+        #: Elements from one vector of a row to the next.
+        self.spread: ir.Value = I64(vector.count)
+
+    @classmethod
+    def of(cls, builder: ir.IRBuilder, matrix: ir.Value, vector: ir.VectorType) -> "Operand":
+        """Of a matrix as kernels pass it: (pointer, row stride, column stride)."""
+        return cls(builder, (builder.extract_value(matrix, i) for i in range(3)), vector)
 
     def row(self, index: int) -> ir.Value:
         return self.builder.gep(self.base, [self.builder.mul(self.row_stride, I64(index))])
 
     def vectors(self, row: ir.Value, count: int) -> list[ir.Value]:
-        return [pointer_to(self.builder, row, I64(i * self.vector.count), self.vector) for i in range(count)]
+        places = [self.builder.mul(self.spread, I64(i)) for i in range(count)]
+        return [pointer_to(self.builder, row, place, self.vector) for place in places]
 
     def load(self, pointer: ir.Value) -> ir.Value:
         return self.builder.load(pointer, align=self.align)
@@ -62,15 +70,15 @@ def tile_product(_: Any, C: Any, I: Any, P: Any, Q: Any, rows_left: Any, vectors
     vector = Vector(C[0].dtype)
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
-        C, init, P, Q = (_Operand(builder, value, context.get_data_type(vector)) for value in args[:4])
+        C, init, P, Q = (Operand.of(builder, value, context.get_data_type(vector)) for value in args[:4])
 
         def tile(rows: int, vectors: int) -> None:
             start = [[C.load(p) for p in init.vectors(init.row(r), vectors)] for r in range(rows)]
-            for r, row in enumerate(_emit_sums(builder, start, P, Q, args[6])):
+            for r, row in enumerate(emit_sums(builder, start, P, Q, args[6])):
                 for pointer, total in zip(C.vectors(C.row(r), vectors), row, strict=True):
                     C.store(total, pointer)
 
-        return _emit_tallest(builder, args[4], args[5], tile)
+        return emit_tallest(builder, args[4], args[5], tile)
 
     return types.intp(C, I, P, Q, types.intp, types.intp, types.intp), emit
 
@@ -82,30 +90,34 @@ def add_tile_product(_: Any, C: Any, P: Any, Q: Any, a: Any, b: Any, rows_left: 
     vector = Vector(dtype)
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
-        C, P, Q = (_Operand(builder, value, context.get_data_type(vector)) for value in args[:3])
+        C, P, Q = (Operand.of(builder, value, context.get_data_type(vector)) for value in args[:3])
         a, b = (splat(builder, number, vector.lanes) for number in args[3:5])
         zero = ir.Constant(C.vector, None)
 
         def tile(rows: int, vectors: int) -> None:
-            sums = _emit_sums(builder, [[zero] * vectors for _ in range(rows)], P, Q, args[7])
+            sums = emit_sums(builder, [[zero] * vectors for _ in range(rows)], P, Q, args[7])
             for r, row in enumerate(sums):
                 for pointer, total in zip(C.vectors(C.row(r), vectors), row, strict=True):
                     c = C.load(pointer)
                     C.store(call(builder, "fma", [a, call(builder, "fma", [b, c, total]), c]), pointer)
 
-        return _emit_tallest(builder, args[5], args[6], tile)
+        return emit_tallest(builder, args[5], args[6], tile)
 
     return types.intp(C, P, Q, dtype, dtype, types.intp, types.intp, types.intp), emit
 
 
-def _emit_tallest(
-    builder: ir.IRBuilder, rows_left: ir.Value, vectors: ir.Value, tile: Callable[[int, int], None]
+def emit_tallest(
+    builder: ir.IRBuilder,
+    rows_left: ir.Value,
+    vectors: ir.Value,
+    tile: Callable[[int, int], None],
+    tile_heights: tuple[tuple[int, ...], ...] = TILE_HEIGHTS,
 ) -> ir.Value:
     """Emit a tile of every height and width, and the choice among them; gives the height of the one that is run."""
     height = cgutils.alloca_once_value(builder, I64(1))
     done = builder.append_basic_block("tile.done")
     choice = builder.switch(vectors, done)
-    for n_vectors, heights in enumerate(TILE_HEIGHTS, 1):
+    for n_vectors, heights in enumerate(tile_heights, 1):
         block = builder.append_basic_block(f"tile.{n_vectors}")
         choice.add_case(I64(n_vectors), block)
         builder.position_at_end(block)
@@ -119,8 +131,20 @@ def _emit_tallest(
     return builder.load(height)
 
 
-def _emit_sums(builder: ir.IRBuilder, start: _Tile, P: _Operand, Q: _Operand, steps: ir.Value) -> _Tile:
-    """``start + P Q``, a list a row, held in registers from the first step to the last."""
+def multiply_add(builder: ir.IRBuilder, p: ir.Value, q: ir.Value, total: ir.Value) -> ir.Value:
+    """``p q + total``, rounded once."""
+    return call(builder, "fma", [p, q, total])
+
+
+def emit_sums(
+    builder: ir.IRBuilder,
+    start: Tile,
+    P: Operand,
+    Q: Operand,
+    steps: ir.Value,
+    add: Callable[[ir.IRBuilder, ir.Value, ir.Value, ir.Value], ir.Value] = multiply_add,
+) -> Tile:
+    """``start + P Q``, a list a row, held in registers from the first step to the last; `add` adds a step."""
     rows, vectors = len(start), len(start[0])
     p_rows = [P.row(r) for r in range(rows)]
     acc = [[cgutils.alloca_once(builder, Q.vector) for _ in row] for row in start]
@@ -134,5 +158,5 @@ def _emit_sums(builder: ir.IRBuilder, start: _Tile, P: _Operand, Q: _Operand, st
         for r in range(rows):
             p = splat(builder, builder.load(builder.gep(p_rows[r], [offset])), Q.vector.count)
             for v in range(vectors):
-                builder.store(call(builder, "fma", [p, q[v], builder.load(acc[r][v])]), acc[r][v])
+                builder.store(add(builder, p, q[v], builder.load(acc[r][v])), acc[r][v])
     return [[builder.load(total) for total in row] for row in acc]

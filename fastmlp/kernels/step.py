@@ -1,7 +1,5 @@
 """One training step: the table of contents."""
 
-import numpy as np
-
 from fastmlp.jit import kernel
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.activation import neurons_forward
@@ -11,14 +9,11 @@ from fastmlp.kernels.dense import (
     dense_forward,
     dense_update,
     gradient_clip,
-    input_keep,
     kept_update,
 )
 from fastmlp.kernels.loss import loss_backward, loss_forward
 from fastmlp.kernels.sampling import gather_targets, prefetch_rows
-
-#: No batch: (first place, number of samples).
-NO_BATCH = (np.int64(0), np.int64(0))
+from fastmlp.kernels.sweep import first_keep
 
 
 @kernel(merge=True)
@@ -66,6 +61,6 @@ def clipped_update(data, rows, params, layers, work, frame, batch, longest, opti
 
     A function of its own, since as a part of `train_stretch` it made a step of a small network 8 % slower.
     """
-    input_keep(data, rows, params, work, frame, layers[0], batch)
+    first_keep(data, rows, params, work, frame, layers[0], batch, c)
     gradient_clip(params, work, frame, layers, longest)
     kept_update(params, layers, optimizer, c)
