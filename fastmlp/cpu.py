@@ -94,6 +94,11 @@ def bf16_unit() -> str:
     return "avx512bf16" if "avx512bf16" in features() else ""
 
 
+def bf16_pays(fan_in: int, fan_out: int, batch_size: int) -> bool:
+    """Whether a layer's products are large enough for a bf16 unit."""
+    return min(fan_in, fan_out, batch_size) >= 1
+
+
 def n_registers() -> int:
     """Vector registers that a tile may count on: 32 with AVX-512 and on Arm, 16 with AVX2."""
     return 32 if vector_bits() == 512 or is_arm() else 16

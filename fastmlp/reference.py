@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from fastmlp.config import Config
+from fastmlp.cpu import bf16_pays
 from fastmlp.formula import (
     Coefficients,
     activation_backward,
@@ -39,55 +40,12 @@ from fastmlp.formula import (
     values_forward,
     weights_shrink,
 )
+from fastmlp.layer import Layer, UnitLayer, bias_gradient, is_pixels, product
+from fastmlp.rounding import SINGLE, Array, flush, fma, multiply
 from fastmlp.rules import TERMS
-from fastmlp.rounding import SINGLE, Array, bf16_round, flush, fma, multiply
 from fastmlp.seeding import splitmix64
 
 GOLDEN = 0x9E3779B97F4A7C15
-
-
-def product(start: Array, P: Array, Q: Array) -> Array:
-    """``start + P Q``: each element one chain of fused multiply-adds in the order of the steps."""
-    total = start
-    for k in range(len(Q)):
-        total = fma(P[:, k, None], Q[k], total)
-    return total
-
-
-def row_split(x: Array, terms: int) -> list[Array]:
-    """float32 numbers as sums of bf16 ones: x rounded, then what is left of it rounded, and so on."""
-    parts, x = [], flush(x)
-    for _ in range(terms):
-        parts.append(bf16_round(x))
-        x = flush(x - flush(parts[-1]))
-    return parts
-
-
-#: Steps that a bf16 unit sums before it adds them to what there is.
-UNIT_STEPS = 32
-
-
-def unit_product(start: Array, P: Sequence[Array], Q: Sequence[Array]) -> Array:
-    """``start + P Q`` as a bf16 unit sums it, P and Q the terms of matrices; see `fastmlp.kernels.unit`.
-
-    TDPBF16PS of Intel's manual: from zero, a chain over the even steps and one over the odd; both are added, then their
-    sum is. So for 32 steps, whose number is filled up with zeros, and every product of terms that is not left out.
-    """
-    total, n_steps, nothing = np.broadcast_to(start, (len(P[0]), Q[0].shape[1])), len(Q[0]), np.zeros(1, SINGLE)
-    for k in range(0, n_steps, UNIT_STEPS):
-        for j, q in enumerate(Q):
-            for p in P[: len(P) - j]:
-                chains = [np.zeros_like(total), np.zeros_like(total)]
-                for step in range(k, k + UNIT_STEPS):
-                    a, b = (p[:, step, None], q[step]) if step < n_steps else (nothing, nothing)
-                    chains[step % 2] = fma(a, b, chains[step % 2])
-                total = flush(total + flush(chains[0] + chains[1]))
-    return total
-
-
-def dense_forward(A_below: Array, W: Array, b: Array) -> Array:
-    """``Z = A_below W + b``; a sum starts from the bias."""
-    return product(b, A_below, W)
 
 
 def neurons_forward(Z: Array, activation: str, masks: Array | None = None) -> tuple[Array, Array | None]:
@@ -106,14 +64,6 @@ def neurons_backward(dA: Array, A: Array, slopes: Array | None, activation: str)
 def dense_backward(dZ: Array, W: Array, A_below: Array, slopes: Array | None, activation: str) -> Array:
     """``dZ_below = (dZ W^T) * f'(Z_below)``: equations (6) and (7); a sum over the outputs starts from zero."""
     return neurons_backward(product(np.zeros_like(A_below), dZ, W.T), A_below, slopes, activation)
-
-
-def dense_gradient(A_below: Array, dZ: Array) -> tuple[Array, Array]:
-    """``dW = A_below^T dZ``, (4) and (5), and db, the sum of dZ: both over the samples in their order, from zero."""
-    dW, db = np.zeros((A_below.shape[1], dZ.shape[1]), dZ.dtype), np.zeros_like(dZ[0])
-    for row in dZ:
-        db = flush(db + row)
-    return product(dW, A_below.T, dZ), db
 
 
 def add_squares(array: Array, total: float) -> float:
@@ -180,30 +130,6 @@ def gather_rows(X: Array, rows: Array, scaling: tuple[Array, Array], dtype: Any)
     return fma(X[rows].astype(dtype), factor, offset)
 
 
-def is_pixels(X: Array, offset: Array) -> bool:
-    """Whether samples enter a bf16 unit as they lie: bf16 numbers that are scaled only, not moved."""
-    return X.dtype == np.uint8 and not offset.any()
-
-
-class FirstLayer:
-    """The first layer on a bf16 unit: both its products, from inputs split or taken as the pixels that they are."""
-
-    def __init__(self, terms: int, A: Array, pixel_scale: Array | None) -> None:
-        self.terms, self.pixel_scale = terms, pixel_scale
-        self.inputs = row_split(A, terms) if pixel_scale is None else [A]
-
-    def forward(self, W: Array, b: Array) -> Array:
-        """`dense_forward`; pixels are scaled by way of the weights."""
-        scaled = W if self.pixel_scale is None else multiply(W, self.pixel_scale[:, None])
-        return unit_product(b[:, None], row_split(scaled.T, self.terms), [part.T for part in self.inputs]).T
-
-    def gradient(self, dZ: Array) -> Array:
-        """dW of `dense_gradient`."""
-        zeros = np.zeros((dZ.shape[1], 1), dZ.dtype)
-        dW = unit_product(zeros, row_split(dZ.T, self.terms), self.inputs).T
-        return dW if self.pixel_scale is None else multiply(dW, self.pixel_scale[:, None])
-
-
 class Network:
     """The parameters of a network in training, and what a step does to them.
 
@@ -221,32 +147,37 @@ class Network:
         self.config = config
         self.theta = [array.copy() for pair in zip(weights, biases, strict=True) for array in pair]
         self.m, self.v = ([np.zeros_like(array) for array in self.theta] for _ in "mv")
-        self.powers = np.ones(4)
+        self.powers, self.n_samples = np.ones(4), config.batch_size
         self.terms = TERMS.get(config.precision, 0)
         self.dropped = min(round(config.dropout * 65536), 65535)
 
+    def is_on_unit(self, place: int) -> bool:
+        """Whether training leaves a layer's products to a bf16 unit."""
+        batch_size = min(self.config.batch_size, self.n_samples)
+        return self.terms > 0 and bf16_pays(*self.theta[2 * place].shape, batch_size)
+
     def layers_forward(
-        self, A: Array, draw: int | None = None, first: FirstLayer | None = None
-    ) -> tuple[list[Array], list[Array | None]]:
-        """The input of each layer, the batch first, and the sums of the last; the slopes kept on the way.
+        self, A: Array, draw: int | None = None, pixel_scale: Array | None = None
+    ) -> tuple[list[Layer], Array, list[Array | None]]:
+        """Each layer with its input, the batch first; the sums of the last; the slopes kept on the way.
 
-        draw: the state of a step's draws for dropout; None: nothing is dropped. first: how a bf16 unit has the first
-        layer's sums, where it is on one.
+        draw: the state of a step's draws for dropout; None: this is no training. pixel_scale: see `train_step`.
         """
-
-        def forward(W: Array, b: Array) -> Array:
-            return first.forward(W, b) if first is not None and len(inputs) == 1 else dense_forward(inputs[-1], W, b)
-
-        inputs, hidden, masks = [A], self.theta[:-2], None
-        slopes: list[Array | None] = [None]
-        for number, (W, b) in enumerate(zip(hidden[::2], hidden[1::2], strict=True), 1):
-            if draw is not None and self.dropped:
-                batch = min(self.config.batch_size, self.n_samples)
-                masks = dropout_masks(self.dropped, draw, number, len(b), batch)[: len(A)].astype(A.dtype)
-            A, slope = neurons_forward(forward(W, b), self.config.activation, masks)
-            inputs.append(A)
-            slopes.append(slope)
-        return [*inputs, forward(*self.theta[-2:])], slopes
+        layers: list[Layer] = []
+        Z, masks, slopes = A, None, [None]
+        for place, (W, b) in enumerate(zip(self.theta[::2], self.theta[1::2], strict=True)):
+            if place > 0:
+                if draw is not None and self.dropped:
+                    batch = min(self.config.batch_size, self.n_samples)
+                    masks = dropout_masks(self.dropped, draw, place, Z.shape[1], batch)[: len(A)].astype(A.dtype)
+                A, slope = neurons_forward(Z, self.config.activation, masks)
+                slopes.append(slope)
+            if draw is not None and self.is_on_unit(place):
+                layers.append(UnitLayer(self.terms, A, pixel_scale if place == 0 else None))
+            else:
+                layers.append(Layer(A))
+            Z = layers[-1].forward(W, b)
+        return layers, Z, slopes
 
     def update(self, i: int, g: Array, c: Coefficients) -> None:
         """The config's rule on ``theta[i]``; L2 (8) and weight decay act on weights, and not on biases."""
@@ -301,21 +232,20 @@ class Network:
     ) -> Array:
         """One step on a batch, equations (2) to (10); gives each sample's loss as it was before.
 
-        pixel_scale: what pixels in A are multiplied by, where the first layer is on a bf16 unit; else A is the input.
+        pixel_scale: what pixels in A are multiplied by, on their way into a bf16 unit; else A is the input.
         """
-        first = FirstLayer(self.terms, A, pixel_scale) if self.terms else None
         parts, total = weights_of(weights, len(A))
         c = coefficients_of_step(self.config, lr, self.powers, total)
-        (*inputs, Z), slopes = self.layers_forward(A, draw, first)
+        layers, Z, slopes = self.layers_forward(A, draw, pixel_scale)
         out, loss = self.loss_forward(Z, y, self.config.label_smoothing)
         dZ = self.loss_backward(out, y, parts.astype(A.dtype))
         gradients: list[Array] = []
-        for layer in reversed(range(len(inputs))):
-            dW, db = dense_gradient(inputs[layer], dZ)
-            gradients = [dW if first is None or layer > 0 else first.gradient(dZ), db, *gradients]
-            if layer > 0:
-                W, below = self.theta[2 * layer], inputs[layer]
-                dZ = dense_backward(dZ, W, below, slopes[layer], self.config.activation)
+        for place in reversed(range(len(layers))):
+            layer = layers[place]
+            gradients = [layer.gradient(dZ), bias_gradient(dZ), *gradients]
+            if place > 0:
+                dA = layer.backward(dZ, self.theta[2 * place])
+                dZ = neurons_backward(dA, layer.A_below, slopes[place], self.config.activation)
         if self.config.clip_norm > 0:
             gradients = gradient_clip(gradients, self.config.clip_norm)
         for i, g in enumerate(gradients):
@@ -339,7 +269,8 @@ class Network:
         if self.config.shuffle:
             permutation_fill(order, state)
         for step, rows in enumerate(np.split(order, range(batch, n, batch))):
-            pixel_scale = scaling[0].astype(SINGLE) if self.terms and is_pixels(X, scaling[1]) else None
+            is_raw = self.is_on_unit(0) and is_pixels(X, scaling[1])
+            pixel_scale = scaling[0].astype(SINGLE) if is_raw else None
             A = gather_rows(X, rows, scaling, self.config.dtype) if pixel_scale is None else X[rows].astype(SINGLE)
             chosen = None if weights is None else weights[rows]
             total = weights_of(chosen, len(rows))[1]
@@ -352,4 +283,4 @@ class Network:
     def predict(self, X: Array, y: Array, scaling: tuple[Array, Array]) -> tuple[Array, Array]:
         """Outputs, probabilities (2) among them, and losses (1) of samples as they lie."""
         A = gather_rows(X, np.arange(len(X)), scaling, self.config.dtype)
-        return self.loss_forward(self.layers_forward(A)[0][-1], y, 0.0)
+        return self.loss_forward(self.layers_forward(A)[1], y, 0.0)

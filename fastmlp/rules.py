@@ -38,7 +38,6 @@ def dtype_of(precision: str) -> Literal["float32", "float64"]:
     return "float64" if precision == "float64" else "float32"
 
 
-
 class Rule(NamedTuple):
     """What a setting accepts, in words, and the function that reads it or raises."""
 

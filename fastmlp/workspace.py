@@ -89,14 +89,15 @@ class Workspace:
             row[[at.A, at.DZ]] = self._reserve(padded_rows * stride), self._reserve(padded_rows * stride)
             row[at.SLOPE] = self._reserve(padded_rows * stride) if keeps_slopes else row[at.A]
             row[at.ACTIVATION] = CODES[config.activation]
-        terms = TERMS.get(config.precision, 0) if for_training else 0
-        if terms > 0:
-            self._reserve_tiles(frame, sizes, terms, pixel_scale is not None)
+        if for_training and config.precision in TERMS:
+            for row, fan_in, fan_out in zip(layers, sizes, sizes[1:], strict=False):
+                row[at.UNIT] = cpu.bf16_pays(fan_in, fan_out, batch_size)
+        if layers[:, at.UNIT].any():
+            self._reserve_tiles(frame, layers, TERMS[config.precision], pixel_scale is not None)
         work = aligned_zeros(self._size, dtype)
-        if terms > 0:
-            work[frame[at.ONES] : frame[at.ONES] + stride] = 1.0
-            scale = work[frame[at.SCALE] :][: sizes[0]]
-            scale[:] = 1.0 if pixel_scale is None else pixel_scale
+        if layers[:, at.UNIT].any():
+            work[frame[at.ONES] : frame[at.ONES] + max(panel, stride)] = 1.0
+            work[frame[at.SCALE] : frame[at.SCALE] + sizes[0]] = 1.0 if pixel_scale is None else pixel_scale
         smoothing, n_classes = config.label_smoothing if for_training else 0.0, sizes[-1]
         numbers = work[frame[at.NUMBERS] :]
         numbers[at.ON], numbers[at.OFF] = 1.0 - smoothing + smoothing / n_classes, smoothing / n_classes
@@ -104,18 +105,18 @@ class Workspace:
         numbers[at.KEPT] = DRAWS / (DRAWS - frame[at.DROPPED])
         self.tables = layers, work, frame
 
-    def _reserve_tiles(self, frame: NDArray[np.int64], sizes: tuple[int, ...], terms: int, is_raw: bool) -> None:
-        """What the bf16 units need for the first layer."""
-        input_terms = 1 if is_raw else terms
-        height, panel = unit_height(sizes[1]), frame[at.PANEL]
-        n_blocks, n_groups = -(-panel // STEPS), -(-frame[at.BATCH] // STEPS)
+    def _reserve_tiles(self, frame: NDArray[np.int64], layers: NDArray[np.int64], terms: int, is_raw: bool) -> None:
+        """What the bf16 units need."""
+        fan_in, widest = int(layers[0, at.FAN_IN]), int(layers[:, at.FAN_OUT].max())
+        height, input_terms = unit_height(int(layers[0, at.FAN_OUT])), 1 if is_raw else terms
+        n_blocks, n_groups = frame[at.PANEL] // STEPS, -(-frame[at.BATCH] // STEPS)
         frame[[at.TERMS, at.INPUT_TERMS, at.IS_RAW, at.HEIGHT]] = terms, input_terms, is_raw, height
-        frame[at.SCALE] = self._reserve(_round_up(sizes[0], STEPS))
-        frame[at.ONES] = self._reserve(_round_up(max(panel, frame[at.STRIDE]), STEPS))
+        frame[at.SCALE] = self._reserve(_round_up(fan_in, STEPS))
+        frame[at.ONES] = self._reserve(_round_up(max(frame[at.PANEL], frame[at.STRIDE]), STEPS))
         frame[at.WEIGHT_TILES] = self._reserve(BLOCK_TILES * n_blocks * terms * TILE)
-        frame[at.DELTA_TILES] = self._reserve(-(-sizes[1] // height) * n_groups * terms * TILE)
-        frame[at.FEATURE_TILES] = self._reserve(2 * n_groups * n_blocks * input_terms * TILE)
-        whole = 2 * -(-sizes[0] // STEPS) * n_groups * input_terms * TILE
+        frame[at.DELTA_TILES] = self._reserve(-(-widest // height) * n_groups * terms * TILE)
+        frame[at.FEATURE_TILES] = self._reserve(2 * n_groups * n_blocks * terms * TILE)
+        whole = 2 * -(-fan_in // STEPS) * n_groups * input_terms * TILE if layers[0, at.UNIT] else 0
         frame[[at.PAST_TILES, at.COMING_TILES]] = self._reserve(whole), self._reserve(whole)
         frame[at.PACKED] = self._reserve(terms * TILE)
 

@@ -5,8 +5,9 @@ Sizes, offsets and choices are numbers in int64 tables, not types, so that one c
 
 #: Columns of the table of layers. W and B begin in theta; A (activations) and DZ (deltas) in the workspace.
 #: SLOPE: what the forward pass keeps of f'(Z); it is A where nothing is kept.
-FAN_IN, FAN_OUT, W, W_STRIDE, B, A, DZ, SLOPE, ACTIVATION = range(9)
-N_COLUMNS = 9
+#: UNIT: whether its products are left to the CPU's bf16 unit.
+FAN_IN, FAN_OUT, W, W_STRIDE, B, A, DZ, SLOPE, ACTIVATION, UNIT = range(10)
+N_COLUMNS = 10
 
 #: Places of the frame: the parts of the workspace that all layers share, and the sizes that go with them.
 #: BATCH: samples in a full batch; STRIDE: from one row of A or DZ to the next; PANEL: inputs in a panel of the sweep.

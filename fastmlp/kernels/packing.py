@@ -9,7 +9,7 @@ import numpy as np
 from fastmlp.bf16 import HIGH, LOW, STEPS, WORDS, bf16_round, pairs_first, pairs_second, row_pack
 from fastmlp.jit import kernel
 from fastmlp.kernels import layout as at
-from fastmlp.kernels.sampling import gather_rows
+from fastmlp.kernels.sampling import gather_rows, transpose
 from fastmlp.kernels.unit import TILE
 from fastmlp.shuffle import transpose_block
 from fastmlp.simd import address, vload, vload_as, vstore, zeros
@@ -93,3 +93,38 @@ def samples_pack(data, rows, batch, k, width, work, frame):
                 tile, place = packed + term * TILE, by_sample + term * TILE
                 transpose_block(work, tile, WORDS, work, by_feature + term * TILE, WORDS)
                 pairs_store(work, tile, i % STEPS // WORDS, place, place + n_groups * terms * TILE)
+
+
+@kernel
+def neurons_pack(work, frame, start, n_neurons, m, by_neuron):
+    """A panel of a layer's activations or deltas as a second operand: neurons are summed over, or samples."""
+    terms, packed, stride = frame[at.TERMS], frame[at.PACKED], frame[at.STRIDE]
+    n_blocks, n_groups = (n_neurons + STEPS - 1) // STEPS, (m + STEPS - 1) // STEPS
+    ones = address(work, frame[at.ONES])
+    for i in range(0, n_blocks * STEPS, WORDS):
+        rows = max(0, min(WORDS, n_neurons - i))
+        for g in range(n_groups):
+            source, width = start + i * stride + g * STEPS, min(STEPS, m - g * STEPS)
+            rows_split(work, ones, source, stride, rows, width, terms, WORDS, work, packed)
+            if rows == 0:
+                for place in range(packed, packed + terms * TILE, WORDS):
+                    vstore(work, place, zeros(work))
+            for term in range(terms):
+                tile = packed + term * TILE
+                if by_neuron:
+                    place = frame[at.FEATURE_TILES] + ((2 * g * n_blocks + i // STEPS) * terms + term) * TILE
+                    pairs_store(work, tile, i % STEPS // WORDS, place, place + n_blocks * terms * TILE)
+                else:
+                    place = frame[at.FEATURE_TILES] + ((i // WORDS * n_groups + g) * terms + term) * TILE
+                    transpose_block(work, tile, WORDS, work, place, WORDS)
+
+
+@kernel
+def block_transpose(source, s, s_stride, n_rows, n_columns, target, t, t_stride):
+    """``target = source.T``; no row is read beyond the last, and target's rows are padded with zeros."""
+    whole = n_rows // WORDS * WORDS
+    transpose(source, s, s_stride, whole, n_columns, target, t, t_stride)
+    for j in range(n_columns if whole < n_rows else 0):
+        vstore(target, t + j * t_stride + whole, zeros(target))
+        for i in range(whole, n_rows):
+            target[t + j * t_stride + i] = source[s + i * s_stride + j]

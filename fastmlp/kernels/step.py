@@ -5,25 +5,21 @@ from fastmlp.kernels import layout as at
 from fastmlp.kernels.activation import neurons_forward
 from fastmlp.kernels.dense import (
     bias_update,
-    dense_backward,
-    dense_forward,
-    dense_update,
     gradient_clip,
     kept_update,
 )
 from fastmlp.kernels.loss import loss_backward, loss_forward
 from fastmlp.kernels.sampling import gather_targets, prefetch_rows
-from fastmlp.kernels.sweep import first_keep
+from fastmlp.kernels.sweep import first_keep, layer_backward, layer_forward
 
 
 @kernel(merge=True)
 def layers_forward(params, layers, work, frame, m):
     """From the first layer's Z to the last one's logits; equations (3) and Z = A W + b."""
-    stride = frame[at.STRIDE]
     for l in range(1, layers.shape[0]):  # noqa: E741 - the paper's letter
         below = layers[l - 1]
         neurons_forward(work, frame, below, l, m)
-        dense_forward(params, work, below, layers[l], stride, m)
+        layer_forward(params, work, frame, below, layers[l], m)
 
 
 @kernel(merge=True)
@@ -39,8 +35,7 @@ def layers_backward(params, layers, work, frame, m, optimizer, c):
     """Deltas (5, 6, 7) from the last layer down; each layer but the first is updated once they have passed it."""
     loss_backward(work, frame, layers[layers.shape[0] - 1], m)
     for l in range(layers.shape[0] - 1, 0, -1):  # noqa: E741
-        dense_backward(params, work, frame, layers[l - 1], layers[l], m)
-        dense_update(params, work, frame, layers[l - 1], layers[l], m, optimizer, c)
+        layer_backward(params, work, frame, layers[l - 1], layers[l], m, optimizer, c)
         bias_update(params, work, frame, layers[l], m, optimizer, c)
     bias_update(params, work, frame, layers[0], m, optimizer, c)
 

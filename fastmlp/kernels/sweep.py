@@ -1,14 +1,27 @@
-"""The first layer on the bf16 units: `dense.input_sweep`'s one pass over W, its products by `unit_product`."""
+"""Layers on the bf16 units: what `dense` does by float32 products, done by `unit_product`.
+
+The weights are split into terms block by block, on their way from their update to their next use: stored, the split
+would be half as much again, and would not stay in L2.
+"""
 
 import numpy as np
 
 from fastmlp import cpu
-from fastmlp.bf16 import STEPS
+from fastmlp.bf16 import STEPS, WORDS
 from fastmlp.jit import kernel
 from fastmlp.kernels import layout as at
-from fastmlp.kernels.dense import input_keep, input_sweep, prefetch_share
+from fastmlp.kernels.activation import neurons_backward
+from fastmlp.kernels.dense import (
+    bias_forward,
+    dense_backward,
+    dense_forward,
+    dense_update,
+    input_keep,
+    input_sweep,
+    prefetch_share,
+)
 from fastmlp.kernels.matmul import matrix
-from fastmlp.kernels.packing import rows_split, samples_pack
+from fastmlp.kernels.packing import block_transpose, neurons_pack, rows_split, samples_pack
 from fastmlp.kernels.unit import TILE, unit_product
 from fastmlp.kernels.update import KEEP, update_block
 from fastmlp.simd import address, n_lanes, prefetch, vload, vstore
@@ -32,75 +45,140 @@ def gradient_scale(work, scale, start, stride, n_rows, n_columns):
 
 
 @kernel
-def block_update(params, work, frame, layer, j, k, size, m, optimizer, c):
-    """``dW = A^T dZ`` (4) on a block of weights that begins at row j, column k, and their update."""
-    n_rows, width = size
-    n_groups, height, terms, q_terms = (m + STEPS - 1) // STEPS, frame[at.HEIGHT], frame[at.TERMS], frame[at.INPUT_TERMS]
-    start = layer[at.W] + j * layer[at.W_STRIDE] + k
-    for r in range(n_rows):
-        for column in range(0, width, n_lanes(work)):
-            prefetch(params[0], start + r * layer[at.W_STRIDE] + column)
+def block_update(params, work, frame, layer, block, samples, m, optimizer, c):
+    """``dW = A^T dZ`` (4, 5) on a block of weights, and their update; the weights are asked for meanwhile.
+
+    block: first row and column, rows and columns. samples: A's tiles by samples, its terms, and where the numbers lie
+    that the gradient's columns are multiplied by; -1 for none.
+    """
+    row, column, n_rows, width = block
+    n_groups, height, terms, stride = (m + STEPS - 1) // STEPS, frame[at.HEIGHT], frame[at.TERMS], layer[at.W_STRIDE]
+    start = layer[at.W] + row * stride + column
+    for i in range(start, start + n_rows * stride, stride):
+        for k in range(0, width, n_lanes(work)):
+            prefetch(params[0], i + k)
     gradient, nothing = matrix(work, frame[at.GRADIENT], frame[at.PANEL]), matrix(work, frame[at.ZEROS], 0)
-    deltas = address(work, frame[at.DELTA_TILES] + j // height * n_groups * terms * TILE)
-    samples = address(work, frame[at.PAST_TILES] + k // (STEPS // 2) * n_groups * q_terms * TILE)
-    unit_product(gradient, nothing, deltas, samples, n_rows, width, (height, n_groups, terms, q_terms))
-    if frame[at.IS_RAW] > 0:
-        gradient_scale(work, frame[at.SCALE] + k, frame[at.GRADIENT], frame[at.PANEL], n_rows, width)
-    update_block(params, start, layer[at.W_STRIDE], gradient, n_rows, width, optimizer, c)
+    deltas = address(work, frame[at.DELTA_TILES] + row // height * n_groups * terms * TILE)
+    sizes = height, n_groups, terms, samples[1]
+    unit_product(gradient, nothing, deltas, address(work, samples[0]), n_rows, width, sizes)
+    if samples[2] >= 0:
+        gradient_scale(work, samples[2] + column, frame[at.GRADIENT], frame[at.PANEL], n_rows, width)
+    update_block(params, start, stride, gradient, n_rows, width, optimizer, c)
 
 
 @kernel
-def block_forward(params, work, frame, layer, j, k, size, m):
-    """``Z += A W`` for a block of weights, split on the way."""
-    n_rows, width = size
-    n_blocks, height, terms = (width + STEPS - 1) // STEPS, frame[at.HEIGHT], frame[at.TERMS]
-    start, scale = layer[at.W] + j * layer[at.W_STRIDE] + k, address(work, frame[at.SCALE] + k)
-    tiles = frame[at.WEIGHT_TILES]
-    rows_split(params[0], scale, start, layer[at.W_STRIDE], n_rows, width, terms, height, work, tiles)
-    Z = matrix(work, layer[at.A] + j * frame[at.STRIDE], frame[at.STRIDE])
-    sizes = height, n_blocks, terms, frame[at.INPUT_TERMS]
+def block_forward(params, work, frame, layer, block, scale, input_terms, m):
+    """``Z += A W`` for a block of weights (as in `block_update`), multiplied by `scale` and split on the way."""
+    row, column, n_rows, width = block
+    n_blocks, height, terms, tiles = (
+        (width + STEPS - 1) // STEPS,
+        frame[at.HEIGHT],
+        frame[at.TERMS],
+        frame[at.WEIGHT_TILES],
+    )
+    start = layer[at.W] + row * layer[at.W_STRIDE] + column
+    rows_split(params[0], address(work, scale), start, layer[at.W_STRIDE], n_rows, width, terms, height, work, tiles)
+    Z = matrix(work, layer[at.A] + row * frame[at.STRIDE], frame[at.STRIDE])
+    sizes = height, n_blocks, terms, input_terms
     unit_product(Z, Z, address(work, tiles), address(work, frame[at.FEATURE_TILES]), n_rows, m, sizes)
 
 
 @kernel
+def deltas_split(work, frame, layer, m):
+    """A layer's deltas as the first operand of its gradient."""
+    ones, tiles = address(work, frame[at.ONES]), frame[at.DELTA_TILES]
+    terms, height = frame[at.TERMS], frame[at.HEIGHT]
+    rows_split(work, ones, layer[at.DZ], frame[at.STRIDE], layer[at.FAN_OUT], m, terms, height, work, tiles)
+
+
+@kernel
 def unit_sweep(data, rows, params, work, frame, layer, past, coming, optimizer, c):
-    """Update of the first layer with the `past` batch and its forward product for the `coming` one, on the bf16 units.
+    """Update of the first layer with the `past` batch and its forward product for the `coming` one, in one pass over W.
 
     A batch is gathered once, as the coming one, into the two layouts that the products want; that of the gradient is
     kept until the batch is the past one.
     """
     panel, fan_in, fan_out = frame[at.PANEL], layer[at.FAN_IN], layer[at.FAN_OUT]
-    n = BLOCK_TILES * frame[at.HEIGHT]
+    n, terms, scale = BLOCK_TILES * frame[at.HEIGHT], frame[at.INPUT_TERMS], frame[at.SCALE]
     if past[1] > 0:
-        ones, stride = address(work, frame[at.ONES]), frame[at.STRIDE]
-        rows_split(
-            work, ones, layer[at.DZ], stride, fan_out, past[1], frame[at.TERMS], frame[at.HEIGHT], work,
-            frame[at.DELTA_TILES],
-        )  # fmt: skip
+        deltas_split(work, frame, layer, past[1])
     for k in range(0, fan_in, panel):
         width = min(panel, fan_in - k)
+        samples = (
+            frame[at.PAST_TILES] + k // WORDS * ((past[1] + STEPS - 1) // STEPS) * terms * TILE, terms,
+            scale if frame[at.IS_RAW] > 0 else np.int64(-1),
+        )  # fmt: skip
         if coming[1] > 0:
             samples_pack(data, rows, coming, k, width, work, frame)
         for j in range(0, fan_out, n):
-            size = min(n, fan_out - j), width
+            block = j, k, min(n, fan_out - j), width
             if k + width < fan_in:
-                prefetch_share(data, rows, coming, j, size[0], fan_out, k + width, min(width, fan_in - k - width))
+                prefetch_share(data, rows, coming, j, block[2], fan_out, k + width, min(width, fan_in - k - width))
             if past[1] > 0:
-                block_update(params, work, frame, layer, j, k, size, past[1], optimizer, c)
+                block_update(params, work, frame, layer, block, samples, past[1], optimizer, c)
             if coming[1] > 0:
-                block_forward(params, work, frame, layer, j, k, size, coming[1])
+                block_forward(params, work, frame, layer, block, scale + k, terms, coming[1])
     if coming[1] > 0:
         frame[at.PAST_TILES], frame[at.COMING_TILES] = frame[at.COMING_TILES], frame[at.PAST_TILES]
 
 
+@kernel
+def unit_forward(params, work, frame, below, layer, m):
+    """`dense_forward` on the units."""
+    panel, fan_in, fan_out, terms = frame[at.PANEL], layer[at.FAN_IN], layer[at.FAN_OUT], frame[at.TERMS]
+    stride, n = frame[at.STRIDE], BLOCK_TILES * frame[at.HEIGHT]
+    bias_forward(params, work, layer, stride, m)
+    for k in range(0, fan_in, panel):
+        width = min(panel, fan_in - k)
+        neurons_pack(work, frame, below[at.A] + k * stride, width, m, True)
+        for j in range(0, fan_out, n):
+            block = j, k, min(n, fan_out - j), width
+            block_forward(params, work, frame, layer, block, frame[at.ONES], terms, m)
+
+
+@kernel
+def unit_backward(params, work, frame, below, layer, m):
+    """`dense_backward` on the units."""
+    panel, fan_in, fan_out, height = frame[at.PANEL], layer[at.FAN_IN], layer[at.FAN_OUT], frame[at.HEIGHT]
+    stride, terms, n, tiles = frame[at.STRIDE], frame[at.TERMS], BLOCK_TILES * frame[at.HEIGHT], frame[at.WEIGHT_TILES]
+    ones, scratch = address(work, frame[at.ONES]), frame[at.GRADIENT]
+    for k in range(0, fan_out, panel):
+        width = min(panel, fan_out - k)
+        neurons_pack(work, frame, layer[at.DZ] + k * stride, width, m, True)
+        sizes = height, (width + STEPS - 1) // STEPS, terms, terms
+        for j in range(0, fan_in, n):
+            rows = min(n, fan_in - j)
+            block_transpose(params[0], layer[at.W] + k * layer[at.W_STRIDE] + j, layer[at.W_STRIDE], width, rows, work,
+                            scratch, panel)  # fmt: skip
+            rows_split(work, ones, scratch, panel, rows, width, terms, height, work, tiles)
+            dA = matrix(work, below[at.DZ] + j * stride, stride)
+            start = matrix(work, frame[at.ZEROS], 0) if k == 0 else dA
+            unit_product(dA, start, address(work, tiles), address(work, frame[at.FEATURE_TILES]), rows, m, sizes)
+    neurons_backward(work, frame, below, m)
+
+
+@kernel
+def unit_update(params, work, frame, below, layer, m, optimizer, c):
+    """`dense_update` on the units."""
+    panel, fan_in, fan_out, stride = frame[at.PANEL], layer[at.FAN_IN], layer[at.FAN_OUT], frame[at.STRIDE]
+    n, samples = BLOCK_TILES * frame[at.HEIGHT], (frame[at.FEATURE_TILES], frame[at.TERMS], np.int64(-1))
+    deltas_split(work, frame, layer, m)
+    for k in range(0, fan_in, panel):
+        width = min(panel, fan_in - k)
+        neurons_pack(work, frame, below[at.A] + k * stride, width, m, False)
+        for j in range(0, fan_out, n):
+            block = j, k, min(n, fan_out - j), width
+            block_update(params, work, frame, layer, block, samples, m, optimizer, c)
+
+
+# Which of the two a layer takes. Without a unit the others are not compiled.
+
+
 @kernel(merge=True)
 def first_sweep(data, rows, params, work, frame, layer, past, coming, optimizer, c):
-    """`unit_sweep` where the layer is on the units, else `input_sweep`."""
-    if HAS_UNIT:
-        if frame[at.TERMS] > 0:
-            unit_sweep(data, rows, params, work, frame, layer, past, coming, optimizer, c)
-        else:
-            input_sweep(data, rows, params, work, frame, layer, past, coming, optimizer, c)
+    """`unit_sweep` or `input_sweep`."""
+    if HAS_UNIT and layer[at.UNIT] > 0:
+        unit_sweep(data, rows, params, work, frame, layer, past, coming, optimizer, c)
     else:
         input_sweep(data, rows, params, work, frame, layer, past, coming, optimizer, c)
 
@@ -108,10 +186,27 @@ def first_sweep(data, rows, params, work, frame, layer, past, coming, optimizer,
 @kernel(merge=True)
 def first_keep(data, rows, params, work, frame, layer, batch, c):
     """``dW = A^T dZ`` of the first layer, kept where W lies in theta."""
-    if HAS_UNIT:
-        if frame[at.TERMS] > 0:
-            unit_sweep(data, rows, params, work, frame, layer, batch, NO_BATCH, KEEP, c)
-        else:
-            input_keep(data, rows, params, work, frame, layer, batch)
+    if HAS_UNIT and layer[at.UNIT] > 0:
+        unit_sweep(data, rows, params, work, frame, layer, batch, NO_BATCH, KEEP, c)
     else:
         input_keep(data, rows, params, work, frame, layer, batch)
+
+
+@kernel(merge=True)
+def layer_forward(params, work, frame, below, layer, m):
+    """`unit_forward` or `dense_forward`."""
+    if HAS_UNIT and layer[at.UNIT] > 0:
+        unit_forward(params, work, frame, below, layer, m)
+    else:
+        dense_forward(params, work, below, layer, frame[at.STRIDE], m)
+
+
+@kernel(merge=True)
+def layer_backward(params, work, frame, below, layer, m, optimizer, c):
+    """The deltas of the layer below, then the update of this one's weights."""
+    if HAS_UNIT and layer[at.UNIT] > 0:
+        unit_backward(params, work, frame, below, layer, m)
+        unit_update(params, work, frame, below, layer, m, optimizer, c)
+    else:
+        dense_backward(params, work, frame, below, layer, m)
+        dense_update(params, work, frame, below, layer, m, optimizer, c)

@@ -37,7 +37,7 @@ def test_a_layer_s_sums_equal_their_namesake(engine, flushed, same_bits, dtype, 
     both = pair.both
     with flushed():
         dense_forward(both.theta, both.work, *both.layers, both.frame[at.STRIDE], shape[2])
-    same_bits(both.read(1, at.A), reference.dense_forward(pair.A, pair.W, pair.b))
+    same_bits(both.read(1, at.A), layer.dense_forward(pair.A, pair.W, pair.b))
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "identity", "leaky_relu", "elu", "softplus"])
@@ -54,7 +54,7 @@ def test_deltas_passed_down_equal_their_namesake(engine, flushed, same_bits, dty
 @pytest.mark.parametrize("shape", SHAPES)
 def test_updated_weights_equal_their_namesake(engine, flushed, same_bits, dtype, shape, optimizer):
     pair = Pair(engine, config_of(dtype, optimizer), shape)
-    both, (dW, _) = pair.both, reference.dense_gradient(pair.A, pair.dZ)
+    both, dW = pair.both, layer.dense_gradient(pair.A, pair.dZ)
     c, ref_c = both.coefficients()
     both.network.update(2, dW, ref_c)
     with flushed():
@@ -66,7 +66,7 @@ def test_updated_weights_equal_their_namesake(engine, flushed, same_bits, dtype,
 @pytest.mark.parametrize("shape", SHAPES)
 def test_updated_biases_equal_their_namesake(engine, flushed, same_bits, dtype, shape, optimizer):
     pair = Pair(engine, config_of(dtype, optimizer), shape)
-    both, (_, db) = pair.both, reference.dense_gradient(pair.A, pair.dZ)
+    both, db = pair.both, layer.bias_gradient(pair.dZ)
     c, ref_c = both.coefficients()
     both.network.update(3, db, ref_c)
     with flushed():
@@ -115,7 +115,7 @@ class Sweep:
         )  # fmt: skip
 
     def update_reference(self):
-        self.layers.network.update(0, reference.dense_gradient(self.past, self.dZ[:5])[0], self.ref_c)
+        self.layers.network.update(0, layer.dense_gradient(self.past, self.dZ[:5]), self.ref_c)
 
 
 PAST, COMING = (np.int64(2), np.int64(5)), (np.int64(7), np.int64(9))
@@ -128,7 +128,7 @@ def test_the_first_layer_s_sums_equal_their_namesake(engine, flushed, same_bits,
     with flushed():
         sweep.run(NONE, COMING)
     W = sweep.layers.network.theta[0]
-    same_bits(sweep.layers.read(0, at.A), reference.dense_forward(sweep.coming, W, sweep.b))
+    same_bits(sweep.layers.read(0, at.A), layer.dense_forward(sweep.coming, W, sweep.b))
 
 
 @pytest.mark.parametrize("optimizer", CODES)
@@ -149,4 +149,4 @@ def test_the_sweep_updates_weights_and_then_uses_them(engine, flushed, same_bits
         sweep.run(PAST, COMING)
     sweep.update_reference()
     W = sweep.layers.network.theta[0]
-    same_bits(sweep.layers.read(0, at.A), reference.dense_forward(sweep.coming, W, sweep.b))
+    same_bits(sweep.layers.read(0, at.A), layer.dense_forward(sweep.coming, W, sweep.b))

@@ -18,7 +18,7 @@ def operands(dtype):
         random.normal(size=shape).astype(dtype)
         for shape in ((N_ROWS, N_STEPS), (N_STEPS, len(TILE_HEIGHTS) * lanes), (N_ROWS, len(TILE_HEIGHTS) * lanes))
     )
-    return P, Q, I, [reference.product(I, P[:, :k], Q[:k]) for k in range(N_STEPS + 1)]
+    return P, Q, I, [layer.product(I, P[:, :k], Q[:k]) for k in range(N_STEPS + 1)]
 
 
 def lanes_of(dtype):

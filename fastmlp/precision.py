@@ -1,0 +1,67 @@
+"""Precision: what a config's precision comes to on this machine. Knows the CPU's bf16 units by name alone."""
+
+from typing import Any
+
+import numpy as np
+
+from fastmlp import cpu
+from fastmlp.config import Config
+from fastmlp.permission import refusal
+from fastmlp.rules import TERMS
+
+
+def settle(config: Config, X: Any) -> tuple[Config, str]:
+    """The config as it runs here: ``auto`` is decided, and what no unit here is fit for becomes float32.
+
+    ``auto`` is bf16x3 where the CPU has AMX and the samples are uint8, else float32.
+
+    Parameters
+    ----------
+    config : Config
+        The settings.
+    X : ndarray or sparse
+        The samples to train on.
+
+    Returns
+    -------
+    config : Config
+        With the precision that is taken.
+    reason : str
+        Why it is that one, in a line; empty where it was asked for by its name.
+
+    Raises
+    ------
+    ConfigError
+        If ``FASTMLP_AMX`` is neither 0, 1 nor empty.
+
+    Examples
+    --------
+    >>> settle(Config(precision="float64"), np.zeros((1, 2)))[1]
+    ''
+    >>> settle(Config(precision="auto"), np.zeros((1, 2)))
+    (Config(...), 'precision auto: float32, ...')
+    """
+    asked = config.precision
+    if asked != "auto" and asked not in TERMS:
+        return config, ""
+    obstacle = refusal() or _obstacle(config, X)
+    if not obstacle and asked != "auto":
+        return config, ""
+    taken = "float32" if obstacle else "bf16x3"
+    return config.replace(precision=taken), f"precision {asked}: {taken}, since {obstacle or 'this CPU has AMX'}"
+
+
+def _obstacle(config: Config, X: Any) -> str:
+    """Why float32 is the better choice, or all that can be had."""
+    unit, asked = cpu.bf16_unit(), config.precision
+    if asked == "auto" and unit != "amx":
+        return "this CPU has no AMX"
+    if asked == "auto" and X.dtype != np.uint8:
+        return f"the samples are {X.dtype.name}, and not uint8"
+    if unit == "avx512bf16" and TERMS[asked] > 1:
+        return "this CPU has no AMX, and AVX512-BF16 takes longer for it than float32"
+    batch_size = min(config.batch_size, X.shape[0])
+    sizes = (X.shape[1], *config.hidden)
+    if not any(map(lambda fan_in, fan_out: cpu.bf16_pays(fan_in, fan_out, batch_size), sizes, sizes[1:])):
+        return "no layer is large enough for a bf16 unit"
+    return ""
