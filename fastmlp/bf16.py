@@ -21,8 +21,8 @@ STEPS = 2 * WORDS
 def pairing() -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Which of 32 steps stand in the lower and in the upper halves of 16 words.
 
-    AMX sums the lower halves and the upper ones in a chain each, word after word. AVX512-BF16 has one chain, of a word's
-    upper half, then its lower: the same two chains are made of words 0 to 7 and of words 8 to 15.
+    AMX sums the lower halves and the upper ones in a chain each, word after word. AVX512-BF16 has one chain, of each
+    word's upper half, then its lower: the same two chains are made of words 0 to 7 and of words 8 to 15.
 
     Examples
     --------

@@ -4,7 +4,7 @@ import dataclasses
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from fastmlp.errors import ConfigError
 from fastmlp.params import Init
@@ -12,6 +12,7 @@ from fastmlp.rules import (
     RULES,
     Activation,
     ClassWeight,
+    Dtype,
     EarlyStopping,
     EpsForm,
     L2Scale,
@@ -104,7 +105,10 @@ class Config:
     seed : int
         Decides the initial weights, the order of the samples, what is dropped and what is held out.
     precision : str
-        Type of the weights and of all arithmetic.
+        float32 or float64: type of the weights and of all arithmetic. bf16x3, bf16x2, bf16: weights are float32, and in
+        training the products of large layers are left to the CPU's bf16 unit, numbers being the sum of so many bf16
+        terms; float32 where there is no fit unit. auto: bf16x3 on AMX for uint8 samples, else float32. See
+        docs/precision.md.
 
     Raises
     ------
@@ -180,7 +184,7 @@ class Config:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     @property
-    def dtype(self) -> Literal["float32", "float64"]:
+    def dtype(self) -> Dtype:
         """Type of the weights: float32, but for the precision float64."""
         return dtype_of(self.precision)
 

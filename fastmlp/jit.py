@@ -58,7 +58,7 @@ def is_kept(door: Any, arguments: tuple[Any, ...]) -> bool:
 
 def sources() -> list[Path]:
     """The files that compiled kernels are made of."""
-    foundation = [_PACKAGE / f"{name}.py" for name in ("cpu", "fpu", "jit", "shuffle", "simd", "usercache")]
+    foundation = [_PACKAGE / f"{name}.py" for name in ("bf16", "cpu", "fpu", "jit", "shuffle", "simd", "usercache")]
     return [*foundation, *sorted((_PACKAGE / "kernels").glob("*.py"))]
 
 

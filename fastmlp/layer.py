@@ -62,7 +62,7 @@ def dense_gradient(A_below: Array, dZ: Array) -> Array:
 
 def bias_gradient(dZ: Array) -> Array:
     """db, the sum of dZ over the samples in their order, from zero."""
-    db = np.zeros_like(dZ[0])
+    db: Array = np.zeros_like(dZ[0])
     for row in dZ:
         db = flush(db + row)
     return db

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.errors import ConfigError
+from fastmlp.rules import Precision
 from fastmlp.study.door import load_study, sweep
 from fastmlp.study.plan import label_of
 from fastmlp.study.result import Study
@@ -88,6 +89,7 @@ def run_figure(
     n_repeats: int = 10,
     n_epochs: int = 20,
     n_jobs: int = -1,
+    precision: Precision = "float32",
     progress: Callable[[StudyProgress], None] | None = None,
 ) -> Study:
     """Run the study behind one of the paper's figures; what its folder holds already is not run again.
@@ -104,6 +106,8 @@ def run_figure(
         The paper's are 10 and 20.
     n_jobs : int
         Runs at a time; -1 for one a core.
+    precision : str
+        See `fastmlp.Config`.
     progress : callable, optional
         See `fastmlp.sweep`.
 
@@ -124,7 +128,8 @@ def run_figure(
     <Study: 3 settings, 3 of 3 runs>
     """
     settings, folder = FIGURES[number].settings, folder_of(out, number)
-    return sweep(dataset, Config(n_epochs=n_epochs), settings, n_repeats, n_jobs, out=folder, progress=progress)
+    config = Config(n_epochs=n_epochs, precision=precision)
+    return sweep(dataset, config, settings, n_repeats, n_jobs, out=folder, progress=progress)
 
 
 def folder_of(out: Path, number: int) -> Path:

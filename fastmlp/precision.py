@@ -13,7 +13,8 @@ from fastmlp.rules import TERMS
 def settle(config: Config, X: Any) -> tuple[Config, str]:
     """The config as it runs here: ``auto`` is decided, and what no unit here is fit for becomes float32.
 
-    ``auto`` is bf16x3 where the CPU has AMX and the samples are uint8, else float32.
+    ``auto`` is bf16x3 where the CPU has AMX and the samples are uint8, else float32. Which layers are large enough for
+    the unit is another matter (`fastmlp.cpu.bf16_pays`): the others are on the float32 kernels in every precision.
 
     Parameters
     ----------
@@ -44,24 +45,20 @@ def settle(config: Config, X: Any) -> tuple[Config, str]:
     asked = config.precision
     if asked != "auto" and asked not in TERMS:
         return config, ""
-    obstacle = refusal() or _obstacle(config, X)
+    obstacle = refusal() or _obstacle(asked, X)
     if not obstacle and asked != "auto":
         return config, ""
     taken = "float32" if obstacle else "bf16x3"
     return config.replace(precision=taken), f"precision {asked}: {taken}, since {obstacle or 'this CPU has AMX'}"
 
 
-def _obstacle(config: Config, X: Any) -> str:
-    """Why float32 is the better choice, or all that can be had."""
-    unit, asked = cpu.bf16_unit(), config.precision
+def _obstacle(asked: str, X: Any) -> str:
+    """Why float32 is the better choice where there is a unit."""
+    unit = cpu.bf16_unit()
     if asked == "auto" and unit != "amx":
         return "this CPU has no AMX"
     if asked == "auto" and X.dtype != np.uint8:
         return f"the samples are {X.dtype.name}, and not uint8"
     if unit == "avx512bf16" and TERMS[asked] > 1:
         return "this CPU has no AMX, and AVX512-BF16 takes longer for it than float32"
-    batch_size = min(config.batch_size, X.shape[0])
-    sizes = (X.shape[1], *config.hidden)
-    if not any(map(lambda fan_in, fan_out: cpu.bf16_pays(fan_in, fan_out, batch_size), sizes, sizes[1:])):
-        return "no layer is large enough for a bf16 unit"
     return ""

@@ -154,7 +154,8 @@ class Network:
     def is_on_unit(self, place: int) -> bool:
         """Whether training leaves a layer's products to a bf16 unit."""
         batch_size = min(self.config.batch_size, self.n_samples)
-        return self.terms > 0 and bf16_pays(*self.theta[2 * place].shape, batch_size)
+        fan_in, fan_out = self.theta[2 * place].shape
+        return self.terms > 0 and bf16_pays(fan_in, fan_out, batch_size)
 
     def layers_forward(
         self, A: Array, draw: int | None = None, pixel_scale: Array | None = None
@@ -164,7 +165,8 @@ class Network:
         draw: the state of a step's draws for dropout; None: this is no training. pixel_scale: see `train_step`.
         """
         layers: list[Layer] = []
-        Z, masks, slopes = A, None, [None]
+        slopes: list[Array | None] = [None]
+        Z, masks = A, None
         for place, (W, b) in enumerate(zip(self.theta[::2], self.theta[1::2], strict=True)):
             if place > 0:
                 if draw is not None and self.dropped:

@@ -96,7 +96,8 @@ def _extent(studies: Mapping[int, Study]) -> str:
     n_runs = sum(len(study.records()) for study in studies.values())
     return (
         f"{n_runs} runs of {first.config.n_epochs} epochs on {escape(data['name'])}: {data['n_train']:,} samples to "
-        f"train on, {data['n_test']:,} to test on, {data['n_features']:,} features, {data['n_classes']} classes."
+        f"train on, {data['n_test']:,} to test on, {data['n_features']:,} features, {data['n_classes']} classes. "
+        f"Precision: {first.config.precision}."
     )
 
 

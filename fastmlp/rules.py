@@ -22,12 +22,13 @@ L2Scale = Literal["step", "batch"]
 EpsForm = Literal["eps", "eps_hat"]
 EarlyStopping = Literal["none", "loss", "score"]
 Precision = Literal["float32", "float64", "bf16x3", "bf16x2", "bf16", "auto"]
+Dtype = Literal["float32", "float64"]
 
 #: bf16 numbers that a float32 is split into, by the precisions that have it multiplied by a bf16 unit.
 TERMS = {"bf16x3": 3, "bf16x2": 2, "bf16": 1}
 
 
-def dtype_of(precision: str) -> Literal["float32", "float64"]:
+def dtype_of(precision: str) -> Dtype:
     """Type of the weights, and of all that is not multiplied by a bf16 unit.
 
     Examples

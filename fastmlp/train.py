@@ -2,6 +2,7 @@
 
 import math
 import os
+import warnings
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any, NamedTuple, cast
@@ -19,6 +20,7 @@ from fastmlp.errors import DataError, DivergedError, FileFormatError
 from fastmlp.history import History, Progress, Row
 from fastmlp.kernels.update import STEPS
 from fastmlp.model import Model, init_model
+from fastmlp.precision import settle
 from fastmlp.schedule import learning_rate_at
 from fastmlp.score import SCORES
 from fastmlp.seeding import Purpose, stream, uniform
@@ -76,8 +78,9 @@ def train(
     Returns
     -------
     Run
-        The trained model, the history and the config. The same dataset, config and model give the same bits. Where
-        training stopped early, the model is that of the best epoch, see `fastmlp.stopping.best_epoch`, not the last.
+        The trained model, the history, and the config with the precision that was taken. The same dataset, config and
+        model give the same bits. Where training stopped early, the model is that of the best epoch, see
+        `fastmlp.stopping.best_epoch`, not the last.
 
     Raises
     ------
@@ -96,6 +99,7 @@ def train(
     True
     """
     check_arguments(dataset, config, model)
+    config = _settled(config, dataset)
     n_outputs = n_outputs_of(dataset, config)
     model = init_model(config, dataset.n_features, n_outputs) if model is None else model.copy()
     model.config, model.class_names = config, dataset.class_names or model.class_names
@@ -104,7 +108,7 @@ def train(
         if X is not None:
             check_held(X, model.scaling, config.dtype)
     warn_of_size(dataset)
-    warmup(config.dtype)
+    warmup(config.precision)
     loop = _Loop(dataset, config, model, progress or (lambda _: None))
     if checkpoint is None:
         diverged = loop.run()
@@ -117,6 +121,14 @@ def train(
         raise DivergedError(diverged["epoch"], diverged["learning_rate"], model, loop.history)
     loop.restore_best()
     return Run(model, loop.history, config)
+
+
+def _settled(config: Config, dataset: Dataset) -> Config:
+    """The config with the precision that is taken here; where it is not the one asked for by name, with a warning."""
+    settled, reason = settle(config, dataset.X_train)
+    if reason and config.precision != "auto":
+        warnings.warn(reason, stacklevel=3)
+    return settled
 
 
 class _Loop:

@@ -178,7 +178,7 @@ class Trainer:
         train_stretch(
             data, tuple(targets), order, (self.model.params.theta, *self.moments), self.workspace.tables, hyper,
             self.powers, self.workspace.coefficients, self.loss_sum,
-            integers_of(self.config, first, stop, shuffle, order_state, dropout_state, offset),
+            integers_of(self.config, first, stop, shuffle, order_state, dropout_state, offset), self.workspace.unit,
         )  # fmt: skip
 
 

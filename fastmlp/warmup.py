@@ -6,20 +6,20 @@ from typing import Any
 import numpy as np
 
 from fastmlp.config import Config
+from fastmlp.errors import ConfigError
 from fastmlp.handover import Targets, first_powers, hyper_of, integers_of
 from fastmlp.jit import is_kept
 from fastmlp.kernels.epoch import predict_stretch, train_stretch
 from fastmlp.kernels.sampling import UINT8
 from fastmlp.params import Params
-from fastmlp.rules import Precision
+from fastmlp.permission import refusal
+from fastmlp.rules import TERMS, Dtype, Precision, dtype_of
 from fastmlp.workspace import Workspace
 
 
-def _arguments(precision: Precision) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+def _arguments(dtype: Dtype, unit: bool) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """The smallest arguments that both doors accept: two samples of one feature."""
-    dtype = np.dtype(precision)
-    params = Params((1, 2), dtype)
-    config = Config(hidden=(), precision=precision)
+    params, config = Params((1, 2), dtype), Config(hidden=(), precision=dtype)
     workspace = Workspace(params, config, 2)
     octets = np.zeros(2, np.uint8)
     octets.flags.writeable = False
@@ -29,6 +29,7 @@ def _arguments(precision: Precision) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     common = data, targets, rows, (params.theta, empty, empty, empty), workspace.tables
     training = (
         *common, hyper_of(config, 0.0), first_powers(), workspace.coefficients, np.zeros(3), integers_of(config, 0, 1),
+        unit or None,
     )  # fmt: skip
     predicting = (*common, workspace.coefficients, np.zeros((2, 2), dtype), np.zeros(2), 0, 2)
     return training, predicting
@@ -40,30 +41,35 @@ def is_warm(precision: Precision) -> bool:
     Parameters
     ----------
     precision : str
-        ``"float32"`` or ``"float64"``.
+        As `warmup` takes it.
 
     Returns
     -------
     bool
     """
-    training, predicting = _arguments(precision)
+    training, predicting = _arguments(dtype_of(precision), precision in TERMS)
     return is_kept(train_stretch, training) and is_kept(predict_stretch, predicting)
 
 
 def warmup(precision: Precision = "float32") -> float:
     """Compile the kernels for a precision, or load them from disk, by training and predicting two samples.
 
-    One compilation serves every network, optimizer and type of input.
+    One compilation serves every network, optimizer and type of input; one serves bf16x3, bf16x2 and bf16.
 
     Parameters
     ----------
     precision : str
-        ``"float32"`` or ``"float64"``.
+        One that a run is done in, so not ``"auto"``.
 
     Returns
     -------
     float
         The seconds that it took.
+
+    Raises
+    ------
+    ConfigError
+        If the precision is for a bf16 unit that cannot be used here.
 
     Examples
     --------
@@ -71,8 +77,10 @@ def warmup(precision: Precision = "float32") -> float:
     >>> is_warm("float32")
     True
     """
+    if precision in TERMS and (obstacle := refusal()):
+        raise ConfigError(f"precision {precision}: {obstacle}")
     start = perf_counter()
-    training, predicting = _arguments(precision)
+    training, predicting = _arguments(dtype_of(precision), precision in TERMS)
     train_stretch(*training)
     predict_stretch(*predicting)
     return perf_counter() - start

@@ -3,6 +3,8 @@
 Knows sizes and offsets; nothing of what is computed in them.
 """
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,6 +48,8 @@ class Workspace:
         `fastmlp.kernels.layout`.
     coefficients : ndarray
         Scratch for a step's coefficients.
+    unit : True or None
+        Whether layers are on a bf16 unit, as the kernels are told.
     """
 
     def __init__(
@@ -57,18 +61,18 @@ class Workspace:
         pixel_scale: NDArray[np.float64] | None = None,
     ) -> None:
         dtype, sizes = params.theta.dtype, params.sizes
-        per_line = cpu.LINE_BYTES // dtype.itemsize
-        self._size = 0
+        self._size, self._per_line = 0, cpu.LINE_BYTES // dtype.itemsize
         frame = np.zeros(at.N_PLACES, np.int64)
         layers = np.zeros((len(sizes) - 1, at.N_COLUMNS), np.int64)
+        layers[:, at.FAN_IN], layers[:, at.FAN_OUT] = sizes[:-1], sizes[1:]
+        layers[:, [at.W, at.W_STRIDE, at.B]], layers[:, at.ACTIVATION] = params.starts, CODES[config.activation]
         self.coefficients = aligned_zeros(2 * N_COEFFICIENTS, dtype)
 
         stride = cpu.row_stride(batch_size, dtype.itemsize)
         panel = min(cpu.panel_bytes() // dtype.itemsize, _round_up(max(sizes[:-1]), STEPS))
-        padded_batch = _round_up(batch_size, per_line)
-        widest = max(sizes[1:-1], default=1)
+        padded_batch = _round_up(batch_size, self._per_line)
         frame[[at.BATCH, at.STRIDE, at.PANEL]] = batch_size, stride, panel
-        frame[at.AT_STRIDE] = cpu.row_stride(widest, dtype.itemsize)
+        frame[at.AT_STRIDE] = cpu.row_stride(max(sizes[1:-1], default=1), dtype.itemsize)
         frame[at.ROWS] = self._reserve(padded_batch * panel)
         frame[at.COLUMNS] = self._reserve(panel * stride)
         frame[at.AT] = self._reserve(padded_batch * frame[at.AT_STRIDE])
@@ -76,26 +80,19 @@ class Workspace:
         frame[at.ZEROS] = self._reserve(max(panel, stride))
         for place in (at.WEIGHTS, at.LOSS, at.MASK):
             frame[place] = self._reserve(stride)
-        n_targets = 1 if config.loss == "cross_entropy" else sizes[-1]
-        frame[at.TARGETS] = self._reserve(n_targets * stride)
-        frame[at.NUMBERS] = self._reserve(per_line)
+        frame[at.TARGETS] = self._reserve((1 if config.loss == "cross_entropy" else sizes[-1]) * stride)
+        frame[at.NUMBERS] = self._reserve(self._per_line)
         frame[at.OBJECTIVE] = loss.CODES[config.loss]
         frame[at.DROPPED] = min(round(config.dropout * DRAWS), DRAWS - 1) if for_training else 0
-        keeps_slopes = for_training and (config.activation in TWO_SIDED or frame[at.DROPPED] > 0)
-        for row, start, fan_in, fan_out in zip(layers, params.starts, sizes, sizes[1:], strict=False):
-            padded_rows = _round_up(fan_out, per_line)
-            row[[at.FAN_IN, at.FAN_OUT]] = fan_in, fan_out
-            row[[at.W, at.W_STRIDE, at.B]] = start
-            row[[at.A, at.DZ]] = self._reserve(padded_rows * stride), self._reserve(padded_rows * stride)
-            row[at.SLOPE] = self._reserve(padded_rows * stride) if keeps_slopes else row[at.A]
-            row[at.ACTIVATION] = CODES[config.activation]
         if for_training and config.precision in TERMS:
-            for row, fan_in, fan_out in zip(layers, sizes, sizes[1:], strict=False):
-                row[at.UNIT] = cpu.bf16_pays(fan_in, fan_out, batch_size)
-        if layers[:, at.UNIT].any():
+            layers[:, at.UNIT] = [cpu.bf16_pays(*pair, batch_size) for pair in pairwise(sizes)]
+        self.unit = True if layers[:, at.UNIT].any() else None
+        if self.unit:
             self._reserve_tiles(frame, layers, TERMS[config.precision], pixel_scale is not None)
+        keeps_slopes = for_training and (config.activation in TWO_SIDED or frame[at.DROPPED] > 0)
+        self._reserve_layers(frame, layers, keeps_slopes)
         work = aligned_zeros(self._size, dtype)
-        if layers[:, at.UNIT].any():
+        if self.unit:
             work[frame[at.ONES] : frame[at.ONES] + max(panel, stride)] = 1.0
             work[frame[at.SCALE] : frame[at.SCALE] + sizes[0]] = 1.0 if pixel_scale is None else pixel_scale
         smoothing, n_classes = config.label_smoothing if for_training else 0.0, sizes[-1]
@@ -105,10 +102,21 @@ class Workspace:
         numbers[at.KEPT] = DRAWS / (DRAWS - frame[at.DROPPED])
         self.tables = layers, work, frame
 
+    def _reserve_layers(self, frame: NDArray[np.int64], layers: NDArray[np.int64], keeps_slopes: bool) -> None:
+        """Activations, deltas and slopes: rows of whole lines, and of whole tiles where the units store those."""
+        for row in layers:
+            n_rows = _round_up(int(row[at.FAN_OUT]), self._per_line)
+            if self.unit:
+                n_rows = max(n_rows, _round_up(int(row[at.FAN_OUT]), int(frame[at.HEIGHT])))
+            size = n_rows * int(frame[at.STRIDE])
+            row[[at.A, at.DZ]] = self._reserve(size), self._reserve(size)
+            row[at.SLOPE] = self._reserve(size) if keeps_slopes else row[at.A]
+
     def _reserve_tiles(self, frame: NDArray[np.int64], layers: NDArray[np.int64], terms: int, is_raw: bool) -> None:
-        """What the bf16 units need."""
+        """Operands of the bf16 units. The layer that has most to do decides the height of a tile."""
+        largest = layers[np.argmax(layers[:, at.FAN_IN] * layers[:, at.FAN_OUT] * layers[:, at.UNIT])]
+        height, input_terms = unit_height(int(largest[at.FAN_OUT])), 1 if is_raw else terms
         fan_in, widest = int(layers[0, at.FAN_IN]), int(layers[:, at.FAN_OUT].max())
-        height, input_terms = unit_height(int(layers[0, at.FAN_OUT])), 1 if is_raw else terms
         n_blocks, n_groups = frame[at.PANEL] // STEPS, -(-frame[at.BATCH] // STEPS)
         frame[[at.TERMS, at.INPUT_TERMS, at.IS_RAW, at.HEIGHT]] = terms, input_terms, is_raw, height
         frame[at.SCALE] = self._reserve(_round_up(fan_in, STEPS))

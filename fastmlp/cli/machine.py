@@ -2,7 +2,6 @@
 
 import platform
 from pathlib import Path
-from typing import get_args
 
 import llvmlite
 import numba
@@ -11,6 +10,7 @@ import numpy as np
 from fastmlp import cpu, data, jit
 from fastmlp.cli.app import app
 from fastmlp.cli.terminal import spinner
+from fastmlp.permission import refusal
 from fastmlp.rules import Precision
 from fastmlp.version import __version__
 from fastmlp.warmup import is_warm, warmup
@@ -38,11 +38,14 @@ def data_command(name: str | None = None, /, *, data_dir: Path | None = None) ->
 @app.command(name="warmup")
 def warmup_command() -> None:
     """Compile every kernel once, so that no later run has to."""
-    for precision in get_args(Precision):
+    names: dict[Precision, str] = {"float32": "float32", "float64": "float64"}
+    if not refusal():
+        names["bf16"] = "bf16x3, bf16x2, bf16" if cpu.bf16_unit() == "amx" else "bf16"
+    for precision, name in names.items():
         compiled = not is_warm(precision)
-        with spinner(f"compiling for {precision}"):
+        with spinner(f"compiling for {name}"):
             seconds = warmup(precision)
-        print(f"{precision}: compiled in {seconds:.1f} s" if compiled else f"{precision}: compiled already")
+        print(f"{name}: compiled in {seconds:.1f} s" if compiled else f"{name}: compiled already")
 
 
 @app.command(name="info")

@@ -7,10 +7,12 @@ from typing import Annotated
 
 from fastmlp.cli.app import DataOptions, Parameter, app, load
 from fastmlp.cli.study import print_study, show_runs
-from fastmlp.cli.terminal import note
+from fastmlp.cli.terminal import note, settle_aloud
+from fastmlp.config import Config
 from fastmlp.paper import FIGURES, check_figures, load_figures, run_figure
 from fastmlp.plot import require_matplotlib
 from fastmlp.report import write_report
+from fastmlp.rules import Precision
 
 
 @app.command(name="paper")
@@ -21,6 +23,7 @@ def paper_command(
     repeats: int = 10,
     epochs: int = 20,
     n_jobs: int = -1,
+    precision: Precision = "float32",
     options: DataOptions = DataOptions(data="cifar10"),
 ) -> None:
     """Run the paper's figures, and hold its claims against them; started again, it runs only what is missing.
@@ -37,16 +40,22 @@ def paper_command(
         Epochs a run.
     n_jobs : int
         Runs at a time; -1 for one a core.
+    precision : str
+        float32, float64; or bf16x3, bf16x2, bf16, auto, which use the CPU's bf16 unit where it has a fit one.
     """
     require_matplotlib()
     start, numbers, dataset = perf_counter(), check_figures(figure), load(options)
+    taken = settle_aloud(Config(precision=precision), dataset).precision
     for number in numbers:
         note(f"figure {number}: {FIGURES[number].title}")
         with show_runs() as show:
-            study = run_figure(number, dataset, out, n_repeats=repeats, n_epochs=epochs, n_jobs=n_jobs, progress=show)
+            study = run_figure(
+                number, dataset, out, n_repeats=repeats, n_epochs=epochs, n_jobs=n_jobs, precision=taken, progress=show
+            )
         print_study(study)
     words = ["fastmlp", "paper", "--data", options.data, "--out", out.name]
     words += [] if numbers == tuple(FIGURES) else ["--figure", *map(str, numbers)]
+    words += [] if precision == "float32" else ["--precision", precision]
     words += ["--repeats", str(repeats), "--epochs", str(epochs)]
     for file in write_report(load_figures(out), out, shlex.join(words), perf_counter() - start):
         note(f"wrote {file}")

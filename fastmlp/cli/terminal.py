@@ -7,8 +7,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from time import perf_counter
 
+from fastmlp.config import Config
+from fastmlp.data import Dataset
 from fastmlp.errors import OutputError
 from fastmlp.history import Progress, Row
+from fastmlp.precision import settle
 from fastmlp.rules import Precision
 from fastmlp.score import words_of
 from fastmlp.warmup import is_warm, warmup
@@ -25,6 +28,14 @@ def compile_kernels(precision: Precision) -> None:
         note(f"compiling the kernels for {precision}: about 20 s, once on this machine")
         with spinner(f"compiling for {precision}"):
             warmup(precision)
+
+
+def settle_aloud(config: Config, dataset: Dataset) -> Config:
+    """The config with the precision that is taken on this machine, and a line where there is something to say of it."""
+    settled, reason = settle(config, dataset.X_train)
+    if reason:
+        note(reason)
+    return settled
 
 
 def is_terminal() -> bool:

@@ -15,7 +15,7 @@ from fastmlp.agreement import n_outputs_of
 from fastmlp.archive import sync
 from fastmlp.checkpoint import discard, holds_checkpoint
 from fastmlp.cli.app import DataOptions, Parameter, Settings, app, load
-from fastmlp.cli.terminal import compile_kernels, is_terminal, note, show_bar, show_line, writing
+from fastmlp.cli.terminal import compile_kernels, is_terminal, note, settle_aloud, show_bar, show_line, writing
 from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.errors import ConfigError, DataError, DivergedError, OutputError
@@ -61,8 +61,9 @@ def train_command(
     if out is not None:
         _claim(out, fresh)
     dataset = load(options, scale, config.loss)
+    config = settle_aloud(config, dataset)
     note(_headline(config, dataset))
-    compile_kernels(config.dtype)
+    compile_kernels(config.precision)
     with _kept(out):
         try:
             with show_bar() if is_terminal() else nullcontext(show_line) as report:

@@ -47,7 +47,7 @@ def add_penalty(loss_sum, hyper, theta, work, frame, layers, batch, total):
 
 
 @kernel(keep=True)
-def train_stretch(data, targets, order, params, tables, hyper, powers, c, loss_sum, integers):
+def train_stretch(data, targets, order, params, tables, hyper, powers, c, loss_sum, integers, unit):
     """Steps `first` to `stop` of an epoch, in place on params; where an epoch is cut changes no bit.
 
     Parameters
@@ -73,13 +73,15 @@ def train_stretch(data, targets, order, params, tables, hyper, powers, c, loss_s
     integers : int64 (N_INTEGERS,)
         first, stop, optimizer, shuffle, the states of the generator for the order and for dropout; how many steps of
         the epoch were taken on other data, which came before. Without a step to take, only the order is drawn.
+    unit : bool or None
+        True where layers are on a bf16 unit. None where none is, and nothing of it is compiled.
     """
     first, stop, optimizer = integers[FIRST], integers[STOP], integers[OPTIMIZER]
     layers, work, frame = tables
     control = flush_subnormals()
     if integers[SHUFFLE] and first == 0:
         permutation_fill(order, np.uint64(integers[ORDER_STATE]))
-    if frame[at.TERMS] > 0:
+    if unit is not None:
         unit_begin(frame[at.HEIGHT])
     coming, vectors = NO_BATCH, address(c, 0)
     for step in range(first - 1, stop):
@@ -92,15 +94,17 @@ def train_stretch(data, targets, order, params, tables, hyper, powers, c, loss_s
                 draw = np.uint64(integers[DROPOUT_STATE]) + GOLDEN * np.uint64(integers[OFFSET] + step + 1)
                 frame[at.DRAW] = np.int64(splitmix64(draw))
             rule = KEEP if hyper[HYPER_CLIP] > 0.0 else optimizer
-            train_step(data, targets, order, params, layers, work, frame, batch, coming, total, rule, vectors)
+            train_step(data, targets, order, params, layers, work, frame, batch, coming, total, rule, vectors, unit)
             add_losses(loss_sum, targets[2], order, batch, total, work, frame)
             powers[STEPS] += 1.0
             if rule == KEEP:
-                clipped_update(data, order, params, layers, work, frame, batch, hyper[HYPER_CLIP], optimizer, vectors)
+                clipped_update(
+                    data, order, params, layers, work, frame, batch, hyper[HYPER_CLIP], optimizer, vectors, unit
+                )
                 past = NO_BATCH
         bias_forward(params, work, layers[0], frame[at.STRIDE], coming[1])
-        first_sweep(data, order, params, work, frame, layers[0], past, coming, optimizer, vectors)
-    if frame[at.TERMS] > 0:
+        first_sweep(data, order, params, work, frame, layers[0], past, coming, optimizer, vectors, unit)
+    if unit is not None:
         unit_end()
     restore_control(control)
 
@@ -118,7 +122,7 @@ def predict_stretch(data, targets, rows, params, tables, c, outputs, losses, fir
             rows[i] = start + i
         bias_forward(params, work, layers[0], frame[at.STRIDE], m)
         input_sweep(data, rows, params, work, frame, layers[0], NO_BATCH, batch, 0, address(c, 0))
-        layers_forward(params, layers, work, frame, m)
+        layers_forward(params, layers, work, frame, m, None)
         losses_forward(targets, rows, layers, work, frame, batch, 1.0)
         for i in range(m):
             losses[start + i] = work[frame[at.LOSS] + i]

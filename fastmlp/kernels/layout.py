@@ -22,9 +22,9 @@ GRADIENT, ZEROS, TARGETS, WEIGHTS, LOSS = range(7, 12)
 OBJECTIVE, NUMBERS = range(12, 14)
 #: DROPPED: of 65,536 draws, how many drop a unit; DRAW: the state of the step's draws; MASK: a row of masks.
 DROPPED, DRAW, MASK = range(14, 17)
-#: What the bf16 units need; see `sweep`. TERMS: bf16 numbers that a weight or a delta is split into, 0 where layers stay
-#: on the float32 kernels; INPUT_TERMS: those that an input is, 1 for pixels, which enter unscaled. HEIGHT: rows in a
-#: tile of weights or deltas. SCALE: what the weights are multiplied by on their way to pixels, and gradients back.
+#: What the bf16 units need; see `sweep`. TERMS: bf16 numbers that a weight or a delta is split into, 0 where none is on
+#: on a unit; INPUT_TERMS: those of an input, 1 for pixels, which enter as they are (IS_RAW). HEIGHT: rows in a tile of
+#: weights or deltas. SCALE: what weights are multiplied by on their way to pixels, and gradients on their way back.
 TERMS, INPUT_TERMS, IS_RAW, HEIGHT, SCALE, ONES = range(17, 23)
 #: Operands in tiles: a block of weights, all deltas; a panel of the coming batch by its features; the past batch and
 #: the coming one by its samples, whole. PACKED: a tile being made.

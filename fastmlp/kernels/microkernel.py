@@ -51,16 +51,20 @@ class Operand:
         return cls(builder, (builder.extract_value(matrix, i) for i in range(3)), vector)
 
     def row(self, index: int) -> ir.Value:
+        """Address of a row."""
         return self.builder.gep(self.base, [self.builder.mul(self.row_stride, I64(index))])
 
     def vectors(self, row: ir.Value, count: int) -> list[ir.Value]:
+        """Addresses of a row's first vectors."""
         places = [self.builder.mul(self.spread, I64(i)) for i in range(count)]
         return [pointer_to(self.builder, row, place, self.vector) for place in places]
 
     def load(self, pointer: ir.Value) -> ir.Value:
+        """A vector, whatever its alignment."""
         return self.builder.load(pointer, align=self.align)
 
     def store(self, value: ir.Value, pointer: ir.Value) -> None:
+        """Write a vector, whatever its alignment."""
         self.builder.store(value, pointer, align=self.align)
 
 

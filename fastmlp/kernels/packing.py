@@ -28,7 +28,7 @@ def row_split(source, scale, s, k, width, terms, out, t):
 
 @kernel
 def rows_split(source, scale, start, stride, n_rows, n_columns, terms, height, work, tiles):
-    """The first operand of a product: n_rows of n_columns, as terms, in tiles of `height` rows, zeros below the last."""
+    """The first operand of a product: n_rows of n_columns in terms, in tiles of `height` rows, zeros below the last."""
     n_blocks = (n_columns + STEPS - 1) // STEPS
     for row in range((n_rows + height - 1) // height * height):
         for block in range(n_blocks):
@@ -111,7 +111,7 @@ def neurons_pack(work, frame, start, n_neurons, m, by_neuron):
                     vstore(work, place, zeros(work))
             for term in range(terms):
                 tile = packed + term * TILE
-                if by_neuron:
+                if by_neuron > 0:
                     place = frame[at.FEATURE_TILES] + ((2 * g * n_blocks + i // STEPS) * terms + term) * TILE
                     pairs_store(work, tile, i % STEPS // WORDS, place, place + n_blocks * terms * TILE)
                 else:

@@ -6,7 +6,6 @@ would be half as much again, and would not stay in L2.
 
 import numpy as np
 
-from fastmlp import cpu
 from fastmlp.bf16 import STEPS, WORDS
 from fastmlp.jit import kernel
 from fastmlp.kernels import layout as at
@@ -28,8 +27,6 @@ from fastmlp.simd import address, n_lanes, prefetch, vload, vstore
 
 #: Rows of tiles in a block of W that is updated, then split, then used.
 BLOCK_TILES = 2
-#: Whether there is a unit: where there is none, its kernels are not compiled.
-HAS_UNIT = bool(cpu.bf16_unit())
 #: No batch: (first place, number of samples).
 NO_BATCH = (np.int64(0), np.int64(0))
 
@@ -44,7 +41,7 @@ def gradient_scale(work, scale, start, stride, n_rows, n_columns):
             vstore(work, i, vload(work, i) * factor)
 
 
-@kernel
+@kernel(merge=True)
 def block_update(params, work, frame, layer, block, samples, m, optimizer, c):
     """``dW = A^T dZ`` (4, 5) on a block of weights, and their update; the weights are asked for meanwhile.
 
@@ -66,7 +63,7 @@ def block_update(params, work, frame, layer, block, samples, m, optimizer, c):
     update_block(params, start, stride, gradient, n_rows, width, optimizer, c)
 
 
-@kernel
+@kernel(merge=True)
 def block_forward(params, work, frame, layer, block, scale, input_terms, m):
     """``Z += A W`` for a block of weights (as in `block_update`), multiplied by `scale` and split on the way."""
     row, column, n_rows, width = block
@@ -83,7 +80,7 @@ def block_forward(params, work, frame, layer, block, scale, input_terms, m):
     unit_product(Z, Z, address(work, tiles), address(work, frame[at.FEATURE_TILES]), n_rows, m, sizes)
 
 
-@kernel
+@kernel(merge=True)
 def deltas_split(work, frame, layer, m):
     """A layer's deltas as the first operand of its gradient."""
     ones, tiles = address(work, frame[at.ONES]), frame[at.DELTA_TILES]
@@ -91,7 +88,7 @@ def deltas_split(work, frame, layer, m):
     rows_split(work, ones, layer[at.DZ], frame[at.STRIDE], layer[at.FAN_OUT], m, terms, height, work, tiles)
 
 
-@kernel
+@kernel(merge=True)
 def unit_sweep(data, rows, params, work, frame, layer, past, coming, optimizer, c):
     """Update of the first layer with the `past` batch and its forward product for the `coming` one, in one pass over W.
 
@@ -122,7 +119,7 @@ def unit_sweep(data, rows, params, work, frame, layer, past, coming, optimizer, 
         frame[at.PAST_TILES], frame[at.COMING_TILES] = frame[at.COMING_TILES], frame[at.PAST_TILES]
 
 
-@kernel
+@kernel(merge=True)
 def unit_forward(params, work, frame, below, layer, m):
     """`dense_forward` on the units."""
     panel, fan_in, fan_out, terms = frame[at.PANEL], layer[at.FAN_IN], layer[at.FAN_OUT], frame[at.TERMS]
@@ -130,13 +127,13 @@ def unit_forward(params, work, frame, below, layer, m):
     bias_forward(params, work, layer, stride, m)
     for k in range(0, fan_in, panel):
         width = min(panel, fan_in - k)
-        neurons_pack(work, frame, below[at.A] + k * stride, width, m, True)
+        neurons_pack(work, frame, below[at.A] + k * stride, width, m, 1)
         for j in range(0, fan_out, n):
             block = j, k, min(n, fan_out - j), width
             block_forward(params, work, frame, layer, block, frame[at.ONES], terms, m)
 
 
-@kernel
+@kernel(merge=True)
 def unit_backward(params, work, frame, below, layer, m):
     """`dense_backward` on the units."""
     panel, fan_in, fan_out, height = frame[at.PANEL], layer[at.FAN_IN], layer[at.FAN_OUT], frame[at.HEIGHT]
@@ -144,7 +141,7 @@ def unit_backward(params, work, frame, below, layer, m):
     ones, scratch = address(work, frame[at.ONES]), frame[at.GRADIENT]
     for k in range(0, fan_out, panel):
         width = min(panel, fan_out - k)
-        neurons_pack(work, frame, layer[at.DZ] + k * stride, width, m, True)
+        neurons_pack(work, frame, layer[at.DZ] + k * stride, width, m, 1)
         sizes = height, (width + STEPS - 1) // STEPS, terms, terms
         for j in range(0, fan_in, n):
             rows = min(n, fan_in - j)
@@ -157,7 +154,7 @@ def unit_backward(params, work, frame, below, layer, m):
     neurons_backward(work, frame, below, m)
 
 
-@kernel
+@kernel(merge=True)
 def unit_update(params, work, frame, below, layer, m, optimizer, c):
     """`dense_update` on the units."""
     panel, fan_in, fan_out, stride = frame[at.PANEL], layer[at.FAN_IN], layer[at.FAN_OUT], frame[at.STRIDE]
@@ -165,46 +162,55 @@ def unit_update(params, work, frame, below, layer, m, optimizer, c):
     deltas_split(work, frame, layer, m)
     for k in range(0, fan_in, panel):
         width = min(panel, fan_in - k)
-        neurons_pack(work, frame, below[at.A] + k * stride, width, m, False)
+        neurons_pack(work, frame, below[at.A] + k * stride, width, m, 0)
         for j in range(0, fan_out, n):
             block = j, k, min(n, fan_out - j), width
             block_update(params, work, frame, layer, block, samples, m, optimizer, c)
 
 
-# Which of the two a layer takes. Without a unit the others are not compiled.
+# Which of the two a layer takes. `unit` is None where no layer is on a unit: the branch is then not compiled.
 
 
 @kernel(merge=True)
-def first_sweep(data, rows, params, work, frame, layer, past, coming, optimizer, c):
+def first_sweep(data, rows, params, work, frame, layer, past, coming, optimizer, c, unit):
     """`unit_sweep` or `input_sweep`."""
-    if HAS_UNIT and layer[at.UNIT] > 0:
+    if unit is None:
+        input_sweep(data, rows, params, work, frame, layer, past, coming, optimizer, c)
+    elif layer[at.UNIT] > 0:
         unit_sweep(data, rows, params, work, frame, layer, past, coming, optimizer, c)
     else:
         input_sweep(data, rows, params, work, frame, layer, past, coming, optimizer, c)
 
 
 @kernel(merge=True)
-def first_keep(data, rows, params, work, frame, layer, batch, c):
+def first_keep(data, rows, params, work, frame, layer, batch, c, unit):
     """``dW = A^T dZ`` of the first layer, kept where W lies in theta."""
-    if HAS_UNIT and layer[at.UNIT] > 0:
-        unit_sweep(data, rows, params, work, frame, layer, batch, NO_BATCH, KEEP, c)
+    if unit is None:
+        input_keep(data, rows, params, work, frame, layer, batch)
+    elif layer[at.UNIT] > 0:
+        unit_sweep(data, rows, params, work, frame, layer, batch, NO_BATCH, np.int64(KEEP), c)
     else:
         input_keep(data, rows, params, work, frame, layer, batch)
 
 
 @kernel(merge=True)
-def layer_forward(params, work, frame, below, layer, m):
+def layer_forward(params, work, frame, below, layer, m, unit):
     """`unit_forward` or `dense_forward`."""
-    if HAS_UNIT and layer[at.UNIT] > 0:
+    if unit is None:
+        dense_forward(params, work, below, layer, frame[at.STRIDE], m)
+    elif layer[at.UNIT] > 0:
         unit_forward(params, work, frame, below, layer, m)
     else:
         dense_forward(params, work, below, layer, frame[at.STRIDE], m)
 
 
 @kernel(merge=True)
-def layer_backward(params, work, frame, below, layer, m, optimizer, c):
+def layer_backward(params, work, frame, below, layer, m, optimizer, c, unit):
     """The deltas of the layer below, then the update of this one's weights."""
-    if HAS_UNIT and layer[at.UNIT] > 0:
+    if unit is None:
+        dense_backward(params, work, frame, below, layer, m)
+        dense_update(params, work, frame, below, layer, m, optimizer, c)
+    elif layer[at.UNIT] > 0:
         unit_backward(params, work, frame, below, layer, m)
         unit_update(params, work, frame, below, layer, m, optimizer, c)
     else:

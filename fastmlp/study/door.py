@@ -1,12 +1,14 @@
 """Door: repeat, sweep, load_study. What is asked for is checked here; the rest is done by others."""
 
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.errors import ConfigError, DataTypeError
+from fastmlp.precision import settle
 from fastmlp.study.about import describe_study
 from fastmlp.study.engine import Interrupted
 from fastmlp.study.ledger import Ledger
@@ -65,7 +67,7 @@ def repeat(
     >>> accuracy.n[-1], accuracy.mean[-1] > 0.8
     (3, True)
     """
-    plan = make_plan(config, [{}], n_repeats)
+    plan = _planned(dataset, config, [{}], n_repeats)
     return _run(dataset, plan, Means(n_jobs, backend, scheduler), out, shard, progress)
 
 
@@ -140,7 +142,7 @@ def sweep(
     >>> [record["repeat"] for record in study.records()]
     [0, 1, 0, 1]
     """
-    plan = make_plan(config, vary, n_repeats)
+    plan = _planned(dataset, config, vary, n_repeats)
     return _run(dataset, plan, Means(n_jobs, backend, scheduler), out, shard, progress)
 
 
@@ -175,11 +177,26 @@ def load_study(folder: Folder) -> Study:
     return Study(*read_store(Path(folder)))
 
 
+def _planned(dataset: Dataset, config: Config, vary: Vary, n_repeats: int) -> Plan:
+    """The plan with the precision that is taken here, so that all runs have one; what cannot be had is not compared."""
+    if not isinstance(dataset, Dataset):
+        raise DataTypeError(f"dataset is a {type(dataset).__name__}; a Dataset is expected: see fastmlp.load_data")
+    if not isinstance(config, Config):
+        raise ConfigError(f"config is a {type(config).__name__}; a fastmlp.Config is expected")
+    settled, reason = settle(config, dataset.X_train)
+    if reason and config.precision != "auto":
+        warnings.warn(reason, stacklevel=4)
+    plan = make_plan(settled, vary, n_repeats)
+    for setting in plan.settings:
+        _, reason = settle(settled.replace(**setting), dataset.X_train)
+        if reason and "precision" in setting:
+            raise ConfigError(f"a precision that varies must be one that this machine has: {reason}")
+    return plan
+
+
 def _run(
     dataset: Dataset, plan: Plan, means: Means, out: Folder | None, shard: Shard | None, progress: Watch | None
 ) -> Study:
-    if not isinstance(dataset, Dataset):
-        raise DataTypeError(f"dataset is a {type(dataset).__name__}; a Dataset is expected: see fastmlp.load_data")
     means.check()
     tasks = plan.tasks() if shard is None else plan.tasks()[_first(shard, out) :: shard[1]]
     about = describe_study(dataset)

@@ -118,8 +118,6 @@ def make_plan(config: Config, vary: Vary, n_repeats: int) -> Plan:
     >>> plan.settings[1], len(plan.tasks())
     ({'optimizer': 'sgd', 'l2': 0.001}, 8)
     """
-    if not isinstance(config, Config):
-        raise ConfigError(f"config is a {type(config).__name__}; a fastmlp.Config is expected")
     if not isinstance(n_repeats, Integral) or isinstance(n_repeats, bool) or n_repeats < 1:
         raise ConfigError(f"n_repeats: given {n_repeats!r}; accepted: an integer >= 1")
     given = _spread(vary) if isinstance(vary, Mapping) else _listed(vary)

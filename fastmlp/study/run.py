@@ -1,6 +1,7 @@
 """Run: one training run of a study, and what is kept of it. Knows not where it runs nor where its record goes."""
 
 import hashlib
+import platform
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any, Literal, TypedDict
@@ -8,9 +9,10 @@ from typing import Any, Literal, TypedDict
 import numpy as np
 
 from fastmlp.data import Dataset
-from fastmlp.errors import DivergedError
+from fastmlp.errors import DivergedError, WorkerError
 from fastmlp.history import Progress
 from fastmlp.model import Model
+from fastmlp.precision import settle
 from fastmlp.study.plan import Task
 from fastmlp.train import train
 
@@ -60,8 +62,16 @@ def execute(task: Task, dataset: Dataset, progress: Callable[[Progress], None] |
     Returns
     -------
     Record
+
+    Raises
+    ------
+    WorkerError
+        If this machine lacks the bf16 unit that the study's precision is for.
     """
     start = perf_counter()
+    _, reason = settle(task.config, dataset.X_train)
+    if reason:
+        raise WorkerError(f"the study's precision cannot be had on {platform.node()}: {reason}")
     status: Literal["finished", "diverged"] = "finished"
     try:
         model, history, _ = train(dataset, task.config, progress=progress)

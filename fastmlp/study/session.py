@@ -109,7 +109,7 @@ def conduct(
     missing = _missing(tasks, ledger)
     if not missing:
         return
-    for precision in {task.config.dtype for task in missing}:
+    for precision in {task.config.precision for task in missing}:
         warmup(precision)  # here, once: many that compile at the same time would race for the cache
     with _engine(dataset, checksum, means, meter.report) as run:
         while missing:

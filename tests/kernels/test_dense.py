@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fastmlp import reference
+from fastmlp import layer, reference
 from fastmlp.config import Config
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.dense import bias_update, dense_backward, dense_forward, dense_update, input_sweep

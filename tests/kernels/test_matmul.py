@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fastmlp import formula, reference
+from fastmlp import formula, layer
 from fastmlp.cpu import is_arm, vector_bits
 from fastmlp.kernels.microkernel import TILE_HEIGHTS
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fastmlp import reference
+from fastmlp import layer
 from fastmlp.cpu import vector_bits
 from fastmlp.kernels.microkernel import TILE_HEIGHTS
 
