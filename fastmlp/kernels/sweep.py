@@ -88,7 +88,7 @@ def deltas_split(work, frame, layer, m):
     rows_split(work, ones, layer[at.DZ], frame[at.STRIDE], layer[at.FAN_OUT], m, terms, height, work, tiles)
 
 
-@kernel(merge=True)
+@kernel
 def unit_sweep(data, rows, params, work, frame, layer, past, coming, optimizer, c):
     """Update of the first layer with the `past` batch and its forward product for the `coming` one, in one pass over W.
 
@@ -119,7 +119,7 @@ def unit_sweep(data, rows, params, work, frame, layer, past, coming, optimizer, 
         frame[at.PAST_TILES], frame[at.COMING_TILES] = frame[at.COMING_TILES], frame[at.PAST_TILES]
 
 
-@kernel(merge=True)
+@kernel
 def unit_forward(params, work, frame, below, layer, m):
     """`dense_forward` on the units."""
     panel, fan_in, fan_out, terms = frame[at.PANEL], layer[at.FAN_IN], layer[at.FAN_OUT], frame[at.TERMS]
@@ -133,7 +133,7 @@ def unit_forward(params, work, frame, below, layer, m):
             block_forward(params, work, frame, layer, block, frame[at.ONES], terms, m)
 
 
-@kernel(merge=True)
+@kernel
 def unit_backward(params, work, frame, below, layer, m):
     """`dense_backward` on the units."""
     panel, fan_in, fan_out, height = frame[at.PANEL], layer[at.FAN_IN], layer[at.FAN_OUT], frame[at.HEIGHT]
@@ -154,7 +154,7 @@ def unit_backward(params, work, frame, below, layer, m):
     neurons_backward(work, frame, below, m)
 
 
-@kernel(merge=True)
+@kernel
 def unit_update(params, work, frame, below, layer, m, optimizer, c):
     """`dense_update` on the units."""
     panel, fan_in, fan_out, stride = frame[at.PANEL], layer[at.FAN_IN], layer[at.FAN_OUT], frame[at.STRIDE]
@@ -168,51 +168,42 @@ def unit_update(params, work, frame, below, layer, m, optimizer, c):
             block_update(params, work, frame, layer, block, samples, m, optimizer, c)
 
 
-# Which of the two a layer takes. `unit` is None where no layer is on a unit: the branch is then not compiled.
+# Which of the two a layer takes. `unit` is None where no layer is on a unit, and that branch is not compiled then.
 
 
 @kernel(merge=True)
 def first_sweep(data, rows, params, work, frame, layer, past, coming, optimizer, c, unit):
     """`unit_sweep` or `input_sweep`."""
-    if unit is None:
-        input_sweep(data, rows, params, work, frame, layer, past, coming, optimizer, c)
-    elif layer[at.UNIT] > 0:
+    if unit is not None and layer[at.UNIT] > 0:
         unit_sweep(data, rows, params, work, frame, layer, past, coming, optimizer, c)
-    else:
-        input_sweep(data, rows, params, work, frame, layer, past, coming, optimizer, c)
+        return
+    input_sweep(data, rows, params, work, frame, layer, past, coming, optimizer, c)
 
 
 @kernel(merge=True)
 def first_keep(data, rows, params, work, frame, layer, batch, c, unit):
     """``dW = A^T dZ`` of the first layer, kept where W lies in theta."""
-    if unit is None:
-        input_keep(data, rows, params, work, frame, layer, batch)
-    elif layer[at.UNIT] > 0:
+    if unit is not None and layer[at.UNIT] > 0:
         unit_sweep(data, rows, params, work, frame, layer, batch, NO_BATCH, np.int64(KEEP), c)
-    else:
-        input_keep(data, rows, params, work, frame, layer, batch)
+        return
+    input_keep(data, rows, params, work, frame, layer, batch)
 
 
 @kernel(merge=True)
 def layer_forward(params, work, frame, below, layer, m, unit):
     """`unit_forward` or `dense_forward`."""
-    if unit is None:
-        dense_forward(params, work, below, layer, frame[at.STRIDE], m)
-    elif layer[at.UNIT] > 0:
+    if unit is not None and layer[at.UNIT] > 0:
         unit_forward(params, work, frame, below, layer, m)
-    else:
-        dense_forward(params, work, below, layer, frame[at.STRIDE], m)
+        return
+    dense_forward(params, work, below, layer, frame[at.STRIDE], m)
 
 
 @kernel(merge=True)
 def layer_backward(params, work, frame, below, layer, m, optimizer, c, unit):
     """The deltas of the layer below, then the update of this one's weights."""
-    if unit is None:
-        dense_backward(params, work, frame, below, layer, m)
-        dense_update(params, work, frame, below, layer, m, optimizer, c)
-    elif layer[at.UNIT] > 0:
+    if unit is not None and layer[at.UNIT] > 0:
         unit_backward(params, work, frame, below, layer, m)
         unit_update(params, work, frame, below, layer, m, optimizer, c)
-    else:
-        dense_backward(params, work, frame, below, layer, m)
-        dense_update(params, work, frame, below, layer, m, optimizer, c)
+        return
+    dense_backward(params, work, frame, below, layer, m)
+    dense_update(params, work, frame, below, layer, m, optimizer, c)
