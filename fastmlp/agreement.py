@@ -77,7 +77,10 @@ def check_arguments(dataset: Dataset, config: Config, model: Model | None) -> No
         )
     if None not in (model.class_names, dataset.class_names) and model.class_names != dataset.class_names:
         raise DataError(f"the model tells {model.class_names} apart; the data holds {dataset.class_names}")
-    for name in ("hidden", "activation", "loss", "dtype"):
+    for name in ("hidden", "activation", "loss"):
         ours, theirs = getattr(config, name), getattr(model.config, name)
         if ours != theirs:
             raise ConfigError(f"{name}: given {ours!r}; the model to go on from has {theirs!r}")
+    if config.dtype != model.config.dtype:
+        given, there = config.precision, model.config.dtype
+        raise ConfigError(f"precision: given {given!r}; the model to go on from has weights of {there}")

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from fastmlp import cpu
 from fastmlp.config import Config
-from fastmlp.cpu import bf16_pays
 from fastmlp.formula import (
     Coefficients,
     activation_backward,
@@ -155,7 +155,7 @@ class Network:
         """Whether training leaves a layer's products to a bf16 unit."""
         batch_size = min(self.config.batch_size, self.n_samples)
         fan_in, fan_out = self.theta[2 * place].shape
-        return self.terms > 0 and bf16_pays(fan_in, fan_out, batch_size)
+        return self.terms > 0 and cpu.bf16_pays(fan_in, fan_out, batch_size)
 
     def layers_forward(
         self, A: Array, draw: int | None = None, pixel_scale: Array | None = None

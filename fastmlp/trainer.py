@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp.handover import Targets, first_powers, hyper_of, integers_of, moments_of
+from fastmlp.handover import Targets, first_powers, hyper_of, integers_of, moments_of, pixel_scale_of
 from fastmlp.kernels.epoch import train_stretch
 from fastmlp.kernels.update import STEPS
 from fastmlp.model import Model
@@ -81,7 +81,8 @@ class Trainer:
             text = f"batch_size is {given} and there are {n_samples} training samples: they make one batch"
             warnings.warn(text, stacklevel=4)
         self.batch_size = min(self.config.batch_size, n_samples)
-        self.workspace = Workspace(model.params, self.config, self.batch_size, pixel_scale=_pixel_scale(model, X))
+        scale = pixel_scale_of(model.scaling, X)
+        self.workspace = Workspace(model.params, self.config, self.batch_size, pixel_scale=scale)
         self.order = np.arange(n_samples, dtype=np.int32)
         self.moments = moments_of(self.config, model.params.theta)
         self.powers = first_powers()
@@ -180,9 +181,3 @@ class Trainer:
             self.powers, self.workspace.coefficients, self.loss_sum,
             integers_of(self.config, first, stop, shuffle, order_state, dropout_state, offset), self.workspace.unit,
         )  # fmt: skip
-
-
-def _pixel_scale(model: Model, X: Any) -> NDArray[np.float64] | None:
-    """What uint8 samples are multiplied by, where that is all that is done to them on the way in."""
-    factor, offset = model.scaling or (np.ones(model.n_features), np.zeros(model.n_features))
-    return factor if X.dtype == np.uint8 and not hasattr(X, "indptr") and not offset.any() else None

@@ -33,10 +33,15 @@ NO_NAMESAKE = {
         "gather_weights",
         "prefetch_*",
         "bias_forward",
+        "pixels_pack",
+        "samples_pack",
+        "neurons_pack",
+        "pairs_store",
+        "block_transpose",
         "parts",
         "coefficients_broadcast",
     },
-    "they cut into blocks what product, the updates, dropout_masks and add_squares compute": {
+    "they cut into blocks what products, the updates, dropout_masks and add_squares compute": {
         "add_product",
         "update_block",
         "keep_block",
@@ -50,9 +55,22 @@ NO_NAMESAKE = {
         "bias_update",
         "dense_update",
         "input_sweep",
+        "rows_split",
+        "deltas_split",
+        "gradient_scale",
+        "tile_forward",
+        "tile_update",
+        "unit_forward",
+        "unit_backward",
+        "unit_update",
+        "unit_sweep",
     },
     "they say what follows what; reference.Network does so for a whole step": {
         "layers_forward",
+        "layer_forward",
+        "layer_backward",
+        "first_sweep",
+        "first_keep",
         "losses_forward",
         "loss_forward",
         "loss_backward",
@@ -65,6 +83,8 @@ NO_NAMESAKE = {
         "predict_stretch",
     },
 }
+# Where the kernels' namesakes are.
+DRAWINGS = "fastmlp.reference", "fastmlp.layer", "fastmlp.formula"
 # What prints besides the command line, and why.
 MAY_PRINT = {"fastmlp.estimator.loop": "scikit-learn's `verbose`, for which the user asks"}
 # What kernels may ask of NumPy: the types of numbers, and functions of one number.
@@ -186,7 +206,7 @@ def test_no_name_is_on_two_floors(floors):
     for name, tree in TREES.items():
         for node in tree.body:
             if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
-                is_drawing = name in {"fastmlp.reference", "fastmlp.formula", "fastmlp.rounding"}
+                is_drawing = name in {*DRAWINGS, "fastmlp.rounding"}
                 places[node.name].add(None if is_drawing else floors[name])
     twice = {name for name, where in places.items() if len(where - {None}) > 1}
     assert twice == {"splitmix64"}
@@ -229,7 +249,7 @@ def test_kernels_allocate_nothing(name):
 
 def test_every_kernel_that_computes_has_a_slow_namesake():
     names = {function.name for tree in KERNEL_MODULES.values() for function in kernels(tree)}
-    drawings = [*TREES["fastmlp.reference"].body, *TREES["fastmlp.formula"].body]
+    drawings = [node for name in DRAWINGS for node in TREES[name].body]
     reference = {node.name for node in drawings if isinstance(node, ast.FunctionDef)}
     shared = {"splitmix64"}  # whose namesake is in seeding.py, where Python draws from it too
     alone, patterns = names - reference - shared, set().union(*NO_NAMESAKE.values())

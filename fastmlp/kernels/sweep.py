@@ -42,7 +42,7 @@ def gradient_scale(work, scale, start, stride, n_rows, n_columns):
 
 
 @kernel(merge=True)
-def block_update(params, work, frame, layer, block, samples, m, optimizer, c):
+def tile_update(params, work, frame, layer, block, samples, m, optimizer, c):
     """``dW = A^T dZ`` (4, 5) on a block of weights, and their update; the weights are asked for meanwhile.
 
     block: first row and column, rows and columns. samples: A's tiles by samples, its terms, and where the numbers lie
@@ -64,8 +64,8 @@ def block_update(params, work, frame, layer, block, samples, m, optimizer, c):
 
 
 @kernel(merge=True)
-def block_forward(params, work, frame, layer, block, scale, input_terms, m):
-    """``Z += A W`` for a block of weights (as in `block_update`), multiplied by `scale` and split on the way."""
+def tile_forward(params, work, frame, layer, block, scale, input_terms, m):
+    """``Z += A W`` for a block of weights (as in `tile_update`), multiplied by `scale` and split on the way."""
     row, column, n_rows, width = block
     n_blocks, height, terms, tiles = (
         (width + STEPS - 1) // STEPS,
@@ -112,9 +112,9 @@ def unit_sweep(data, rows, params, work, frame, layer, past, coming, optimizer, 
             if k + width < fan_in:
                 prefetch_share(data, rows, coming, j, block[2], fan_out, k + width, min(width, fan_in - k - width))
             if past[1] > 0:
-                block_update(params, work, frame, layer, block, samples, past[1], optimizer, c)
+                tile_update(params, work, frame, layer, block, samples, past[1], optimizer, c)
             if coming[1] > 0:
-                block_forward(params, work, frame, layer, block, scale + k, terms, coming[1])
+                tile_forward(params, work, frame, layer, block, scale + k, terms, coming[1])
     if coming[1] > 0:
         frame[at.PAST_TILES], frame[at.COMING_TILES] = frame[at.COMING_TILES], frame[at.PAST_TILES]
 
@@ -130,7 +130,7 @@ def unit_forward(params, work, frame, below, layer, m):
         neurons_pack(work, frame, below[at.A] + k * stride, width, m, 1)
         for j in range(0, fan_out, n):
             block = j, k, min(n, fan_out - j), width
-            block_forward(params, work, frame, layer, block, frame[at.ONES], terms, m)
+            tile_forward(params, work, frame, layer, block, frame[at.ONES], terms, m)
 
 
 @kernel
@@ -165,7 +165,7 @@ def unit_update(params, work, frame, below, layer, m, optimizer, c):
         neurons_pack(work, frame, below[at.A] + k * stride, width, m, 0)
         for j in range(0, fan_out, n):
             block = j, k, min(n, fan_out - j), width
-            block_update(params, work, frame, layer, block, samples, m, optimizer, c)
+            tile_update(params, work, frame, layer, block, samples, m, optimizer, c)
 
 
 # Which of the two a layer takes. `unit` is None where no layer is on a unit, and that branch is not compiled then.

@@ -12,7 +12,7 @@ import pytest
 from fastmlp import formula, reference
 from fastmlp.cpu import panel_bytes
 from fastmlp.fpu import flush_subnormals, restore_control
-from fastmlp.handover import Targets, first_powers, hyper_of, integers_of, moments_of
+from fastmlp.handover import Targets, first_powers, hyper_of, integers_of, moments_of, pixel_scale_of
 from fastmlp.jit import kernel
 from fastmlp.kernels import activation, elementary, matmul, microkernel, update
 from fastmlp.kernels import layout as at
@@ -196,7 +196,7 @@ def targets_of(config, n, n_outputs, random):
 class Door:
     """A run through the doors, an epoch cut wherever one likes, and the same run in the drawings."""
 
-    def __init__(self, config, X, n_outputs, seed=0, weights=None):
+    def __init__(self, config, X, n_outputs, seed=0, weights=None, is_moved=True):
         random = np.random.default_rng(seed)
         self.X, self.config, self.powers, self.weights = X, config, first_powers(), weights
         self.y = targets_of(config, len(X), n_outputs, random)
@@ -206,9 +206,10 @@ class Door:
         for array in (*self.model.weights, *self.model.biases):
             array[...] = random.normal(0, 0.5, array.shape)
         span = 255.0 if X.dtype == np.uint8 else 1.0
-        self.model.scaling = random.uniform(0.5, 1.5, X.shape[1]) / span, random.normal(0, 0.5, X.shape[1])
+        self.model.scaling = random.uniform(0.5, 1.5, X.shape[1]) / span, is_moved * random.normal(0, 0.5, X.shape[1])
         self.network = reference.Network(config, self.model.weights, self.model.biases)
-        self.workspace = Workspace(self.model.params, config, self.batch_size)
+        scale = pixel_scale_of(self.model.scaling, X)
+        self.workspace = Workspace(self.model.params, config, self.batch_size, pixel_scale=scale)
         self.params = self.model.params.theta, *moments_of(config, self.model.params.theta)
         self.order, self.loss_sum = np.arange(len(X), dtype=np.int32), np.zeros(self.batch_size + 1)
 
@@ -221,6 +222,7 @@ class Door:
         return (
             self.model.kernel_data(self.X), tuple(self.targets), self.order, self.params, self.workspace.tables,
             hyper_of(self.config, lr), self.powers, self.workspace.coefficients, self.loss_sum, integers,
+            self.workspace.unit,
         )  # fmt: skip
 
     def train(self, lr, state, cuts=()):
