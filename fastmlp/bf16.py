@@ -7,11 +7,13 @@ float32 such words are mere bits, which are moved and never computed with. Knows
 from typing import Any
 
 from llvmlite import ir
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fastmlp import cpu
 from fastmlp.simd import I32
 
+_I16 = ir.IntType(16)
 #: Words in a row of a tile, and rows in a tile: what AMX's registers hold, and a vector of 512 bits a row.
 WORDS = 16
 #: Steps of a sum that a tile takes: a pair a word.
@@ -52,7 +54,18 @@ class _BFloat(ir.Type):
 
 
 PAIRS = ir.VectorType(_BFloat(), STEPS)
-_HALVES = ir.VectorType(ir.IntType(16), STEPS)
+_SINGLES = ir.VectorType(_BFloat(), WORDS)
+_INTEGERS = ir.VectorType(I32, WORDS)
+
+
+def _convert(builder: ir.IRBuilder, name: str, result: ir.VectorType, operands: list[ir.Value]) -> ir.Value:
+    declared = ir.FunctionType(result, [operand.type for operand in operands])
+    function = cgutils.get_or_insert_function(builder.module, declared, f"llvm.x86.avx512bf16.{name}.512")
+    return builder.call(function, operands)
+
+
+def _constant(number: int) -> ir.Constant:
+    return ir.Constant(_INTEGERS, [number] * WORDS)
 
 
 @intrinsic
@@ -60,44 +73,31 @@ def bf16_round(_: Any, x: Any) -> Any:
     """A vector of float32 rounded to bf16, to the nearest or the even one; a value beyond bf16's range is infinite."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
-        integers = ir.VectorType(I32, args[0].type.count)
-        bits = builder.bitcast(args[0], integers)
-
-        def constant(number: int) -> ir.Constant:
-            return ir.Constant(integers, [number] * integers.count)
-
-        odd = builder.and_(builder.lshr(bits, constant(16)), constant(1))
-        rounded = builder.add(bits, builder.add(odd, constant(0x7FFF)))
-        return builder.bitcast(builder.and_(rounded, constant(0xFFFF0000)), args[0].type)
+        rounded = builder.bitcast(_convert(builder, "cvtneps2bf16", _SINGLES, args), ir.VectorType(_I16, WORDS))
+        return builder.bitcast(builder.shl(builder.zext(rounded, _INTEGERS), _constant(16)), args[0].type)
 
     return x(x), emit
 
 
-def _shuffle(mask: list[int]) -> Any:
-    """A function of two vectors that picks 32 of their 64 halves."""
+@intrinsic
+def row_pack(_: Any, x: Any, y: Any) -> Any:
+    """32 numbers, rounded to bf16, as a row of words: steps 0 to 15 of a sum are in x, 16 to 31 in y."""
 
-    @intrinsic
-    def picked(_: Any, a: Any, b: Any) -> Any:
-        def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
-            if args[0].type.count != WORDS:  # no unit: never called, but compiled
-                return args[0]
-            halves = [builder.bitcast(value, _HALVES) for value in args]
-            order = ir.Constant(ir.VectorType(I32, STEPS), mask)
-            return builder.bitcast(builder.shuffle_vector(*halves, order), args[0].type)
+    def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        halves = builder.bitcast(_convert(builder, "cvtne2ps2bf16", PAIRS, args[::-1]), ir.VectorType(_I16, STEPS))
+        order = [step for word in zip(LOW, HIGH, strict=True) for step in word]
+        placed = builder.shuffle_vector(halves, halves, ir.Constant(ir.VectorType(I32, STEPS), order))
+        return builder.bitcast(placed, args[0].type)
 
-        return a(a, b), emit
-
-    return picked
+    return x(x, y), emit
 
 
-def _place(step: int) -> int:
-    """Half of a packed row in which a step stands."""
-    return 2 * LOW.index(step) if step in LOW else 2 * HIGH.index(step) + 1
+@intrinsic
+def pairs_pack(_: Any, low: Any, high: Any) -> Any:
+    """Words of two vectors of float32 that are bf16 numbers, the one below, the other above."""
 
+    def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        below, above = (builder.bitcast(value, _INTEGERS) for value in args)
+        return builder.bitcast(builder.or_(builder.lshr(below, _constant(16)), above), args[0].type)
 
-#: ``row_pack(a, b)``: 32 numbers that are bf16, of which two vectors hold 16 each, as a row of words.
-row_pack = _shuffle([2 * step + 1 for word in zip(LOW, HIGH, strict=True) for step in word])
-#: ``pairs_first(a, b)``: words of the numbers 0 to 15 of two packed rows, a's below and b's above.
-pairs_first = _shuffle([half for step in range(WORDS) for half in (_place(step), STEPS + _place(step))])
-#: ``pairs_second(a, b)``: the same of the numbers 16 to 31.
-pairs_second = _shuffle([half for step in range(WORDS, STEPS) for half in (_place(step), STEPS + _place(step))])
+    return low(low, high), emit

@@ -102,9 +102,9 @@ def first_powers() -> NDArray[np.float64]:
     return powers
 
 
-def pixel_scale_of(scaling: tuple[NDArray[Any], NDArray[Any]] | None, X: Any) -> NDArray[Any] | None:
-    """What uint8 samples are multiplied by, where that is all that is done to them on the way in; else None."""
+def pixel_scale_of(scaling: tuple[NDArray[Any], NDArray[Any]] | None, X: Any) -> float | None:
+    """What uint8 samples are all multiplied by, where that is all that is done to them on the way in; else None."""
     if X.dtype != np.uint8 or hasattr(X, "indptr"):
         return None
-    factor, offset = scaling or (np.ones(X.shape[1]), np.zeros(X.shape[1]))
-    return None if offset.any() else factor
+    factor, offset = scaling or (np.ones(1), np.zeros(1))
+    return None if offset.any() or (factor != factor[0]).any() else float(factor[0])

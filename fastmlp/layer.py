@@ -68,11 +68,6 @@ def bias_gradient(dZ: Array) -> Array:
     return db
 
 
-def is_pixels(X: Array, offset: Array) -> bool:
-    """Whether samples enter a bf16 unit as they lie: bf16 numbers that are scaled only, not moved."""
-    return X.dtype == np.uint8 and not offset.any()
-
-
 class Layer:
     """A layer's three products, given its input."""
 
@@ -95,15 +90,15 @@ class Layer:
 class UnitLayer(Layer):
     """The same on a bf16 unit, from inputs split or taken as the pixels that they are."""
 
-    def __init__(self, terms: int, A_below: Array, pixel_scale: Array | None = None) -> None:
+    def __init__(self, terms: int, A_below: Array, pixel_scale: np.float32 | None = None) -> None:
         super().__init__(A_below)
-        self.terms, self.pixel_scale = terms, pixel_scale
+        self.terms, self.scale = terms, np.asarray(1 if pixel_scale is None else pixel_scale, SINGLE)
         self.inputs = row_split(A_below, terms) if pixel_scale is None else [A_below]
 
     def forward(self, W: Array, b: Array) -> Array:
         """Z; pixels are scaled by way of the weights."""
-        scaled = W if self.pixel_scale is None else multiply(W, self.pixel_scale[:, None])
-        return unit_product(b[:, None], row_split(scaled.T, self.terms), [part.T for part in self.inputs]).T
+        P, Q = row_split(multiply(W.T, self.scale), self.terms), [part.T for part in self.inputs]
+        return unit_product(b[:, None], P, Q).T
 
     def backward(self, dZ: Array, W: Array) -> Array:
         """DA of the layer below."""
@@ -111,7 +106,6 @@ class UnitLayer(Layer):
         return unit_product(zeros, row_split(W, self.terms), row_split(dZ.T, self.terms)).T
 
     def gradient(self, dZ: Array) -> Array:
-        """DW."""
+        """dW; pixels are scaled by way of the deltas."""
         zeros = np.zeros((dZ.shape[1], 1), dZ.dtype)
-        dW = unit_product(zeros, row_split(dZ.T, self.terms), self.inputs).T
-        return dW if self.pixel_scale is None else multiply(dW, self.pixel_scale[:, None])
+        return unit_product(zeros, row_split(multiply(dZ.T, self.scale), self.terms), self.inputs).T

@@ -40,7 +40,8 @@ from fastmlp.formula import (
     values_forward,
     weights_shrink,
 )
-from fastmlp.layer import Layer, UnitLayer, bias_gradient, is_pixels, product
+from fastmlp.handover import pixel_scale_of
+from fastmlp.layer import Layer, UnitLayer, bias_gradient, product
 from fastmlp.rounding import SINGLE, Array, flush, fma, multiply
 from fastmlp.rules import TERMS
 from fastmlp.seeding import splitmix64
@@ -158,7 +159,7 @@ class Network:
         return self.terms > 0 and cpu.bf16_pays(fan_in, fan_out, batch_size)
 
     def layers_forward(
-        self, A: Array, draw: int | None = None, pixel_scale: Array | None = None
+        self, A: Array, draw: int | None = None, pixel_scale: np.float32 | None = None
     ) -> tuple[list[Layer], Array, list[Array | None]]:
         """Each layer with its input, the batch first; the sums of the last; the slopes kept on the way.
 
@@ -230,7 +231,7 @@ class Network:
         lr: float,
         weights: Array | None = None,
         draw: int = 0,
-        pixel_scale: Array | None = None,
+        pixel_scale: np.float32 | None = None,
     ) -> Array:
         """One step on a batch, equations (2) to (10); gives each sample's loss as it was before.
 
@@ -271,8 +272,8 @@ class Network:
         if self.config.shuffle:
             permutation_fill(order, state)
         for step, rows in enumerate(np.split(order, range(batch, n, batch))):
-            is_raw = self.is_on_unit(0) and is_pixels(X, scaling[1])
-            pixel_scale = scaling[0].astype(SINGLE) if is_raw else None
+            scale = pixel_scale_of(scaling, X) if self.is_on_unit(0) else None
+            pixel_scale = None if scale is None else np.float32(scale)
             A = gather_rows(X, rows, scaling, self.config.dtype) if pixel_scale is None else X[rows].astype(SINGLE)
             chosen = None if weights is None else weights[rows]
             total = weights_of(chosen, len(rows))[1]

@@ -38,7 +38,7 @@ class Workspace:
         Most samples in a batch.
     for_training : bool
         Whether units are dropped, labels smoothed and slopes kept, and the bf16 units used where the config asks.
-    pixel_scale : ndarray (n_features,), optional
+    pixel_scale : float, optional
         Where the input is pixels times a number: that number. Pixels are bf16 numbers, so that no input is split.
 
     Attributes
@@ -58,7 +58,7 @@ class Workspace:
         config: Config,
         batch_size: int,
         for_training: bool = True,
-        pixel_scale: NDArray[np.float64] | None = None,
+        pixel_scale: float | None = None,
     ) -> None:
         dtype, sizes = params.theta.dtype, params.sizes
         self._size, self._per_line = 0, cpu.LINE_BYTES // dtype.itemsize
@@ -92,13 +92,11 @@ class Workspace:
         keeps_slopes = for_training and (config.activation in TWO_SIDED or frame[at.DROPPED] > 0)
         self._reserve_layers(frame, layers, keeps_slopes)
         work = aligned_zeros(self._size, dtype)
-        if self.unit:
-            work[frame[at.ONES] : frame[at.ONES] + max(panel, stride)] = 1.0
-            work[frame[at.SCALE] : frame[at.SCALE] + sizes[0]] = 1.0 if pixel_scale is None else pixel_scale
         smoothing, n_classes = config.label_smoothing if for_training else 0.0, sizes[-1]
         numbers = work[frame[at.NUMBERS] :]
         numbers[at.ON], numbers[at.OFF] = 1.0 - smoothing + smoothing / n_classes, smoothing / n_classes
         numbers[at.DELTA], numbers[at.SMOOTHING] = config.huber_delta, smoothing
+        numbers[at.PIXEL] = 1.0 if pixel_scale is None else pixel_scale
         numbers[at.KEPT] = DRAWS / (DRAWS - frame[at.DROPPED])
         self.tables = layers, work, frame
 
@@ -119,8 +117,6 @@ class Workspace:
         fan_in, widest = int(layers[0, at.FAN_IN]), int(layers[:, at.FAN_OUT].max())
         n_blocks, n_groups = frame[at.PANEL] // STEPS, -(-frame[at.BATCH] // STEPS)
         frame[[at.TERMS, at.INPUT_TERMS, at.IS_RAW, at.HEIGHT]] = terms, input_terms, is_raw, height
-        frame[at.SCALE] = self._reserve(_round_up(fan_in, STEPS))
-        frame[at.ONES] = self._reserve(_round_up(max(frame[at.PANEL], frame[at.STRIDE]), STEPS))
         frame[at.WEIGHT_TILES] = self._reserve(BLOCK_TILES * n_blocks * terms * TILE)
         frame[at.DELTA_TILES] = self._reserve(-(-widest // height) * n_groups * terms * TILE)
         frame[at.FEATURE_TILES] = self._reserve(2 * n_groups * n_blocks * terms * TILE)

@@ -23,14 +23,15 @@ OBJECTIVE, NUMBERS = range(12, 14)
 #: DROPPED: of 65,536 draws, how many drop a unit; DRAW: the state of the step's draws; MASK: a row of masks.
 DROPPED, DRAW, MASK = range(14, 17)
 #: What the bf16 units need; see `sweep`. TERMS: bf16 numbers that a weight or a delta is split into, 0 where none is on
-#: on a unit; INPUT_TERMS: those of an input, 1 for pixels, which enter as they are (IS_RAW). HEIGHT: rows in a tile of
-#: weights or deltas. SCALE: what weights are multiplied by on their way to pixels, and gradients on their way back.
-TERMS, INPUT_TERMS, IS_RAW, HEIGHT, SCALE, ONES = range(17, 23)
+#: a unit; INPUT_TERMS: those of an input, 1 for pixels, which enter as they are (IS_RAW). HEIGHT: rows in a tile of
+#: weights or deltas.
+TERMS, INPUT_TERMS, IS_RAW, HEIGHT = range(17, 21)
 #: Operands in tiles: a block of weights, all deltas; a panel of the coming batch by its features; the past batch and
 #: the coming one by its samples, whole. PACKED: a tile being made.
-WEIGHT_TILES, DELTA_TILES, FEATURE_TILES, PAST_TILES, COMING_TILES, PACKED = range(23, 29)
-N_PLACES = 29
+WEIGHT_TILES, DELTA_TILES, FEATURE_TILES, PAST_TILES, COMING_TILES, PACKED = range(21, 27)
+N_PLACES = 27
 
 #: Places among the NUMBERS: the target of a sample's label and of the other labels, after smoothing; where Huber's loss
-#: becomes a line; what a unit that is kept is multiplied by; the share that is smoothed.
-ON, OFF, DELTA, KEPT, SMOOTHING = range(5)
+#: becomes a line; what a unit that is kept is multiplied by; the share that is smoothed; what the weights and deltas of
+#: pixels that enter a bf16 unit are multiplied by, 1 for other inputs.
+ON, OFF, DELTA, KEPT, SMOOTHING, PIXEL = range(6)

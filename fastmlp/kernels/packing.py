@@ -6,64 +6,82 @@ that, after which nothing of a float32's 24 bits is left. Pixels 0 to 255 are bf
 
 import numpy as np
 
-from fastmlp.bf16 import HIGH, LOW, STEPS, WORDS, bf16_round, pairs_first, pairs_second, row_pack
+from fastmlp.bf16 import HIGH, LOW, STEPS, WORDS, bf16_round, pairs_pack, row_pack
 from fastmlp.jit import kernel
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.sampling import gather_rows, transpose
 from fastmlp.kernels.unit import TILE
 from fastmlp.shuffle import transpose_block
-from fastmlp.simd import address, vload, vload_as, vstore, zeros
+from fastmlp.simd import vload, vload_as, vstore, zeros
+
+
+@kernel(inline=True)
+def row_split(x, y, terms, out, t):
+    """32 numbers, steps 0 to 15 of a sum in x, as a packed row a term, TILE words apart."""
+    for place in range(t, t + (terms - 1) * TILE, TILE):
+        vstore(out, place, row_pack(x, y))
+        x, y = x - bf16_round(x), y - bf16_round(y)
+    vstore(out, t + (terms - 1) * TILE, row_pack(x, y))
 
 
 @kernel
-def row_split(source, scale, s, k, width, terms, out, t):
-    """``source[s : s + width] * scale[k : ...]``, up to 32 numbers, as a packed row a term, TILE words apart."""
-    x = vload(source, s) * vload(scale, k)
-    y = vload(source, s + WORDS) * vload(scale, k + WORDS) if width > WORDS else zeros(out)
-    for term in range(terms):
-        rounded_x, rounded_y = bf16_round(x), bf16_round(y)
-        vstore(out, t + term * TILE, row_pack(rounded_x, rounded_y))
-        x, y = x - rounded_x, y - rounded_y
+def rows_split(source, factor, start, stride, n_rows, n_columns, terms, height, work, tiles):
+    """The first operand of a product: n_rows of n_columns, times factor, in terms; zeros below the last row of a tile.
 
-
-@kernel
-def rows_split(source, scale, start, stride, n_rows, n_columns, terms, height, work, tiles):
-    """The first operand of a product: n_rows of n_columns in terms, in tiles of `height` rows, zeros below the last."""
+    A tile has `height` rows. What lies behind a row, up to a whole vector, is read too.
+    """
     n_blocks = (n_columns + STEPS - 1) // STEPS
     for row in range((n_rows + height - 1) // height * height):
-        for block in range(n_blocks):
-            k = block * STEPS
-            place = tiles + (row // height * n_blocks + block) * terms * TILE + row % height * WORDS
-            if row < n_rows:
-                row_split(source, scale, start + row * stride + k, k, n_columns - k, terms, work, place)
-            else:
-                for term in range(terms):
-                    vstore(work, place + term * TILE, zeros(work))
+        place, s = tiles + row // height * n_blocks * terms * TILE + row % height * WORDS, start + row * stride
+        if row >= n_rows:
+            for block in range(n_blocks * terms):
+                vstore(work, place + block * TILE, zeros(work))
+            continue
+        for k in range(0, n_columns - WORDS, STEPS):
+            row_split(vload(source, s + k) * factor, vload(source, s + k + WORDS) * factor, terms, work, place)
+            place += terms * TILE
+        if (n_columns - 1) % STEPS < WORDS:
+            row_split(vload(source, s + (n_blocks - 1) * STEPS) * factor, zeros(work), terms, work, place)
 
 
 @kernel
-def pixels_pack(data, places, k, width, out, t):
-    """Sixteen samples' features from k on, up to 32 pixels each, as a packed tile.
+def pixels_pack(data, places, k, width, work, packed, half, first, second):
+    """Sixteen samples' features from k on, up to 32 pixels, as a packed tile, and in pairs of samples into two tiles.
 
-    places: (rows, first, last); the samples' rows are those at first, first + 1, ..., none behind last.
+    places: (rows, first, last); the samples' rows are those at first, first + 1, ..., none behind last. half: which
+    rows of first and second.
     """
     X, sample_bytes = data[0], data[1]
-    rows, first, last = places
-    for i in range(WORDS):
-        start = rows[min(first + i, last)] * sample_bytes + k
-        x = vload_as(X, start, np.uint8, width, out)
-        y = vload_as(X, start + WORDS, np.uint8, width - WORDS, out)
-        vstore(out, t + i * WORDS, row_pack(x, y))
+    rows, start, last = places
+    for w in range(WORDS):
+        if LOW[w] // WORDS == half:
+            low, high = LOW[w] % WORDS, HIGH[w] % WORDS
+            a, b = rows[min(start + low, last)] * sample_bytes + k, rows[min(start + high, last)] * sample_bytes + k
+            ax, ay = vload_as(X, a, np.uint8, width, work), vload_as(X, a + WORDS, np.uint8, width - WORDS, work)
+            bx, by = vload_as(X, b, np.uint8, width, work), vload_as(X, b + WORDS, np.uint8, width - WORDS, work)
+            vstore(work, packed + low * WORDS, row_pack(ax, ay))
+            vstore(work, packed + high * WORDS, row_pack(bx, by))
+            vstore(work, first + w * WORDS, pairs_pack(ax, bx))
+            vstore(work, second + w * WORDS, pairs_pack(ay, by))
 
 
 @kernel
-def pairs_store(work, packed, half, first, second):
-    """A packed tile's rows in pairs, as words of 16 columns each: into rows `half` of two tiles."""
+def rows_pair(source, start, stride, n_rows, n_columns, terms, work, half, first, second):
+    """Rows in pairs, as words of 16 columns each: up to 16 rows of up to 32 columns, into rows `half` of two tiles.
+
+    The tiles of a term are TILE words behind those of the one before. Missing rows and columns are zero.
+    """
     for w in range(WORDS):
         if LOW[w] // WORDS == half:
-            a, b = vload(work, packed + LOW[w] % WORDS * WORDS), vload(work, packed + HIGH[w] % WORDS * WORDS)
-            vstore(work, first + w * WORDS, pairs_first(a, b))
-            vstore(work, second + w * WORDS, pairs_second(a, b))
+            low, high = LOW[w] % WORDS, HIGH[w] % WORDS
+            for column in range(0, STEPS, WORDS):
+                s, place = start + column, (first if column == 0 else second) + w * WORDS
+                a = vload(source, s + low * stride) if low < n_rows and column < n_columns else zeros(work)
+                b = vload(source, s + high * stride) if high < n_rows and column < n_columns else zeros(work)
+                for term in range(terms):
+                    below, above = bf16_round(a), bf16_round(b)
+                    vstore(work, place + term * TILE, pairs_pack(below, above))
+                    a, b = a - below, b - above
 
 
 @kernel
@@ -76,47 +94,49 @@ def samples_pack(data, rows, batch, k, width, work, frame):
     first, m = batch
     terms, packed, panel = frame[at.INPUT_TERMS], frame[at.PACKED], frame[at.PANEL]
     n_blocks, n_groups = (width + STEPS - 1) // STEPS, (m + STEPS - 1) // STEPS
-    ones = address(work, frame[at.ONES])
-    if frame[at.IS_RAW] == 0:
-        gather_rows(data, rows, first, m, k, width, work, frame[at.ROWS], panel)
     for i in range(0, m, WORDS):
         for b in range(n_blocks):
-            column = b * STEPS
-            if frame[at.IS_RAW] == 0:
-                source = frame[at.ROWS] + i * panel + column
-                rows_split(work, ones, source, panel, WORDS, min(STEPS, width - column), terms, WORDS, work, packed)
+            by_sample = frame[at.COMING_TILES] + ((k + b * STEPS) // WORDS * n_groups + i // STEPS) * terms * TILE
+            second, half, left = by_sample + n_groups * terms * TILE, i % STEPS // WORDS, min(STEPS, width - b * STEPS)
+            if frame[at.IS_RAW] > 0:
+                places = rows, first + i, first + m - 1
+                pixels_pack(data, places, k + b * STEPS, left, work, packed, half, by_sample, second)
             else:
-                pixels_pack(data, (rows, first + i, first + m - 1), k + column, width - column, work, packed)
+                start = frame[at.ROWS]
+                gather_rows(data, rows, first + i, min(WORDS, m - i), k + b * STEPS, left, work, start, panel)
+                rows_pair(work, start, panel, WORDS, left, terms, work, half, by_sample, second)
+                rows_split(work, np.float32(1.0), start, panel, WORDS, left, terms, WORDS, work, packed)
             by_feature = frame[at.FEATURE_TILES] + (i // WORDS * n_blocks + b) * terms * TILE
-            by_sample = frame[at.COMING_TILES] + ((k + column) // WORDS * n_groups + i // STEPS) * terms * TILE
-            for term in range(terms):
-                tile, place = packed + term * TILE, by_sample + term * TILE
-                transpose_block(work, tile, WORDS, work, by_feature + term * TILE, WORDS)
-                pairs_store(work, tile, i % STEPS // WORDS, place, place + n_groups * terms * TILE)
+            for term in range(0, terms * TILE, TILE):
+                transpose_block(work, packed + term, WORDS, work, by_feature + term, WORDS)
 
 
 @kernel
-def neurons_pack(work, frame, start, n_neurons, m, by_neuron):
-    """A panel of a layer's activations or deltas as a second operand: neurons are summed over, or samples."""
-    terms, packed, stride = frame[at.TERMS], frame[at.PACKED], frame[at.STRIDE]
+def neurons_pair(work, frame, start, n_neurons, m):
+    """A panel of a layer's activations or deltas as a second operand, of a sum over neurons."""
+    terms, stride = frame[at.TERMS], frame[at.STRIDE]
     n_blocks, n_groups = (n_neurons + STEPS - 1) // STEPS, (m + STEPS - 1) // STEPS
-    ones = address(work, frame[at.ONES])
     for i in range(0, n_blocks * STEPS, WORDS):
-        rows = max(0, min(WORDS, n_neurons - i))
         for g in range(n_groups):
-            source, width = start + i * stride + g * STEPS, min(STEPS, m - g * STEPS)
-            rows_split(work, ones, source, stride, rows, width, terms, WORDS, work, packed)
-            if rows == 0:
-                for place in range(packed, packed + terms * TILE, WORDS):
-                    vstore(work, place, zeros(work))
-            for term in range(terms):
-                tile = packed + term * TILE
-                if by_neuron > 0:
-                    place = frame[at.FEATURE_TILES] + ((2 * g * n_blocks + i // STEPS) * terms + term) * TILE
-                    pairs_store(work, tile, i % STEPS // WORDS, place, place + n_blocks * terms * TILE)
-                else:
-                    place = frame[at.FEATURE_TILES] + ((i // WORDS * n_groups + g) * terms + term) * TILE
-                    transpose_block(work, tile, WORDS, work, place, WORDS)
+            first = frame[at.FEATURE_TILES] + (2 * g * n_blocks + i // STEPS) * terms * TILE
+            second, source = first + n_blocks * terms * TILE, start + i * stride + g * STEPS
+            left = n_neurons - i, m - g * STEPS
+            rows_pair(work, source, stride, left[0], left[1], terms, work, i % STEPS // WORDS, first, second)
+
+
+@kernel
+def neurons_turn(work, frame, start, n_neurons, m):
+    """A panel of a layer's activations as a second operand, of a sum over samples."""
+    terms, packed, stride = frame[at.TERMS], frame[at.PACKED], frame[at.STRIDE]
+    n_groups = (m + STEPS - 1) // STEPS
+    for i in range(0, n_neurons, WORDS):
+        for g in range(n_groups):
+            source, left = start + i * stride + g * STEPS, min(STEPS, m - g * STEPS)
+            rows = min(WORDS, n_neurons - i)
+            rows_split(work, np.float32(1.0), source, stride, rows, left, terms, WORDS, work, packed)
+            place = frame[at.FEATURE_TILES] + (i // WORDS * n_groups + g) * terms * TILE
+            for term in range(0, terms * TILE, TILE):
+                transpose_block(work, packed + term, WORDS, work, place + term, WORDS)
 
 
 @kernel

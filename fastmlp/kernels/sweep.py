@@ -20,33 +20,24 @@ from fastmlp.kernels.dense import (
     prefetch_share,
 )
 from fastmlp.kernels.matmul import matrix
-from fastmlp.kernels.packing import block_transpose, neurons_pack, rows_split, samples_pack
+from fastmlp.kernels.packing import block_transpose, neurons_pair, neurons_turn, rows_split, samples_pack
 from fastmlp.kernels.unit import TILE, unit_product
 from fastmlp.kernels.update import KEEP, update_block
-from fastmlp.simd import address, n_lanes, prefetch, vload, vstore
+from fastmlp.simd import address, n_lanes, prefetch
 
 #: Rows of tiles in a block of W that is updated, then split, then used.
 BLOCK_TILES = 2
+#: What operands are multiplied by on their way, where they are not pixels' weights or deltas.
+ONE = np.float32(1.0)
 #: No batch: (first place, number of samples).
 NO_BATCH = (np.int64(0), np.int64(0))
-
-
-@kernel
-def gradient_scale(work, scale, start, stride, n_rows, n_columns):
-    """``G * scale``, a number a column: a gradient for pixels made one for the network's input."""
-    lanes = n_lanes(work)
-    for k in range(0, n_columns, lanes):
-        factor = vload(work, scale + k)
-        for i in range(start + k, start + k + n_rows * stride, stride):
-            vstore(work, i, vload(work, i) * factor)
 
 
 @kernel(merge=True)
 def tile_update(params, work, frame, layer, block, samples, m, optimizer, c):
     """``dW = A^T dZ`` (4, 5) on a block of weights, and their update; the weights are asked for meanwhile.
 
-    block: first row and column, rows and columns. samples: A's tiles by samples, its terms, and where the numbers lie
-    that the gradient's columns are multiplied by; -1 for none.
+    block: first row and column, rows and columns. samples: A's tiles by samples, and its terms.
     """
     row, column, n_rows, width = block
     n_groups, height, terms, stride = (m + STEPS - 1) // STEPS, frame[at.HEIGHT], frame[at.TERMS], layer[at.W_STRIDE]
@@ -58,14 +49,12 @@ def tile_update(params, work, frame, layer, block, samples, m, optimizer, c):
     deltas = address(work, frame[at.DELTA_TILES] + row // height * n_groups * terms * TILE)
     sizes = height, n_groups, terms, samples[1]
     unit_product(gradient, nothing, deltas, address(work, samples[0]), n_rows, width, sizes)
-    if samples[2] >= 0:
-        gradient_scale(work, samples[2] + column, frame[at.GRADIENT], frame[at.PANEL], n_rows, width)
     update_block(params, start, stride, gradient, n_rows, width, optimizer, c)
 
 
 @kernel(merge=True)
-def tile_forward(params, work, frame, layer, block, scale, input_terms, m):
-    """``Z += A W`` for a block of weights (as in `tile_update`), multiplied by `scale` and split on the way."""
+def tile_forward(params, work, frame, layer, block, factor, input_terms, m):
+    """``Z += A W`` for a block of weights (as in `tile_update`), multiplied by factor and split on the way."""
     row, column, n_rows, width = block
     n_blocks, height, terms, tiles = (
         (width + STEPS - 1) // STEPS,
@@ -74,18 +63,17 @@ def tile_forward(params, work, frame, layer, block, scale, input_terms, m):
         frame[at.WEIGHT_TILES],
     )
     start = layer[at.W] + row * layer[at.W_STRIDE] + column
-    rows_split(params[0], address(work, scale), start, layer[at.W_STRIDE], n_rows, width, terms, height, work, tiles)
+    rows_split(params[0], factor, start, layer[at.W_STRIDE], n_rows, width, terms, height, work, tiles)
     Z = matrix(work, layer[at.A] + row * frame[at.STRIDE], frame[at.STRIDE])
     sizes = height, n_blocks, terms, input_terms
     unit_product(Z, Z, address(work, tiles), address(work, frame[at.FEATURE_TILES]), n_rows, m, sizes)
 
 
 @kernel(merge=True)
-def deltas_split(work, frame, layer, m):
-    """A layer's deltas as the first operand of its gradient."""
-    ones, tiles = address(work, frame[at.ONES]), frame[at.DELTA_TILES]
-    terms, height = frame[at.TERMS], frame[at.HEIGHT]
-    rows_split(work, ones, layer[at.DZ], frame[at.STRIDE], layer[at.FAN_OUT], m, terms, height, work, tiles)
+def deltas_split(work, frame, layer, factor, m):
+    """A layer's deltas, multiplied by factor, as the first operand of its gradient."""
+    terms, height, tiles = frame[at.TERMS], frame[at.HEIGHT], frame[at.DELTA_TILES]
+    rows_split(work, factor, layer[at.DZ], frame[at.STRIDE], layer[at.FAN_OUT], m, terms, height, work, tiles)
 
 
 @kernel
@@ -96,15 +84,13 @@ def unit_sweep(data, rows, params, work, frame, layer, past, coming, optimizer, 
     kept until the batch is the past one.
     """
     panel, fan_in, fan_out = frame[at.PANEL], layer[at.FAN_IN], layer[at.FAN_OUT]
-    n, terms, scale = BLOCK_TILES * frame[at.HEIGHT], frame[at.INPUT_TERMS], frame[at.SCALE]
+    n, terms, factor = BLOCK_TILES * frame[at.HEIGHT], frame[at.INPUT_TERMS], work[frame[at.NUMBERS] + at.PIXEL]
     if past[1] > 0:
-        deltas_split(work, frame, layer, past[1])
+        deltas_split(work, frame, layer, factor, past[1])
     for k in range(0, fan_in, panel):
         width = min(panel, fan_in - k)
-        samples = (
-            frame[at.PAST_TILES] + k // WORDS * ((past[1] + STEPS - 1) // STEPS) * terms * TILE, terms,
-            scale if frame[at.IS_RAW] > 0 else np.int64(-1),
-        )  # fmt: skip
+        n_groups = (past[1] + STEPS - 1) // STEPS
+        samples = frame[at.PAST_TILES] + k // WORDS * n_groups * terms * TILE, terms
         if coming[1] > 0:
             samples_pack(data, rows, coming, k, width, work, frame)
         for j in range(0, fan_out, n):
@@ -114,7 +100,7 @@ def unit_sweep(data, rows, params, work, frame, layer, past, coming, optimizer, 
             if past[1] > 0:
                 tile_update(params, work, frame, layer, block, samples, past[1], optimizer, c)
             if coming[1] > 0:
-                tile_forward(params, work, frame, layer, block, scale + k, terms, coming[1])
+                tile_forward(params, work, frame, layer, block, factor, terms, coming[1])
     if coming[1] > 0:
         frame[at.PAST_TILES], frame[at.COMING_TILES] = frame[at.COMING_TILES], frame[at.PAST_TILES]
 
@@ -127,10 +113,10 @@ def unit_forward(params, work, frame, below, layer, m):
     bias_forward(params, work, layer, stride, m)
     for k in range(0, fan_in, panel):
         width = min(panel, fan_in - k)
-        neurons_pack(work, frame, below[at.A] + k * stride, width, m, 1)
+        neurons_pair(work, frame, below[at.A] + k * stride, width, m)
         for j in range(0, fan_out, n):
             block = j, k, min(n, fan_out - j), width
-            tile_forward(params, work, frame, layer, block, frame[at.ONES], terms, m)
+            tile_forward(params, work, frame, layer, block, ONE, terms, m)
 
 
 @kernel
@@ -138,16 +124,16 @@ def unit_backward(params, work, frame, below, layer, m):
     """`dense_backward` on the units."""
     panel, fan_in, fan_out, height = frame[at.PANEL], layer[at.FAN_IN], layer[at.FAN_OUT], frame[at.HEIGHT]
     stride, terms, n, tiles = frame[at.STRIDE], frame[at.TERMS], BLOCK_TILES * frame[at.HEIGHT], frame[at.WEIGHT_TILES]
-    ones, scratch = address(work, frame[at.ONES]), frame[at.GRADIENT]
+    scratch = frame[at.GRADIENT]
     for k in range(0, fan_out, panel):
         width = min(panel, fan_out - k)
-        neurons_pack(work, frame, layer[at.DZ] + k * stride, width, m, 1)
+        neurons_pair(work, frame, layer[at.DZ] + k * stride, width, m)
         sizes = height, (width + STEPS - 1) // STEPS, terms, terms
         for j in range(0, fan_in, n):
             rows = min(n, fan_in - j)
             block_transpose(params[0], layer[at.W] + k * layer[at.W_STRIDE] + j, layer[at.W_STRIDE], width, rows, work,
                             scratch, panel)  # fmt: skip
-            rows_split(work, ones, scratch, panel, rows, width, terms, height, work, tiles)
+            rows_split(work, ONE, scratch, panel, rows, width, terms, height, work, tiles)
             dA = matrix(work, below[at.DZ] + j * stride, stride)
             start = matrix(work, frame[at.ZEROS], 0) if k == 0 else dA
             unit_product(dA, start, address(work, tiles), address(work, frame[at.FEATURE_TILES]), rows, m, sizes)
@@ -158,11 +144,11 @@ def unit_backward(params, work, frame, below, layer, m):
 def unit_update(params, work, frame, below, layer, m, optimizer, c):
     """`dense_update` on the units."""
     panel, fan_in, fan_out, stride = frame[at.PANEL], layer[at.FAN_IN], layer[at.FAN_OUT], frame[at.STRIDE]
-    n, samples = BLOCK_TILES * frame[at.HEIGHT], (frame[at.FEATURE_TILES], frame[at.TERMS], np.int64(-1))
-    deltas_split(work, frame, layer, m)
+    n, samples = BLOCK_TILES * frame[at.HEIGHT], (frame[at.FEATURE_TILES], frame[at.TERMS])
+    deltas_split(work, frame, layer, ONE, m)
     for k in range(0, fan_in, panel):
         width = min(panel, fan_in - k)
-        neurons_pack(work, frame, below[at.A] + k * stride, width, m, 0)
+        neurons_turn(work, frame, below[at.A] + k * stride, width, m)
         for j in range(0, fan_out, n):
             block = j, k, min(n, fan_out - j), width
             tile_update(params, work, frame, layer, block, samples, m, optimizer, c)
