@@ -91,8 +91,9 @@ def is_usable(state, slot, tile):
 
 
 @kernel
-def tiles_configure(state, slot, thread, config):
+def tiles_configure(state, slot, thread, address):
     """LDTILECFG: palette 0 is the initial state, palette 1 has eight tiles of 16 rows of 64 bytes. All become zero."""
+    config = numba.carray(pointer_from(address), 64, np.uint8)
     if config[0] == 0:
         return slot_release(state, slot)
     if not is_config(config):
@@ -124,8 +125,9 @@ def is_config(config):
 
 
 @kernel
-def config_store(state, slot, out):
+def config_store(state, slot, address):
     """STTILECFG: the configuration, or zeros."""
+    out = numba.carray(pointer_from(address), 64, np.uint8)
     for i in range(64):
         out[i] = state.configs[slot, i] if slot >= 0 else 0
     return 0

@@ -7,9 +7,9 @@ what Intel's manual says, and goes on behind it: what is tested is the code that
   SIGILL as if nothing were installed, and so does a mistake for which a CPU raises #UD or #GP; a line on stderr says
   which. A tile's address may be anything with a SIB byte. A configuration that starts at another row than 0, which
   only a system that resumes an interrupted instruction needs, is refused.
-- State (tile_state): a slot for each thread that has tiles configured, found by its Linux thread id, claimed by LDTILECFG and given
-  back by TILERELEASE. At most 64 threads have tiles at once; threads that end without TILERELEASE keep their slots,
-  so a kernel that forgets it runs out of them.
+- State (tile_state): a slot for each thread that has tiles configured, found by its Linux thread id, claimed by
+  LDTILECFG and given back by TILERELEASE. At most 64 threads have tiles at once; threads that end without TILERELEASE
+  keep their slots, so a kernel that forgets it runs out of them.
 - Handler: compiled by Numba; it allocates nothing, takes no lock and touches no Python object.
 
 Sources: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, the pages of the eight instructions
@@ -34,34 +34,7 @@ from typing import Any
 import llvmlite.binding as llvm
 import numba
 import numpy as np
-from tile_state import (
-    LDTILECFG,
-    MALFORMED,
-    NAMES,
-    REASONS,
-    STATE,
-    STTILECFG,
-    TDPBF16PS,
-    TILELOADD,
-    TILELOADDT1,
-    TILERELEASE,
-    TILESTORED,
-    TILEZERO,
-    UNCONFIGURED,
-    UNKNOWN,
-    add_atomically,
-    address_of,
-    config_store,
-    is_usable,
-    pointer_from,
-    slot_find,
-    slot_release,
-    tile_load,
-    tile_multiply,
-    tile_store,
-    tile_zero,
-    tiles_configure,
-)
+import tile_state as tiles
 
 import fastmlp
 from fastmlp.jit import kernel
@@ -69,7 +42,8 @@ from fastmlp.jit import kernel
 WHY_NOT = "" if (sys.platform, platform.machine()) == ("linux", "x86_64") else "the signal frame is x86-64 Linux's"
 
 _LINE = 96
-_LINES = ctypes.create_string_buffer("".join(f"tile unit: {text}".ljust(_LINE - 1) + "\n" for text in REASONS).encode())
+_TEXT = "".join(f"tile unit: {text}".ljust(_LINE - 1) + "\n" for text in tiles.REASONS)
+_LINES = ctypes.create_string_buffer(_TEXT.encode())
 
 #: The address of the state in use, which the handler knows this cell by.
 _STATE_CELL = ctypes.c_int64()
@@ -77,7 +51,7 @@ _STATE_CELL = ctypes.c_int64()
 _REGISTERS = 40  # bytes of a ucontext_t before the general registers
 _RIP = 16
 #: Place in a ucontext_t of the general registers, in the order in which instructions number them.
-_PLACES = np.array([13, 14, 12, 11, 15, 10, 9, 8, 0, 1, 2, 3, 4, 5, 6, 7])
+PLACES = np.array([13, 14, 12, 11, 15, 10, 9, 8, 0, 1, 2, 3, 4, 5, 6, 7])
 
 
 def environment() -> dict[str, str]:
@@ -98,7 +72,7 @@ def environment() -> dict[str, str]:
 class Counts(ctypes.Structure):
     """How often each instruction was carried out, on all threads: ``counts.tdpbf16ps``."""
 
-    _fields_ = tuple((name, ctypes.c_int64) for name in NAMES)
+    _fields_ = tuple((name, ctypes.c_int64) for name in tiles.NAMES)
 
 
 @contextmanager
@@ -107,10 +81,10 @@ def emulated_tiles() -> Iterator[Counts]:
 
     Where the CPU has the unit and the process has asked the system for it, nothing traps and the counts stay 0.
     """
-    libc, state, outer = ctypes.CDLL(None), np.zeros(1, STATE), _STATE_CELL.value
+    libc, state, outer = ctypes.CDLL(None), np.zeros(1, tiles.STATE), _STATE_CELL.value
     action = _Sigaction(handler=_handler().address, flags=_SA_SIGINFO | _SA_NODEFER)
     _STATE_CELL.value = state.ctypes.data
-    previous = ctypes.c_void_p(state.ctypes.data + STATE.fields["previous"][1])
+    previous = ctypes.c_void_p(state.ctypes.data + tiles.STATE.fields["previous"][1])
     if libc.sigaction(signal.SIGILL, ctypes.byref(action), previous):
         raise OSError("sigaction failed")
     try:
@@ -144,13 +118,14 @@ def _handler() -> Any:
 
     def handle(number: Any, information: Any, context: Any) -> None:
         """Carry instructions out. One that is refused is met again by whatever was installed before."""
-        state = numba.carray(pointer_from(numba.carray(pointer_from(cell), 1, np.int64)[0]), 1, STATE)[0]
-        registers = numba.carray(pointer_from(context + _REGISTERS), 23, np.int64)
+        address = numba.carray(tiles.pointer_from(cell), 1, np.int64)[0]
+        state = numba.carray(tiles.pointer_from(address), 1, tiles.STATE)[0]
+        registers = numba.carray(tiles.pointer_from(context + _REGISTERS), 23, np.int64)
         refusal = instructions_run(state, gettid(), registers)
         if refusal == 0:
             return
-        write(2, pointer_from(lines + (-1 - refusal) * _LINE), _LINE)
-        sigaction(sigill, pointer_from(address_of(state.previous)), pointer_from(0))
+        write(2, tiles.pointer_from(lines + (-1 - refusal) * _LINE), _LINE)
+        sigaction(sigill, tiles.pointer_from(tiles.address_of(state.previous)), tiles.pointer_from(0))
 
     return numba.cfunc("void(int32, int64, int64)", error_model="numpy")(handle)
 
@@ -164,10 +139,10 @@ def instructions_run(state, thread, registers):
     """
     done = 0
     while True:
-        code = numba.carray(pointer_from(registers[_RIP]), 16, np.uint8)
+        code = numba.carray(tiles.pointer_from(registers[_RIP]), 16, np.uint8)
         length = instruction_run(state, thread, registers, code)
         if length < 0:
-            return 0 if length == UNKNOWN and done > 0 else length
+            return 0 if length == tiles.UNKNOWN and done > 0 else length
         registers[_RIP] += length
         done += 1
 
@@ -178,28 +153,28 @@ def instruction_run(state, thread, registers, code):
     which = instruction_decode(code)
     if which < 0:
         return which
-    slot = slot_find(state, thread)
+    slot = tiles.slot_find(state, thread)
     base, stride, length = operand_decode(registers, code)
     tile, left, right = np.int64(code[4] >> 3) & 7, np.int64(code[4] & 7), np.int64(~code[2] >> 3) & 7
-    if which == LDTILECFG:
-        refusal = tiles_configure(state, slot, thread, numba.carray(pointer_from(base + stride), 64, np.uint8))
-    elif which == STTILECFG:
-        refusal = config_store(state, slot, numba.carray(pointer_from(base + stride), 64, np.uint8))
-    elif which == TILERELEASE:
-        refusal = slot_release(state, slot)
-    elif which == TDPBF16PS:
-        refusal = tile_multiply(state, slot, tile, left, right)
-    elif not is_usable(state, slot, tile):
-        refusal = UNCONFIGURED
-    elif which == TILEZERO:
-        refusal = tile_zero(state, slot, tile)
-    elif which == TILESTORED:
-        refusal = tile_store(state, slot, tile, base, stride)
+    if which == tiles.LDTILECFG:
+        refusal = tiles.tiles_configure(state, slot, thread, base + stride)
+    elif which == tiles.STTILECFG:
+        refusal = tiles.config_store(state, slot, base + stride)
+    elif which == tiles.TILERELEASE:
+        refusal = tiles.slot_release(state, slot)
+    elif which == tiles.TDPBF16PS:
+        refusal = tiles.tile_multiply(state, slot, tile, left, right)
+    elif not tiles.is_usable(state, slot, tile):
+        refusal = tiles.UNCONFIGURED
+    elif which == tiles.TILEZERO:
+        refusal = tiles.tile_zero(state, slot, tile)
+    elif which == tiles.TILESTORED:
+        refusal = tiles.tile_store(state, slot, tile, base, stride)
     else:
-        refusal = tile_load(state, slot, tile, base, stride)
+        refusal = tiles.tile_load(state, slot, tile, base, stride)
     if refusal:
         return refusal
-    add_atomically(state.counts, which, 1)
+    tiles.add_atomically(state.counts, which, 1)
     return length
 
 
@@ -207,26 +182,26 @@ def instruction_run(state, thread, registers, code):
 def instruction_decode(code):
     """Which instruction stands at `code`: a VEX prefix of three bytes, map 0F 38, W and L of 0, and tiles below 8."""
     if code[0] != 0xC4 or (code[1] & 0x1F) != 2 or code[3] not in (0x49, 0x4B, 0x5C):
-        return UNKNOWN
+        return tiles.UNKNOWN
     prefix, vvvv, opcode, in_register = code[2] & 3, (~code[2] >> 3) & 15, code[3], code[4] >> 6 == 3
     reg, rm = (code[4] >> 3) & 7, code[4] & 7
     if (code[2] & 0x84) != 0 or (code[1] & 0x80) == 0 or (vvvv != 0 and (opcode != 0x5C or vvvv > 7)):
-        return MALFORMED
+        return tiles.MALFORMED
     if in_register and (code[1] & 0x20) == 0:
-        return MALFORMED
+        return tiles.MALFORMED
     if opcode == 0x5C:
-        return TDPBF16PS if prefix == 2 and in_register else UNKNOWN
+        return tiles.TDPBF16PS if prefix == 2 and in_register else tiles.UNKNOWN
     if opcode == 0x4B:
         if in_register or rm != 4 or prefix == 0:
-            return MALFORMED
-        return TILELOADDT1 if prefix == 1 else TILESTORED if prefix == 2 else TILELOADD
+            return tiles.MALFORMED
+        return tiles.TILELOADDT1 if prefix == 1 else tiles.TILESTORED if prefix == 2 else tiles.TILELOADD
     if in_register:
         if prefix == 0 and code[4] == 0xC0:
-            return TILERELEASE
-        return TILEZERO if prefix == 3 and rm == 0 else MALFORMED
+            return tiles.TILERELEASE
+        return tiles.TILEZERO if prefix == 3 and rm == 0 else tiles.MALFORMED
     if reg != 0 or prefix > 1:
-        return MALFORMED
-    return LDTILECFG if prefix == 0 else STTILECFG
+        return tiles.MALFORMED
+    return tiles.LDTILECFG if prefix == 0 else tiles.STTILECFG
 
 
 @kernel
@@ -241,7 +216,7 @@ def operand_decode(registers, code):
     base, stride = rm, 0
     if rm == 4:
         base, index = np.int64(code[5] & 7), np.int64((code[5] >> 3) & 7) | (np.int64(~code[1] & 0x40) >> 3)
-        stride = 0 if index == 4 else registers[_PLACES[index]] << np.int64(code[5] >> 6)
+        stride = 0 if index == 4 else registers[PLACES[index]] << np.int64(code[5] >> 6)
         at = 6
     far = mod == 2 or (mod == 0 and base == 5)
     length = at + (4 if far else np.int64(mod))
@@ -249,7 +224,7 @@ def operand_decode(registers, code):
     if mod == 0 and base == 5:
         address += registers[_RIP] + length if rm == 5 else 0
     else:
-        address += registers[_PLACES[base | (np.int64(~code[1] & 0x20) >> 2)]]
+        address += registers[PLACES[base | (np.int64(~code[1] & 0x20) >> 2)]]
     return address, stride, length
 
 
