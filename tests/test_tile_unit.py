@@ -252,6 +252,9 @@ def ends():
 
 
 def main():
+    import resource  # no Windows has it
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     faulthandler.enable()
     report = {}
     with emulated_tiles() as counts:

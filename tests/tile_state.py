@@ -163,7 +163,7 @@ def tile_store(state, slot, tile, base, stride):
     return 0
 
 
-@kernel
+@kernel(merge=True)
 def tile_multiply(state, slot, out, left, right):
     """TDPBF16PS: ``out += left @ right``, by two chains of sums; out (M, N), left (M, K), right (K, N)."""
     if not (is_usable(state, slot, out) and is_usable(state, slot, left) and is_usable(state, slot, right)):

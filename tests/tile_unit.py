@@ -13,11 +13,11 @@ what Intel's manual says, and goes on behind it: what is tested is the code that
 - Handler: compiled by Numba; it allocates nothing, takes no lock and touches no Python object.
 
 Sources: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, the pages of the eight instructions
-(felixcloutier.com/x86/tdpbf16ps and its neighbours hold their text) and of exception classes AMX-E1 to AMX-E6. On
-TDPBF16PS: "FP32 FMA with DAZ=FTZ=1, RNE rounding. MXCSR is neither consulted nor updated", a chain of the even
-elements and one of the odd ones for each output, both from zero, then ``tmpf32 := temp1.fp32[2*n] + temp1.fp32[2*n+1]``
-and ``srcdest + tmpf32``. bochs-emu/Bochs:bochs/cpu/avx/amx.cc has the same order, its chains made of `float32_fmadd`,
-and spells the exceptions out. Which NaN comes out of several is not modelled.
+(felixcloutier.com/x86/tdpbf16ps and its neighbours hold their text). TDPBF16PS there: "FP32 FMA with DAZ=FTZ=1, RNE
+rounding. MXCSR is neither consulted nor updated", a chain of the even elements and one of the odd ones for each output,
+both from zero, then ``tmpf32 := temp1.fp32[2*n] + temp1.fp32[2*n+1]`` and ``srcdest + tmpf32``. The same order is in
+bochs-emu/Bochs:bochs/cpu/avx/amx.cc, its chains made of `float32_fmadd`; the exceptions are as it spells them out.
+Which NaN comes of several is not modelled.
 """
 
 import ctypes
@@ -34,10 +34,13 @@ from typing import Any
 import llvmlite.binding as llvm
 import numba
 import numpy as np
-import tile_state as tiles
 
 import fastmlp
 from fastmlp.jit import kernel
+
+sys.path.append(str(Path(__file__).parent))
+
+import tile_state as tiles
 
 WHY_NOT = "" if (sys.platform, platform.machine()) == ("linux", "x86_64") else "the signal frame is x86-64 Linux's"
 
@@ -130,7 +133,7 @@ def _handler() -> Any:
     return numba.cfunc("void(int32, int64, int64)", error_model="numpy")(handle)
 
 
-@kernel
+@kernel(merge=True)
 def instructions_run(state, thread, registers):
     """Carry out the tile instructions that stand in a row; gives 0, or below zero why one is refused.
 
@@ -147,7 +150,7 @@ def instructions_run(state, thread, registers):
         done += 1
 
 
-@kernel
+@kernel(merge=True)
 def instruction_run(state, thread, registers, code):
     """Carry out the instruction at `code`; gives its bytes, or below zero why it is refused."""
     which = instruction_decode(code)
@@ -228,7 +231,7 @@ def operand_decode(registers, code):
     return address, stride, length
 
 
-@kernel
+@kernel(merge=True)
 def displacement(code, at, n_bytes):
     """Signed number of 0, 1 or 4 bytes."""
     number = 0
