@@ -71,7 +71,7 @@ class Workspace:
         stride = cpu.row_stride(batch_size, dtype.itemsize)
         panel = min(cpu.panel_bytes() // dtype.itemsize, _round_up(max(sizes[:-1]), STEPS))
         padded_batch = _round_up(batch_size, self._per_line)
-        frame[[at.BATCH, at.STRIDE, at.PANEL]] = batch_size, stride, panel
+        frame[[at.BATCH, at.STRIDE, at.PANEL, at.HEIGHT]] = batch_size, stride, panel, WORDS
         frame[at.AT_STRIDE] = cpu.row_stride(max(sizes[1:-1], default=1), dtype.itemsize)
         frame[at.ROWS] = self._reserve(padded_batch * panel)
         frame[at.COLUMNS] = self._reserve(panel * stride)
