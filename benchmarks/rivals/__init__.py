@@ -19,6 +19,9 @@ OURS = "fastmlp_float32"
 #: float32 rivals must reach our loss; a bf16 product has eight bits.
 NAMES = (
     "fastmlp_uint8",
+    "fastmlp_bf16x3",
+    "fastmlp_bf16x2",
+    "fastmlp_bf16",
     "numpy_blas",
     "sklearn_mlp",
     "torch_eager",

@@ -12,15 +12,16 @@ def version():
     return f"numba {version_of('numba')}"
 
 
-def train(task, ready, report, kind="float32"):
+def train(task, ready, report, kind="float32", precision="float32"):
     import fastmlp
+    from fastmlp.precision import settle
 
     X, scale = (task.X, "auto") if kind == "uint8" else (task.inputs, "none")
     dataset = fastmlp.Dataset(X, task.y, X[:N_JUDGED], task.y[:N_JUDGED], scale)
-    config = config_of(task.case, task.n_epochs)
+    config, _ = settle(config_of(task.case, task.n_epochs).replace(precision=precision), X)
     model = fastmlp.init_model(config, dataset.n_features, dataset.n_classes)
     model.weights, model.biases = task.weights, task.biases
-    ready(fastmlp.warmup())
+    ready(fastmlp.warmup(config.precision))
     fastmlp.train(dataset, config, model, partial(_progress, report))
 
 
