@@ -1,7 +1,7 @@
 """What the machine can do, and the tile and block sizes that follow: features in, numbers out.
 
-Pure arithmetic on the CPU's feature flags. Knows nothing of networks, and nothing here changes a result: sums run in
-one order whatever the width of a vector or the shape of a tile.
+Pure arithmetic on the CPU's feature flags. Knows nothing of networks. What is here changes no result, since sums run in
+one order whatever the width of a vector or the shape of a tile; but for `bf16_pays`, one rule on all machines.
 """
 
 import os

@@ -142,6 +142,33 @@ def test_a_warning_is_one_line(run):
     assert "UserWarning" not in err
 
 
+# precisions
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["train", "--n-epochs", "1"],
+        ["sweep", "--n-epochs", "1", "--repeats", "1", "--n-jobs", "1"],
+        ["paper", "--data", "digits", "--figure", "1", "--repeats", "1", "--epochs", "1", "--n-jobs", "1"],
+    ],
+    ids=lambda command: command[0],
+)
+@pytest.mark.parametrize("precision", ["auto", "bf16"])
+def test_without_the_unit_one_line_says_so(run, monkeypatch, tmp_path, command, precision):
+    monkeypatch.setenv("FASTMLP_AMX", "0")
+    code, _, err = run(*command, "--precision", precision, "--out", tmp_path / "out")
+    assert code == 0
+    assert err.count("FASTMLP_AMX") == 1
+    assert f"precision {precision}: float32, since FASTMLP_AMX is 0\n" in err
+
+
+def test_the_precision_that_was_taken_is_kept_with_the_run(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("FASTMLP_AMX", "0")
+    assert run("train", "--n-epochs", "1", "--precision", "auto", "--out", tmp_path / "out")[0] == 0
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["precision"] == "float32"
+
+
 # what one types wrongly
 
 
@@ -337,11 +364,19 @@ def test_info_names_versions_cpu_and_cache(run):
     assert code == 0
     names = {line[:14].strip() for line in out.splitlines()}
     assert {"fastmlp", "python", "numba", "numpy", "platform", "vector width", "register tile", "cache folder"} <= names
+    assert "bf16 unit" in names
 
 
 def test_warmup_leaves_nothing_to_compile(run):
     assert run("warmup")[0] == 0
-    assert run("warmup")[1] == "float32: compiled already\nfloat64: compiled already\n"
+    lines = run("warmup")[1].splitlines()
+    assert lines[:2] == ["float32: compiled already", "float64: compiled already"]
+    assert all(re.fullmatch(r"(bf16x3, bf16x2, )?bf16: compiled already", line) for line in lines[2:])
+
+
+def test_warmup_leaves_a_masked_unit_alone(run, monkeypatch):
+    monkeypatch.setenv("FASTMLP_AMX", "0")
+    assert run("warmup")[1].splitlines() == ["float32: compiled already", "float64: compiled already"]
 
 
 # in a process of its own

@@ -58,6 +58,7 @@ def info_command() -> None:
         "numpy": np.__version__,
         "platform": platform.platform(),
         **cpu.describe(),
+        "bf16 unit": refusal() or cpu.bf16_unit(),
         "cache folder": str(jit.cache_dir()),
     }
     for name, value in about.items():

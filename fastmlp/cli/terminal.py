@@ -12,7 +12,7 @@ from fastmlp.data import Dataset
 from fastmlp.errors import OutputError
 from fastmlp.history import Progress, Row
 from fastmlp.precision import settle
-from fastmlp.rules import Precision
+from fastmlp.rules import TERMS, Precision
 from fastmlp.score import words_of
 from fastmlp.warmup import is_warm, warmup
 
@@ -25,7 +25,7 @@ def note(text: str) -> None:
 def compile_kernels(precision: Precision) -> None:
     """Compile the kernels if they are not yet, and say so."""
     if not is_warm(precision):
-        note(f"compiling the kernels for {precision}: about 20 s, once on this machine")
+        note(f"compiling the kernels for {precision}: about {30 if precision in TERMS else 20} s, once on this machine")
         with spinner(f"compiling for {precision}"):
             warmup(precision)
 

@@ -148,6 +148,16 @@ def test_an_epoch_cut_anywhere_has_the_same_bits(engine, same_bits, all_layers, 
 
 
 @needs_unit
+@pytest.mark.parametrize("lines", [2, 6, 24])
+@pytest.mark.parametrize("precision", TERMS)
+def test_no_blocking_changes_a_bit(engine, same_bits, all_layers, monkeypatch, precision, lines):
+    """Panels of other widths; the drawings know none, and the two units have tiles of other heights."""
+    monkeypatch.setattr(cpu, "panel_bytes", lambda: lines * cpu.LINE_BYTES)
+    config = Config(hidden=(50, 20), precision=precision, batch_size=20)
+    check_equal(same_bits, engine.Door(config, engine.samples("uint8", 45, 420), 3, is_moved=False), states=(5,))
+
+
+@needs_unit
 def test_layers_that_are_too_small_stay_on_the_float32_kernels(engine, same_bits):
     """By the rule as it is, one hidden layer is large enough."""
     config = Config(hidden=(64, 48), precision="bf16", batch_size=48)
