@@ -13,13 +13,14 @@ from fastmlp.kernels.epoch import predict_stretch, train_stretch
 from fastmlp.kernels.sampling import UINT8
 from fastmlp.params import Params
 from fastmlp.permission import refusal
-from fastmlp.rules import TERMS, Dtype, Precision, dtype_of
+from fastmlp.rules import TERMS, Precision, dtype_of
 from fastmlp.workspace import Workspace
 
 
-def _arguments(dtype: Dtype, unit: bool) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+def _arguments(precision: Precision) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """The smallest arguments that both doors accept: two samples of one feature."""
-    params, config = Params((1, 2), dtype), Config(hidden=(), precision=dtype)
+    dtype, config = dtype_of(precision), Config(hidden=(), precision=precision)
+    params = Params((1, 2), dtype)
     workspace = Workspace(params, config, 2)
     octets = np.zeros(2, np.uint8)
     octets.flags.writeable = False
@@ -29,7 +30,7 @@ def _arguments(dtype: Dtype, unit: bool) -> tuple[tuple[Any, ...], tuple[Any, ..
     common = data, targets, rows, (params.theta, empty, empty, empty), workspace.tables
     training = (
         *common, hyper_of(config, 0.0), first_powers(), workspace.coefficients, np.zeros(3), integers_of(config, 0, 1),
-        unit or None,
+        workspace.unit,
     )  # fmt: skip
     predicting = (*common, workspace.coefficients, np.zeros((2, 2), dtype), np.zeros(2), 0, 2)
     return training, predicting
@@ -47,7 +48,7 @@ def is_warm(precision: Precision) -> bool:
     -------
     bool
     """
-    training, predicting = _arguments(dtype_of(precision), precision in TERMS)
+    training, predicting = _arguments(precision)
     return is_kept(train_stretch, training) and is_kept(predict_stretch, predicting)
 
 
@@ -80,7 +81,7 @@ def warmup(precision: Precision = "float32") -> float:
     if precision in TERMS and (obstacle := refusal()):
         raise ConfigError(f"precision {precision}: {obstacle}")
     start = perf_counter()
-    training, predicting = _arguments(dtype_of(precision), precision in TERMS)
+    training, predicting = _arguments(precision)
     train_stretch(*training)
     predict_stretch(*predicting)
     return perf_counter() - start

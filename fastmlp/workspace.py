@@ -49,7 +49,7 @@ class Workspace:
     coefficients : ndarray
         Scratch for a step's coefficients.
     unit : True or None
-        Whether layers are on a bf16 unit, as the kernels are told.
+        Whether layers may be on a bf16 unit, as the kernels are told.
     """
 
     def __init__(
@@ -84,10 +84,10 @@ class Workspace:
         frame[at.NUMBERS] = self._reserve(self._per_line)
         frame[at.OBJECTIVE] = loss.CODES[config.loss]
         frame[at.DROPPED] = min(round(config.dropout * DRAWS), DRAWS - 1) if for_training else 0
-        if for_training and config.precision in TERMS:
-            layers[:, at.UNIT] = [cpu.bf16_pays(*pair, batch_size) for pair in pairwise(sizes)]
-        self.unit = True if layers[:, at.UNIT].any() else None
+        self.unit = True if for_training and config.precision in TERMS else None
         if self.unit:
+            layers[:, at.UNIT] = [cpu.bf16_pays(*pair, batch_size) for pair in pairwise(sizes)]
+        if layers[:, at.UNIT].any():
             self._reserve_tiles(frame, layers, TERMS[config.precision], pixel_scale is not None)
         keeps_slopes = for_training and (config.activation in TWO_SIDED or frame[at.DROPPED] > 0)
         self._reserve_layers(frame, layers, keeps_slopes)

@@ -29,6 +29,7 @@ def bits(model):
 
 
 @pytest.mark.parametrize("optimizer", get_args(Optimizer))
+@pytest.mark.filterwarnings("ignore:precision bf16.*float32, since")
 @pytest.mark.parametrize("precision", get_args(Precision))
 def test_training_twice_gives_the_same_bits(optimizer, precision, blobs):
     config = SMALL.replace(optimizer=optimizer, precision=precision, learning_rate=0.05, l2=1e-3)
@@ -497,6 +498,7 @@ def test_a_model_of_another_kind_than_the_config_is_refused(name, other, blobs):
 sizes = st.integers(1, 40)
 
 
+@pytest.mark.filterwarnings("ignore:precision bf16.*float32, since")
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(data=st.data())
 @pytest.mark.filterwarnings("ignore:batch_size")

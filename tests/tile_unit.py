@@ -43,6 +43,8 @@ sys.path.append(str(Path(__file__).parent))
 import tile_state as tiles
 
 WHY_NOT = "" if (sys.platform, platform.machine()) == ("linux", "x86_64") else "the signal frame is x86-64 Linux's"
+if llvm.get_host_cpu_features().get("amx-tile"):
+    WHY_NOT = "this CPU has AMX: its instructions do not trap"
 
 _LINE = 96
 _TEXT = "".join(f"tile unit: {text}".ljust(_LINE - 1) + "\n" for text in tiles.REASONS)

@@ -74,7 +74,7 @@ def train_stretch(data, targets, order, params, tables, hyper, powers, c, loss_s
         first, stop, optimizer, shuffle, the states of the generator for the order and for dropout; how many steps of
         the epoch were taken on other data, which came before. Without a step to take, only the order is drawn.
     unit : bool or None
-        True where layers are on a bf16 unit. None where none is, and nothing of it is compiled.
+        True where layers may be on a bf16 unit. None where none is, and nothing of it is compiled.
     """
     first, stop, optimizer = integers[FIRST], integers[STOP], integers[OPTIMIZER]
     layers, work, frame = tables

@@ -52,7 +52,7 @@ class Networks:
         params.biases = [rng.standard_normal(b.shape) / 2 for b in params.biases]
         scaling = (rng.uniform(0.5, 2, sizes[0]) / 255, rng.standard_normal(sizes[0])) if scaled else None
         settings = {**Config(hidden=sizes[1:-1], precision=precision).to_dict(), "activation": activation, "loss": loss}
-        config = SimpleNamespace(**settings)
+        config = SimpleNamespace(**settings, dtype=settings["precision"])
         return SimpleNamespace(config=config, params=params, scaling=scaling, class_names=None, n_epochs=0)
 
     @staticmethod

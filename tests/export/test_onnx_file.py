@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 import fastmlp
-from fastmlp.config import Activation, Config, Precision
+from fastmlp.config import Activation, Config
 from fastmlp.errors import ConfigError, OutputError
 from fastmlp.export import onnx_file
 from fastmlp.export.onnx_file import write_onnx
+from fastmlp.rules import Dtype
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
@@ -28,7 +29,7 @@ def run(tmp_path):
     return run_onnx
 
 
-@pytest.mark.parametrize("precision", get_args(Precision))
+@pytest.mark.parametrize("precision", get_args(Dtype))
 def test_every_activation_is_ours(precision, run, networks):
     X = networks.samples().astype(precision)
     for activation in networks.activations:
@@ -40,7 +41,7 @@ def test_every_activation_is_ours(precision, run, networks):
         )
 
 
-@pytest.mark.parametrize("precision", get_args(Precision))
+@pytest.mark.parametrize("precision", get_args(Dtype))
 @pytest.mark.parametrize("n_outputs", [1, 2, 3])
 def test_every_loss_has_its_outputs(precision, n_outputs, run, networks):
     X = networks.samples().astype(precision)
@@ -58,7 +59,7 @@ def test_every_loss_has_its_outputs(precision, n_outputs, run, networks):
         assert got == {}
 
 
-@pytest.mark.parametrize("precision", get_args(Precision))
+@pytest.mark.parametrize("precision", get_args(Dtype))
 @pytest.mark.parametrize("activation", get_args(Activation))
 def test_it_predicts_what_the_model_predicts(activation, precision, run, blobs, networks):
     config = Config(hidden=(7, 6), activation=activation, precision=precision, n_epochs=2, learning_rate=0.01)
@@ -69,7 +70,7 @@ def test_it_predicts_what_the_model_predicts(activation, precision, run, blobs, 
     np.testing.assert_array_equal(got["label"], model.predict(X))
 
 
-@pytest.mark.parametrize("precision", get_args(Precision))
+@pytest.mark.parametrize("precision", get_args(Dtype))
 @pytest.mark.parametrize("input_type", ["uint8", "float32", "float64"])
 def test_samples_of_any_type_are_taken_raw(input_type, precision, run, networks):
     X = networks.samples().astype(input_type)

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 import fastmlp
-from fastmlp.config import Activation, Config, Precision
+from fastmlp.config import Activation, Config
 from fastmlp.errors import ConfigError, DataError
 from fastmlp.export.dialect import ACTIVATIONS
 from fastmlp.export.to_sklearn import make_estimator
+from fastmlp.rules import Dtype
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 from sklearn.base import clone
@@ -25,7 +26,7 @@ def trained(blobs):
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 5])
-@pytest.mark.parametrize("precision", get_args(Precision))
+@pytest.mark.parametrize("precision", get_args(Dtype))
 @pytest.mark.parametrize("activation", KNOWN)
 def test_it_predicts_what_the_model_predicts(activation, precision, n_classes, make_blobs, networks):
     blobs = make_blobs(n_classes=n_classes)
@@ -40,7 +41,7 @@ def test_it_predicts_what_the_model_predicts(activation, precision, n_classes, m
 
 
 @pytest.mark.parametrize("n_outputs", [1, 2, 3])
-@pytest.mark.parametrize("precision", get_args(Precision))
+@pytest.mark.parametrize("precision", get_args(Dtype))
 def test_every_loss_has_its_estimator(precision, n_outputs, networks):
     X = networks.samples()
     for loss in networks.losses[1:]:
@@ -107,7 +108,7 @@ def test_it_is_as_a_fitted_estimator_is(trained, blobs):
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-@pytest.mark.parametrize("precision", get_args(Precision))
+@pytest.mark.parametrize("precision", get_args(Dtype))
 def test_partial_fit_goes_on_from_the_weights(optimizer, precision, make_blobs):
     blobs = make_blobs(dtype=np.dtype(precision))
     config = Config(hidden=(7,), optimizer=optimizer, learning_rate=0.01, n_epochs=3, precision=precision)

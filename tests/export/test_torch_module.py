@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import fastmlp
-from fastmlp.config import Activation, Config, Precision
+from fastmlp.config import Activation, Config
 from fastmlp.export.torch_module import make_module
+from fastmlp.rules import Dtype
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
@@ -15,7 +16,7 @@ def run(module, X, precision):
         return module(torch.from_numpy(X.astype(precision)))
 
 
-@pytest.mark.parametrize("precision", get_args(Precision))
+@pytest.mark.parametrize("precision", get_args(Dtype))
 @pytest.mark.parametrize("scaled", [False, True])
 def test_every_activation_is_ours(precision, scaled, networks):
     X = networks.samples() if scaled else networks.samples() / 255
@@ -33,7 +34,7 @@ def test_softplus_is_no_line_too_early(networks):
     assert make_module(network)[1](z).item() == np.logaddexp(0, 25.0) > 25
 
 
-@pytest.mark.parametrize("precision", get_args(Precision))
+@pytest.mark.parametrize("precision", get_args(Dtype))
 @pytest.mark.parametrize("activation", get_args(Activation))
 def test_softmax_of_the_logits_is_what_the_model_predicts(activation, precision, blobs, networks):
     config = Config(hidden=(7, 6), activation=activation, precision=precision, n_epochs=2, learning_rate=0.01)
