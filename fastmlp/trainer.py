@@ -9,10 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmlp.errors import ConfigError
 from fastmlp.handover import Targets, first_powers, hyper_of, integers_of, moments_of, pixel_scale_of
 from fastmlp.kernels.epoch import train_stretch
 from fastmlp.kernels.update import STEPS
 from fastmlp.model import Model
+from fastmlp.permission import refusal
+from fastmlp.rules import TERMS
 from fastmlp.seeding import Purpose, stream
 from fastmlp.workspace import Workspace
 
@@ -53,6 +56,11 @@ class Trainer:
     weights : ndarray (n_samples,) of float64, optional
         Sample weights.
 
+    Raises
+    ------
+    ConfigError
+        If the config's precision is for a bf16 unit that cannot be used here: `fastmlp.precision.settle` it first.
+
     Attributes
     ----------
     moments : tuple of ndarray
@@ -74,6 +82,8 @@ class Trainer:
 
     def __init__(self, model: Model, X: Any, y: NDArray[Any], weights: NDArray[np.float64] | None = None) -> None:
         self.model, self.config, self.X = model, model.config, X
+        if self.config.precision in TERMS and (obstacle := refusal()):
+            raise ConfigError(f"precision {self.config.precision}: {obstacle}")
         self.targets = Targets.of(y, self.config, weights)
         n_samples = X.shape[0]
         if self.config.batch_size > n_samples:

@@ -38,7 +38,6 @@ NO_NAMESAKE = {
         "neurons_pair",
         "neurons_turn",
         "rows_pair",
-        "pairs_store",
         "block_transpose",
         "parts",
         "coefficients_broadcast",

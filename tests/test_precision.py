@@ -15,6 +15,7 @@ from fastmlp.precision import settle
 from fastmlp.rules import TERMS, dtype_of
 from fastmlp.study.plan import make_plan
 from fastmlp.study.run import execute
+from fastmlp.trainer import Trainer
 
 PIXELS, NUMBERS = np.zeros((2, 3), np.uint8), np.zeros((2, 3), np.float32)
 
@@ -167,6 +168,12 @@ def test_a_worker_that_lacks_the_unit_refuses_the_run(masked, pictures):
 def test_warming_up_a_unit_that_is_masked_is_refused(masked):
     with pytest.raises(ConfigError, match="precision bf16: FASTMLP_AMX is 0"):
         fastmlp.warmup("bf16")
+
+
+def test_a_trainer_that_was_not_settled_is_refused_before_any_kernel(masked, pictures):
+    model = fastmlp.init_model(CONFIG.replace(precision="bf16"), 64, 4)
+    with pytest.raises(ConfigError, match="precision bf16: FASTMLP_AMX is 0"):
+        Trainer(model, pictures.X_train, pictures.y_train)
 
 
 needs_unit = pytest.mark.skipif(bool(refusal()), reason=f"training on a bf16 unit: {refusal()}")
