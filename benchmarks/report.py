@@ -35,7 +35,8 @@ def _caption(record: dict) -> str:
     n_epochs = min(len(duel["ours_s"]) for case in record["cases"].values() for duel in case["duels"].values())
     threads = "one thread" if machine["n_threads"] == 1 else f"{machine['n_threads']} threads"
     return (
-        f"Times our time: medians over {n_epochs} or more pairs of epochs, trained in turn, {threads}, float32. "
+        f"Times our time: medians over {n_epochs} or more pairs of epochs, trained in turn, {threads}, float32, as are "
+        "bf16x3 and bf16x2 where the CPU has no AMX. "
         f"{machine['cpu']}, {machine['vector_bits']}-bit vectors, {machine['date'][:10]}; {versions}."
     )
 
@@ -56,6 +57,7 @@ def fill_readme(record: dict, path: Path = README) -> None:
 
 def plot(record: dict, path: Path) -> None:
     """Draw microseconds a step: a group of bars a network, a bar a rival, on a logarithmic axis."""
+    from matplotlib import colormaps
     from matplotlib.figure import Figure
 
     cases = list(record["cases"].values())
@@ -65,10 +67,10 @@ def plot(record: dict, path: Path) -> None:
             bars[name] = [_rival_micros(case, name) for case in cases]
     figure = Figure(figsize=(3.5 + 1.9 * len(cases), 4.8), layout="constrained")
     axes = figure.subplots()
-    width = 0.84 / len(bars)
+    width, colours = 0.84 / len(bars), colormaps["tab20"]
     for i, (name, heights) in enumerate(bars.items()):
         places = [group + (i - (len(bars) - 1) / 2) * width for group in range(len(cases))]
-        axes.bar(places, heights, width, label=rivals.load(name).label, color=f"C{i}")
+        axes.bar(places, heights, width, label=rivals.load(name).label, color=colours(i))
     heads = [f"{c['network']}\nbatch {c['batch_size']}{ADAM[c['optimizer']]}" for c in cases]
     axes.set(yscale="log", ylabel="µs a step (less is better)", xticks=range(len(cases)), xticklabels=heads)
     axes.grid(axis="y", alpha=0.3)
