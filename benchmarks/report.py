@@ -35,8 +35,7 @@ def _caption(record: dict) -> str:
     n_epochs = min(len(duel["ours_s"]) for case in record["cases"].values() for duel in case["duels"].values())
     threads = "one thread" if machine["n_threads"] == 1 else f"{machine['n_threads']} threads"
     return (
-        f"Times our time: medians over {n_epochs} or more pairs of epochs, trained in turn, {threads}, float32, as are "
-        "bf16x3 and bf16x2 where the CPU has no AMX. "
+        f"Times our time: medians over {n_epochs} or more pairs of epochs, trained in turn, {threads}, float32. "
         f"{machine['cpu']}, {machine['vector_bits']}-bit vectors, {machine['date'][:10]}; {versions}."
     )
 

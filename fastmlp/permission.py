@@ -4,7 +4,9 @@ Knows the CPU and the operating system; nothing of what is computed.
 """
 
 import ctypes
+import errno
 import os
+import sys
 from functools import cache
 
 from fastmlp import cpu
@@ -38,11 +40,11 @@ def refusal() -> str:
     True
     """
     check_switch()
-    if os.environ.get(SWITCH) == "0":
-        return f"{SWITCH} is 0"
     unit = cpu.bf16_unit()
     if not unit:
         return "this CPU has no bf16 unit (AMX or AVX512-BF16, with vectors of 512 bits)"
+    if os.environ.get(SWITCH) == "0":
+        return f"{SWITCH} is 0"
     error = request_tiles() if unit == "amx" else 0
     return f"the operating system refuses AMX's registers ({os.strerror(error)})" if error else ""
 
@@ -53,6 +55,8 @@ def request_tiles() -> int:
 
     The permission is the process's: threads have it, those to come too, and what is forked inherits it.
     """
+    if sys.platform != "linux":
+        return errno.ENOSYS
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.syscall(_ARCH_PRCTL, _REQUEST_PERMISSION, _TILE_DATA) == 0:
         return 0

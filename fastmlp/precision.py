@@ -6,7 +6,8 @@ import numpy as np
 
 from fastmlp import cpu
 from fastmlp.config import Config
-from fastmlp.permission import refusal
+from fastmlp.errors import ConfigError
+from fastmlp.permission import check_switch, refusal
 from fastmlp.rules import TERMS
 
 
@@ -45,15 +46,34 @@ def settle(config: Config, X: Any) -> tuple[Config, str]:
     asked = config.precision
     if asked != "auto" and asked not in TERMS:
         return config, ""
-    obstacle = refusal() or _obstacle(asked, X)
+    check_switch()
+    obstacle = _obstacle(asked, X) or refusal()
     if not obstacle and asked != "auto":
         return config, ""
     taken = "float32" if obstacle else "bf16x3"
     return config.replace(precision=taken), f"precision {asked}: {taken}, since {obstacle or 'this CPU has AMX'}"
 
 
+def require_unit(precision: str) -> None:
+    """Refuse a precision that no kernel of this machine has; `settle` gives one that it has.
+
+    Raises
+    ------
+    ConfigError
+        If it is ``"auto"``, or for a bf16 unit that is not here or may not be used.
+
+    Examples
+    --------
+    >>> require_unit("float32")
+    """
+    if precision == "auto":
+        raise ConfigError("precision: given 'auto', which fastmlp.precision.settle decides; accepted: what it came to")
+    if precision in TERMS and (obstacle := refusal()):
+        raise ConfigError(f"precision {precision}: {obstacle}")
+
+
 def _obstacle(asked: str, X: Any) -> str:
-    """Why float32 is the better choice where there is a unit."""
+    """Why float32 is the better choice, whatever the user and the operating system permit."""
     unit = cpu.bf16_unit()
     if asked == "auto" and unit != "amx":
         return "this CPU has no AMX"

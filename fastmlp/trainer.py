@@ -9,13 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp.errors import ConfigError
 from fastmlp.handover import Targets, first_powers, hyper_of, integers_of, moments_of, pixel_scale_of
 from fastmlp.kernels.epoch import train_stretch
 from fastmlp.kernels.update import STEPS
 from fastmlp.model import Model
-from fastmlp.permission import refusal
-from fastmlp.rules import TERMS
+from fastmlp.precision import require_unit
 from fastmlp.seeding import Purpose, stream
 from fastmlp.workspace import Workspace
 
@@ -59,7 +57,7 @@ class Trainer:
     Raises
     ------
     ConfigError
-        If the config's precision is for a bf16 unit that cannot be used here: `fastmlp.precision.settle` it first.
+        If the config's precision is none of this machine's: `fastmlp.precision.settle` it first.
 
     Attributes
     ----------
@@ -82,8 +80,7 @@ class Trainer:
 
     def __init__(self, model: Model, X: Any, y: NDArray[Any], weights: NDArray[np.float64] | None = None) -> None:
         self.model, self.config, self.X = model, model.config, X
-        if self.config.precision in TERMS and (obstacle := refusal()):
-            raise ConfigError(f"precision {self.config.precision}: {obstacle}")
+        require_unit(self.config.precision)
         self.targets = Targets.of(y, self.config, weights)
         n_samples = X.shape[0]
         if self.config.batch_size > n_samples:

@@ -6,14 +6,13 @@ from typing import Any
 import numpy as np
 
 from fastmlp.config import Config
-from fastmlp.errors import ConfigError
 from fastmlp.handover import Targets, first_powers, hyper_of, integers_of
 from fastmlp.jit import is_kept
 from fastmlp.kernels.epoch import predict_stretch, train_stretch
 from fastmlp.kernels.sampling import UINT8
 from fastmlp.params import Params
-from fastmlp.permission import refusal
-from fastmlp.rules import TERMS, Precision, dtype_of
+from fastmlp.precision import require_unit
+from fastmlp.rules import Precision, dtype_of
 from fastmlp.workspace import Workspace
 
 
@@ -70,7 +69,7 @@ def warmup(precision: Precision = "float32") -> float:
     Raises
     ------
     ConfigError
-        If the precision is for a bf16 unit that cannot be used here.
+        If the precision is none of this machine's.
 
     Examples
     --------
@@ -78,8 +77,7 @@ def warmup(precision: Precision = "float32") -> float:
     >>> is_warm("float32")
     True
     """
-    if precision in TERMS and (obstacle := refusal()):
-        raise ConfigError(f"precision {precision}: {obstacle}")
+    require_unit(precision)
     start = perf_counter()
     training, predicting = _arguments(precision)
     train_stretch(*training)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from fastmlp import cpu
 from fastmlp.data import Dataset
 
 
@@ -25,6 +26,13 @@ def make_blobs():
 @pytest.fixture(scope="session")
 def blobs():
     return gaussian_blobs()
+
+
+@pytest.fixture
+def masked(monkeypatch):
+    """A CPU with AMX, which the user's switch keeps idle: nothing compiles for it."""
+    monkeypatch.setattr(cpu, "bf16_unit", lambda: "amx")
+    monkeypatch.setenv("FASTMLP_AMX", "0")
 
 
 def _plain_gelu(z):

@@ -74,7 +74,7 @@ def test_products_that_are_smaller_than_what_terms_cannot_hold_are_left_out():
 @pytest.mark.parametrize("precision", TERMS)
 @pytest.mark.parametrize("is_raw", [True, False], ids=["pixels", "numbers"])
 def test_errors_are_within_the_bound_of_theory(precision, is_raw):
-    """docs/precision.md: ``((n + 1) u^terms + g 2^-24) sum |p| |q|``, n the operands that are split."""
+    """docs/precision.md: ``(c u^t + (n k / 32 + 17) w) sum |p| |q|``."""
     terms, n_steps = TERMS[precision], 3072
     P, pixels = random_numbers((3, n_steps)), np.random.default_rng(2).integers(0, 256, (n_steps, 4))
     Q = pixels.astype(np.float32) if is_raw else random_numbers((n_steps, 4), 3)

@@ -1,6 +1,8 @@
 """Which precision a run takes: by the CPU, the user's switch, the operating system, and the data."""
 
 import multiprocessing
+import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -81,6 +83,13 @@ def test_a_switch_keeps_the_units_idle(machine, monkeypatch, precision):
     assert taken(precision) == ("float32", f"precision {precision}: float32, since FASTMLP_AMX is 0")
 
 
+def test_what_no_switch_could_mend_is_told_first(monkeypatch):
+    monkeypatch.setenv("FASTMLP_AMX", "0")
+    for unit, reason in (("", "no bf16 unit"), ("avx512bf16", "no AMX")):
+        monkeypatch.setattr(cpu, "bf16_unit", lambda unit=unit: unit)
+        assert reason in taken("bf16x3")[1]
+
+
 @pytest.mark.parametrize("precision", [*TERMS, "auto"])
 def test_a_refusal_of_the_operating_system_is_told(machine, precision):
     machine("amx", error=28)
@@ -92,6 +101,11 @@ def test_another_value_of_the_switch_is_refused(monkeypatch):
     monkeypatch.setenv("FASTMLP_AMX", "yes")
     with pytest.raises(ConfigError, match=r"FASTMLP_AMX is 'yes'; it may be 0, .* 1, or be left unset"):
         settle(Config(precision="bf16"), PIXELS)
+
+
+def test_other_systems_than_linux_have_no_permission_to_give(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert os.strerror(request_tiles.__wrapped__()) == "Function not implemented"
 
 
 @pytest.mark.skipif("amx-tile" in cpu.features(), reason="this CPU has AMX")
@@ -111,11 +125,6 @@ def test_the_permission_is_for_threads_and_for_forks():
 
 
 # training
-
-
-@pytest.fixture
-def masked(monkeypatch):
-    monkeypatch.setenv("FASTMLP_AMX", "0")
 
 
 @pytest.fixture
@@ -141,6 +150,15 @@ def test_training_without_the_unit_says_so_and_is_float32s(masked, pictures, pre
     assert same_weights(run.model, plain.model)
 
 
+@pytest.mark.parametrize("precision", TERMS)
+def test_training_without_permission_says_so_and_is_float32s(machine, pictures, precision):
+    machine("amx", error=28)
+    with pytest.warns(UserWarning, match=f"^precision {precision}: float32, since the operating system refuses AMX's"):
+        run = fastmlp.train(pictures, CONFIG.replace(precision=precision))
+    assert run.config.precision == "float32"
+    assert same_weights(run.model, fastmlp.train(pictures, CONFIG).model)
+
+
 def test_auto_records_what_it_took_without_a_warning(masked, pictures):
     assert fastmlp.train(pictures, CONFIG.replace(precision="auto")).config.precision == "float32"
 
@@ -155,19 +173,25 @@ def test_a_studys_runs_share_the_precision_that_was_taken(masked, pictures, tmp_
 
 
 def test_precisions_that_this_machine_lacks_are_not_compared(masked, pictures):
-    with pytest.raises(ConfigError, match=r"^a precision that varies must be one .*: precision bf16x2: float32, since"):
-        fastmlp.sweep(pictures, CONFIG, {"precision": ["float32", "bf16x2"]}, n_repeats=1)
+    for precision in ("bf16x2", "auto"):
+        with pytest.raises(ConfigError, match=rf"^precision: given '{precision}'; .* \(precision {precision}: float32"):
+            fastmlp.sweep(pictures, CONFIG, {"precision": ["float32", precision]}, n_repeats=1)
 
 
 def test_a_worker_that_lacks_the_unit_refuses_the_run(masked, pictures):
     task = make_plan(CONFIG.replace(precision="bf16"), [{}], 1).tasks()[0]
-    with pytest.raises(WorkerError, match=r"the study's precision cannot be had on .*FASTMLP_AMX is 0"):
+    with pytest.raises(WorkerError, match=r"precision cannot be had on .*FASTMLP_AMX is 0; leave that worker out"):
         execute(task, pictures)
 
 
 def test_warming_up_a_unit_that_is_masked_is_refused(masked):
     with pytest.raises(ConfigError, match="precision bf16: FASTMLP_AMX is 0"):
         fastmlp.warmup("bf16")
+
+
+def test_warming_up_auto_is_refused():
+    with pytest.raises(ConfigError, match=r"precision: given 'auto', which fastmlp\.precision\.settle decides"):
+        fastmlp.warmup("auto")
 
 
 def test_a_trainer_that_was_not_settled_is_refused_before_any_kernel(masked, pictures):

@@ -8,7 +8,8 @@
 
 Each is at its best honest set-up, found by trying the alternatives that its docstring names. The order of the samples
 is given to the rivals, outside the clock; fastmlp shuffles inside it. Rivals need not add up a training loss; fastmlp
-does. A rival's package is imported inside its functions, so that a missing one can be left out.
+does. A rival's package is imported inside its functions, so that a missing one can be left out; one that this CPU has
+no unit for raises `NoUnitError`, and is left out too.
 """
 
 import importlib
@@ -16,12 +17,11 @@ from types import ModuleType
 
 #: Whose speed the others are compared with.
 OURS = "fastmlp_float32"
-#: float32 rivals must reach our loss; a bf16 product has eight bits.
+#: Ours that need a bf16 unit which not every CPU has.
+BY_UNIT = ("fastmlp_bf16x3", "fastmlp_bf16x2", "fastmlp_bf16")
 NAMES = (
     "fastmlp_uint8",
-    "fastmlp_bf16x3",
-    "fastmlp_bf16x2",
-    "fastmlp_bf16",
+    *BY_UNIT,
     "numpy_blas",
     "sklearn_mlp",
     "torch_eager",
@@ -30,6 +30,10 @@ NAMES = (
     "jax_scan",
     "jax_unfused",
 )
+
+
+class NoUnitError(RuntimeError):
+    """This CPU has no unit that is suited to the rival's precision."""
 
 
 def load(name: str) -> ModuleType:

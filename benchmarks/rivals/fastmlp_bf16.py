@@ -1,6 +1,6 @@
 """Ours, from the pixels, the large products left to the CPU's bf16 unit.
 
-Operands are rounded to bf16, as PyTorch's are where it is allowed; float32 where no unit is fit for that.
+Operands are rounded to bf16, as PyTorch's are where it is allowed.
 """
 
 from functools import partial

@@ -1,6 +1,6 @@
 """Ours, from the pixels, the large products left to the CPU's bf16 unit.
 
-Numbers are the sum of two bf16 terms; float32 where no unit is fit for that.
+Numbers are the sum of two bf16 terms.
 """
 
 from functools import partial

@@ -1,6 +1,6 @@
 """Ours, from the pixels, the large products left to the CPU's bf16 unit.
 
-Numbers are the sum of three bf16 terms, so float32's accuracy; float32 where no unit is fit for that.
+Numbers are the sum of three bf16 terms, so float32's accuracy.
 """
 
 from functools import partial

@@ -58,8 +58,13 @@ def info_command() -> None:
         "numpy": np.__version__,
         "platform": platform.platform(),
         **cpu.describe(),
-        "bf16 unit": refusal() or cpu.bf16_unit(),
+        "bf16 unit": _describe_unit(),
         "cache folder": str(jit.cache_dir()),
     }
     for name, value in about.items():
         print(f"{name:14}  {value}")
+
+
+def _describe_unit() -> str:
+    unit, obstacle = cpu.bf16_unit(), refusal()
+    return f"{unit}, idle: {obstacle}" if unit and obstacle else obstacle or unit

@@ -185,12 +185,13 @@ def _planned(dataset: Dataset, config: Config, vary: Vary, n_repeats: int) -> Pl
         raise ConfigError(f"config is a {type(config).__name__}; a fastmlp.Config is expected")
     settled, reason = settle(config, dataset.X_train)
     if reason and config.precision != "auto":
-        warnings.warn(reason, stacklevel=4)
+        warnings.warn(reason, stacklevel=3)
     plan = make_plan(settled, vary, n_repeats)
     for setting in plan.settings:
         _, reason = settle(settled.replace(**setting), dataset.X_train)
         if reason and "precision" in setting:
-            raise ConfigError(f"a precision that varies must be one that this machine has: {reason}")
+            given = setting["precision"]
+            raise ConfigError(f"precision: given {given!r}; accepted, if it varies: what this machine has ({reason})")
     return plan
 
 

@@ -71,7 +71,8 @@ def execute(task: Task, dataset: Dataset, progress: Callable[[Progress], None] |
     start = perf_counter()
     _, reason = settle(task.config, dataset.X_train)
     if reason:
-        raise WorkerError(f"the study's precision cannot be had on {platform.node()}: {reason}")
+        remedy = "leave that worker out, or ask for float32"
+        raise WorkerError(f"the study's precision cannot be had on {platform.node()}: {reason}; {remedy}")
     status: Literal["finished", "diverged"] = "finished"
     try:
         model, history, _ = train(dataset, task.config, progress=progress)
