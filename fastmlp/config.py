@@ -107,7 +107,7 @@ class Config:
     precision : str
         float32 or float64: type of the weights and of all arithmetic. bf16x3, bf16x2, bf16: weights are float32, and in
         training the products of large layers are left to the CPU's bf16 unit, numbers being the sum of so many bf16
-        terms; float32 where there is no fit unit. auto: bf16x3 on AMX for uint8 samples, else float32. See
+        terms; float32 where there is no suitable unit. auto: bf16x3 on AMX for uint8 samples, else float32. See
         docs/precision.md.
 
     Raises

@@ -12,7 +12,7 @@ from fastmlp.rules import TERMS
 
 
 def settle(config: Config, X: Any) -> tuple[Config, str]:
-    """The config as it runs here: ``auto`` is decided, and what no unit here is fit for becomes float32.
+    """The config as it runs here: ``auto`` is decided, and what no unit here suits becomes float32.
 
     ``auto`` is bf16x3 where the CPU has AMX and the samples are uint8, else float32. Which layers are large enough for
     the unit is another matter (`fastmlp.cpu.bf16_pays`): the others are on the float32 kernels in every precision.

@@ -41,7 +41,7 @@ def paper_command(
     n_jobs : int
         Runs at a time; -1 for one a core.
     precision : str
-        float32, float64; or bf16x3, bf16x2, bf16, auto, which use the CPU's bf16 unit where it has a fit one.
+        float32, float64; or bf16x3, bf16x2, bf16, auto, which use the CPU's bf16 unit where it has a suitable one.
     """
     require_matplotlib()
     start, numbers, dataset = perf_counter(), check_figures(figure), load(options)
