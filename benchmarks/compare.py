@@ -47,6 +47,8 @@ class Verdict(NamedTuple):
     @property
     def word(self) -> str:
         """For the table: head beside base."""
+        if not self.ratios:
+            return "left out"
         if self.is_slower:
             return "SLOWER"
         return "faster" if is_suspect([1 / r for r in self.ratios], self.threshold) else "as fast"
@@ -61,18 +63,23 @@ def is_suspect(ratios: list[float], threshold: float) -> bool:
 
 
 def compare(base: str, head: str, n_pairs: int, threshold: float) -> list[Verdict]:
-    """Measure every probe in n_pairs pairs of processes, suspects in as many again. ``.`` is the working tree."""
+    """Measure what both commits have in n_pairs pairs of processes, suspects in as many again.
+
+    ``.`` is the working tree. A probe that a side, or this CPU, has no kernels for has no ratios.
+    """
     machine.pin(1)
     with tempfile.TemporaryDirectory() as folder:
-        environments = [build(commit, Path(folder, side)) for commit, side in ((base, "base"), (head, "head"))]
-        first = _measure(environments, list(PROBES), n_pairs)
+        sides = [build(commit, Path(folder, side)) for commit, side in ((base, "base"), (head, "head"))]
+        environments = [environment for environment, _ in sides]
+        shared = [probe for probe in PROBES if all(probe in probes for _, probes in sides)]
+        first = _measure(environments, shared, n_pairs)
         suspects = [probe for probe, ratios in first.items() if is_suspect(ratios, threshold)]
         second = _measure(environments, suspects, n_pairs) if suspects else {}
-    return [Verdict(probe, ratios, second.get(probe, []), threshold) for probe, ratios in first.items()]
+    return [Verdict(probe, first.get(probe, []), second.get(probe, []), threshold) for probe in PROBES]
 
 
-def build(commit: str, folder: Path) -> dict[str, str]:
-    """Unpack a commit's package and compile its kernels into their own cache; the environment of its processes."""
+def build(commit: str, folder: Path) -> tuple[dict[str, str], list[str]]:
+    """Unpack a commit's package and compile its kernels into their own cache; its environment and its probes."""
     if commit == ".":
         shutil.copytree(ROOT / "fastmlp", folder / "fastmlp")
     else:
@@ -80,9 +87,8 @@ def build(commit: str, folder: Path) -> dict[str, str]:
         with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
             tar.extractall(folder, filter="data")
     environment = {**os.environ, "PYTHONPATH": str(folder), "NUMBA_CACHE_DIR": str(folder / "kernels")}
-    with _probe(environment):
-        pass
-    return environment
+    with _probe(environment) as worker:
+        return environment, worker.hello["probes"]
 
 
 def _probe(environment: dict[str, str]) -> Worker:
@@ -122,6 +128,7 @@ def table(verdicts: Iterable[Verdict]) -> str:
     for verdict in verdicts:
         again = f"{median(verdict.again):8.3f}" if verdict.again else " " * 8
         ratios = verdict.ratios
-        figures = f"{median(ratios):7.3f}{min(ratios):8.3f}{max(ratios):8.3f}{again}"
+        spread = f"{median(ratios):7.3f}{min(ratios):8.3f}{max(ratios):8.3f}" if ratios else " " * 23
+        figures = spread + again
         lines.append(f"{verdict.probe:18}{figures}  {verdict.word}")
     return "\n".join(lines)

@@ -8,6 +8,8 @@ import pytest
 import fastmlp
 from benchmarks.case import CASES, SCALE, config_of, load_data
 from benchmarks.validate import check_training
+from fastmlp.precision import settle
+from fastmlp.rules import TERMS
 
 SETTINGS = {
     "sgd": {"optimizer": "sgd", "learning_rate": 0.3},
@@ -28,5 +30,18 @@ def test_epoch(measure, shape, settings, kind):
         X = np.multiply(X, np.float32(SCALE), dtype=np.float32)
     dataset = fastmlp.Dataset(X, y, X[:1], y[:1], "auto" if kind == "uint8" else "none")
     config = config_of(case, n_epochs=1)
+    model = fastmlp.init_model(config, dataset.n_features, dataset.n_classes)
+    measure(lambda: fastmlp.train(dataset, config, model), flops=case.flops, rounds=5)
+
+
+@pytest.mark.benchmark(group="epoch")
+@pytest.mark.parametrize("precision", TERMS)
+def test_epoch_on_a_bf16_unit(measure, precision):
+    case = CASES["paper"]
+    X, y, _ = load_data(case)
+    config, reason = settle(config_of(case, n_epochs=1).replace(precision=precision), X)
+    if reason:
+        pytest.skip(reason)
+    dataset = fastmlp.Dataset(X, y, X[:1], y[:1])
     model = fastmlp.init_model(config, dataset.n_features, dataset.n_classes)
     measure(lambda: fastmlp.train(dataset, config, model), flops=case.flops, rounds=5)
