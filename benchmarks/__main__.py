@@ -14,7 +14,7 @@ Names = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")
 
 
 @app.default
-def duels(
+def comparisons(
     *,
     cases: Names = tuple(CASES),
     against: Names = rivals.NAMES,
@@ -69,7 +69,7 @@ def compare_commits(base: str, head: str = "HEAD", *, pairs: int = 9, threshold:
     base, head
         Commits, as git names them; a dot is the working tree.
     pairs
-        Pairs of fresh processes; suspects get as many again.
+        Pairs of fresh processes; candidates get as many again.
     threshold
         Ratio of times, head to base, beyond which a case is slower.
     """

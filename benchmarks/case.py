@@ -64,7 +64,7 @@ CASES = {
 
 
 @dataclass(frozen=True)
-class Task:
+class Workload:
     """A case with everything that a rival needs to train it, so that all start alike and see one order."""
 
     case: Case
@@ -106,7 +106,7 @@ class Task:
         (folder / "case.json").write_text(json.dumps([dataclasses.asdict(self.case), self.n_threads]))
 
     @classmethod
-    def load(cls, folder: Path) -> Task:
+    def load(cls, folder: Path) -> Workload:
         settings, n_threads = json.loads((folder / "case.json").read_text())
         case = Case(**settings | {"sizes": tuple(settings["sizes"])})
         n_layers = len(case.sizes) - 1
@@ -160,7 +160,7 @@ def config_of(case: Case, n_epochs: int):
     )
 
 
-def make_task(case: Case, n_epochs: int, n_threads: int = 1) -> tuple[Task, str]:
+def make_workload(case: Case, n_epochs: int, n_threads: int = 1) -> tuple[Workload, str]:
     """The case with data, fastmlp's initial weights and its order of the samples; and where the data come from."""
     import fastmlp
     from fastmlp.kernels.sampling import permutation_fill
@@ -173,4 +173,4 @@ def make_task(case: Case, n_epochs: int, n_threads: int = 1) -> tuple[Task, str]
     for epoch, order in enumerate(orders):
         permutation_fill(order, np.uint64(stream(config.seed, Purpose.ORDER, epoch)))
     weights = [np.ascontiguousarray(W) for W in model.weights]
-    return Task(case, X, y, weights, [b.copy() for b in model.biases], orders, n_threads), source
+    return Workload(case, X, y, weights, [b.copy() for b in model.biases], orders, n_threads), source

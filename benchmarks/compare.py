@@ -2,7 +2,7 @@
 
 Each pair is two fresh processes, one a commit, that take turns; each side's least time is multiplied by the FMA peak
 measured next to it, and the pair gives one ratio. A probe is slower where the median ratio passes the threshold and
-nearly all pairs agree, and that again in as many new pairs: a suspect is never judged by the figures that made it one.
+nearly all pairs agree, and that again in as many new pairs: no candidate is judged by the figures that made it one.
 
 Two commits need two source trees and two kernel caches, not two sets of dependencies: the package is Python, compiled
 at run time by the Numba that the one interpreter finds, so both sides have the same versions by construction. A commit
@@ -22,7 +22,7 @@ from statistics import median
 from typing import NamedTuple
 
 from benchmarks import machine, peak
-from benchmarks.duel import ROOT, Worker
+from benchmarks.paired import ROOT, Worker
 from benchmarks.probe import PROBES
 
 #: Turns that a pair takes at each probe.
@@ -33,7 +33,7 @@ PEAK_S = 0.005
 
 
 class Verdict(NamedTuple):
-    """A probe's ratios, head's normalised time over base's, one a pair; those of a second look, for a suspect."""
+    """A probe's ratios, head's normalised time over base's, one a pair; those of a second look, for a candidate."""
 
     probe: str
     ratios: list[float]
@@ -42,7 +42,7 @@ class Verdict(NamedTuple):
 
     @property
     def is_slower(self) -> bool:
-        return is_suspect(self.ratios, self.threshold) and is_suspect(self.again, self.threshold)
+        return is_candidate(self.ratios, self.threshold) and is_candidate(self.again, self.threshold)
 
     @property
     def word(self) -> str:
@@ -51,10 +51,10 @@ class Verdict(NamedTuple):
             return "left out"
         if self.is_slower:
             return "SLOWER"
-        return "faster" if is_suspect([1 / r for r in self.ratios], self.threshold) else "as fast"
+        return "faster" if is_candidate([1 / r for r in self.ratios], self.threshold) else "as fast"
 
 
-def is_suspect(ratios: list[float], threshold: float) -> bool:
+def is_candidate(ratios: list[float], threshold: float) -> bool:
     """Whether the median passes the threshold and nearly all ratios agree; no ratios, no suspicion."""
     if not ratios or median(ratios) <= threshold:
         return False
@@ -63,7 +63,7 @@ def is_suspect(ratios: list[float], threshold: float) -> bool:
 
 
 def compare(base: str, head: str, n_pairs: int, threshold: float) -> list[Verdict]:
-    """Measure what both commits have in n_pairs pairs of processes, suspects in as many again.
+    """Measure what both commits have in n_pairs pairs of processes, candidates in as many again.
 
     ``.`` is the working tree. A probe that a side, or this CPU, has no kernels for has no ratios.
     """
@@ -73,8 +73,8 @@ def compare(base: str, head: str, n_pairs: int, threshold: float) -> list[Verdic
         environments = [environment for environment, _ in sides]
         shared = [probe for probe in PROBES if all(probe in probes for _, probes in sides)]
         first = _measure(environments, shared, n_pairs)
-        suspects = [probe for probe, ratios in first.items() if is_suspect(ratios, threshold)]
-        second = _measure(environments, suspects, n_pairs) if suspects else {}
+        candidates = [probe for probe, ratios in first.items() if is_candidate(ratios, threshold)]
+        second = _measure(environments, candidates, n_pairs) if candidates else {}
     return [Verdict(probe, first.get(probe, []), second.get(probe, []), threshold) for probe in PROBES]
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from fastmlp import cpu
+from fastmlp.codegen import cpu
 
 PACKAGES = ("numpy", "numba", "llvmlite", "scikit-learn", "torch", "jax", "jaxlib")
 #: Read by OpenBLAS, MKL, OpenMP and Accelerate when they are loaded; XLA goes by the affinity.

@@ -14,9 +14,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastmlp import cpu
-from fastmlp.jit import kernel
-from fastmlp.simd import Vector, call
+from fastmlp.codegen import cpu
+from fastmlp.codegen.jit import kernel
+from fastmlp.codegen.simd import Vector, call
 
 #: Two units, four or five cycles each: ten chains fill them, and twelve fit the sixteen registers of AVX2.
 N_CHAINS = 12

@@ -1,6 +1,6 @@
 """One commit's process in a comparison: ``python probe.py``, the commit's package being first on PYTHONPATH.
 
-Stands alone and uses the front door only, so that it runs unchanged against any commit. For each line on standard
+Stands alone and uses the front entry only, so that it runs unchanged against any commit. For each line on standard
 input, the name of a probe, it answers the least seconds of a few short runs: short ones fall between interruptions.
 """
 

@@ -22,9 +22,9 @@ def table(record: dict) -> str:
         ["share of the FMA peak", *(f"{records.share_of_peak(c):.2f}" for c in cases)],
     ]
     for name in rivals.NAMES:
-        duels = [case["duels"].get(name) for case in cases]
-        if any(duels):
-            rows.append([rivals.load(name).label, *(f"{records.ratio(d):.2f} x" if d else "" for d in duels)])
+        comparisons = [case["comparisons"].get(name) for case in cases]
+        if any(comparisons):
+            rows.append([rivals.load(name).label, *(f"{records.ratio(d):.2f} x" if d else "" for d in comparisons)])
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([*lines, "", _caption(record)])
 
@@ -32,7 +32,9 @@ def table(record: dict) -> str:
 def _caption(record: dict) -> str:
     machine = record["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items() if version)
-    n_epochs = min(len(duel["ours_s"]) for case in record["cases"].values() for duel in case["duels"].values())
+    n_epochs = min(
+        len(comparison["ours_s"]) for case in record["cases"].values() for comparison in case["comparisons"].values()
+    )
     threads = "one thread" if machine["n_threads"] == 1 else f"{machine['n_threads']} threads"
     return (
         f"Times our time: medians over {n_epochs} or more pairs of epochs, trained in turn, {threads}, float32. "
@@ -62,7 +64,7 @@ def plot(record: dict, path: Path) -> None:
     cases = list(record["cases"].values())
     bars = {OURS: [_micros(case, records.ours_s(case)) for case in cases]}
     for name in rivals.NAMES:
-        if any(name in case["duels"] for case in cases):
+        if any(name in case["comparisons"] for case in cases):
             bars[name] = [_rival_micros(case, name) for case in cases]
     figure = Figure(figsize=(3.5 + 1.9 * len(cases), 4.8), layout="constrained")
     axes = figure.subplots()
@@ -85,6 +87,6 @@ def _micros(case: dict, epoch_s: float) -> float:
 
 def _rival_micros(case: dict, name: str) -> float:
     """Our median time times the rival's ratio, so that bars compare as the pairs did."""
-    if name not in case["duels"]:
+    if name not in case["comparisons"]:
         return float("nan")
-    return _micros(case, records.ours_s(case) * records.ratio(case["duels"][name]))
+    return _micros(case, records.ours_s(case) * records.ratio(case["comparisons"][name]))

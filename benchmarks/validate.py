@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 import fastmlp
-from benchmarks.case import N_JUDGED, Case, Task, config_of, make_task
+from benchmarks.case import N_JUDGED, Case, Workload, config_of, make_workload
 from benchmarks.rivals.numpy_blas import Network
 
 #: Full batches of a short task, and samples of the short batch behind them.
@@ -21,7 +21,7 @@ def shorten(case: Case) -> Case:
     return replace(case, n_samples=n_samples)
 
 
-def numpy_loss(task: Task) -> float:
+def numpy_loss(task: Workload) -> float:
     """Loss of NumPy's network after the task's first epoch."""
     network = Network(task)
     for batch in task.batches(task.orders[0]):
@@ -31,7 +31,7 @@ def numpy_loss(task: Task) -> float:
 
 def check_training(case: Case) -> None:
     """Refuse to go on where fastmlp's loss, from either type of input, is not NumPy's."""
-    task, _ = make_task(shorten(case), n_epochs=1)
+    task, _ = make_workload(shorten(case), n_epochs=1)
     ref = numpy_loss(task)
     for X, scale in ((task.X, "auto"), (task.inputs, "none")):
         dataset = fastmlp.Dataset(X, task.y, X[:N_JUDGED], task.y[:N_JUDGED], scale)

@@ -12,7 +12,7 @@ import warnings
 from pathlib import Path
 
 from benchmarks import rivals
-from benchmarks.case import Task
+from benchmarks.case import Workload
 
 
 class Channel:
@@ -31,7 +31,7 @@ class Channel:
 
 def main(name: str, folder: str) -> None:
     """Train a rival on the task in a folder."""
-    channel, rival, task = Channel(), rivals.load(name), Task.load(Path(folder))
+    channel, rival, task = Channel(), rivals.load(name), Workload.load(Path(folder))
     warnings.simplefilter("ignore")
     rival.train(
         task,

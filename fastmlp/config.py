@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastmlp.errors import ConfigError
-from fastmlp.params import Init
-from fastmlp.rules import (
-    RULES,
-    Activation,
+from fastmlp.settings import (
+    SETTINGS,
+    ActivationName,
     ClassWeight,
     Dtype,
     EarlyStopping,
     EpsForm,
+    Init,
     L2Scale,
-    Loss,
-    Optimizer,
+    LossName,
+    OptimizerName,
     Precision,
     Schedule,
     dtype_of,
-    mistakes,
+    invalid_settings,
 )
 
 
@@ -123,19 +123,19 @@ class Config:
     >>> Config(hidden=(100, 0), learning_rate=-1)
     Traceback (most recent call last):
     fastmlp.errors.ConfigError: 2 settings cannot be used
-      hidden: given (100, 0); accepted: a tuple of integers >= 1, such as (100, 100), or ()
-      learning_rate: given -1; accepted: a finite number > 0
+      hidden: expected a tuple of integers >= 1, such as (100, 100), or (), got (100, 0)
+      learning_rate: expected a finite number > 0, got -1
     """
 
     hidden: tuple[int, ...] = (100, 100)
-    activation: Activation = "sigmoid"
+    activation: ActivationName = "sigmoid"
     dropout: float = 0.0
     init: Init = "glorot_uniform"
-    loss: Loss = "cross_entropy"
+    loss: LossName = "cross_entropy"
     label_smoothing: float = 0.0
     huber_delta: float = 1.0
     class_weight: ClassWeight = "none"
-    optimizer: Optimizer = "sgd"
+    optimizer: OptimizerName = "sgd"
     learning_rate: float = 0.3
     schedule: Schedule = "exponential"
     decay_rate: float = 0.0
@@ -166,7 +166,7 @@ class Config:
         given = self.to_dict()
         _check(given)
         for name, value in given.items():
-            object.__setattr__(self, name, RULES[name].read(value))
+            object.__setattr__(self, name, SETTINGS[name].read(value))
 
     def to_dict(self) -> dict[str, Any]:
         """The settings by name, fit for ``json.dumps``.
@@ -213,10 +213,10 @@ class Config:
         (30,)
         >>> Config.from_dict({"learning-rate": 0.1})
         Traceback (most recent call last):
-        fastmlp.errors.ConfigError: 'learning-rate' is not a setting; the nearest is 'learning_rate'
+        fastmlp.errors.ConfigError: unknown setting 'learning-rate'; did you mean 'learning_rate'?
         """
         if not isinstance(settings, Mapping):
-            raise ConfigError(f"settings: given {reprlib.repr(settings)}; accepted: a mapping of names to values")
+            raise ConfigError(f"settings: expected a mapping of names to values, got {reprlib.repr(settings)}")
         _check(settings)
         return cls(**settings)
 
@@ -247,7 +247,7 @@ class Config:
 
 
 def _check(settings: Mapping[str, Any]) -> None:
-    found = list(mistakes(settings, {name: getattr(Config, name) for name in RULES}))
+    found = list(invalid_settings(settings, {name: getattr(Config, name) for name in SETTINGS}))
     if len(found) == 1:
         raise ConfigError(found[0])
     if found:

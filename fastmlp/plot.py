@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from fastmlp.errors import MissingExtraError, OutputError
-from fastmlp.history import History
+from fastmlp.training.history import History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -291,7 +291,7 @@ def mutate(octets: Octets, kind: str, draw: Draw) -> Octets:
 # sound files, and who reads them
 
 
-class Reader(NamedTuple):
+class RecordReader(NamedTuple):
     """What makes a folder of sound files, which of them is changed and how, and what reads it."""
 
     make: Callable[[Path], None]
@@ -372,7 +372,7 @@ def make_study(folder: Path) -> None:
 
 
 def make_history(folder: Path) -> None:
-    history = fastmlp.History([dict.fromkeys(fastmlp.history.COLUMNS, n) for n in (1, 2)])
+    history = fastmlp.History([dict.fromkeys(fastmlp.training.history.COLUMNS, n) for n in (1, 2)])
     history.to_csv(folder / "history.csv")
     history.to_json(folder / "history.json")
 
@@ -405,45 +405,47 @@ NAMED: dict[str, Callable[[Path], Any]] = {
     name: partial(lambda name, folder: fastmlp.load_data(name, folder), name) for name in ("mnist", "cifar10")
 }
 READERS = {
-    "model": Reader(partial(make_model, suffix="npz"), ("model.npz",), "zip", read_model),
-    "model.safetensors": Reader(
+    "model": RecordReader(partial(make_model, suffix="npz"), ("model.npz",), "zip", read_model),
+    "model.safetensors": RecordReader(
         partial(make_model, suffix="safetensors"), ("model.safetensors",), "tensors", read_model
     ),
-    "npz": Reader(
+    "npz": RecordReader(
         lambda f: np.savez(f / "x.npz", **PART_ARRAYS), ("x.npz",), "zip", lambda f: fastmlp.load_data(f / "x.npz")
     ),
-    "npy": Reader(make_npy, tuple(f"{name}.npy" for name in PART_ARRAYS), "npy", fastmlp.load_data),
-    "samples.npy": Reader(make_npy, ("X_test.npy",), "npy", lambda f: load_samples(f / "X_test.npy")),
-    "idx": Reader(partial(make_idx, suffix=""), IDX[""], "idx", NAMED["mnist"]),
-    "idx.gz": Reader(partial(make_idx, suffix=".gz"), IDX[".gz"], "idx.gz", NAMED["mnist"]),
-    "cifar10 binary": Reader(partial(make_cifar10, version="bin"), ("data_batch_2.bin",), "records", NAMED["cifar10"]),
-    "cifar10 pickled": Reader(partial(make_cifar10, version="py"), ("data_batch_2",), "pickle", NAMED["cifar10"]),
-    "cifar10 binary.tar.gz": Reader(
+    "npy": RecordReader(make_npy, tuple(f"{name}.npy" for name in PART_ARRAYS), "npy", fastmlp.load_data),
+    "samples.npy": RecordReader(make_npy, ("X_test.npy",), "npy", lambda f: load_samples(f / "X_test.npy")),
+    "idx": RecordReader(partial(make_idx, suffix=""), IDX[""], "idx", NAMED["mnist"]),
+    "idx.gz": RecordReader(partial(make_idx, suffix=".gz"), IDX[".gz"], "idx.gz", NAMED["mnist"]),
+    "cifar10 binary": RecordReader(
+        partial(make_cifar10, version="bin"), ("data_batch_2.bin",), "records", NAMED["cifar10"]
+    ),
+    "cifar10 pickled": RecordReader(partial(make_cifar10, version="py"), ("data_batch_2",), "pickle", NAMED["cifar10"]),
+    "cifar10 binary.tar.gz": RecordReader(
         partial(make_cifar10_archive, version="bin", name=cifar10.ARCHIVES[0]),
         cifar10.ARCHIVES[:1],
         "tar.gz",
         NAMED["cifar10"],
     ),
-    "cifar10 python.tar.gz": Reader(
+    "cifar10 python.tar.gz": RecordReader(
         partial(make_cifar10_archive, version="py", name=cifar10.ARCHIVES[1]),
         cifar10.ARCHIVES[1:],
         "tar.gz",
         NAMED["cifar10"],
     ),
-    "csv": Reader(make_table, ("x.csv",), "table", lambda f: fastmlp.load_data(f / "x.csv")),
-    "csv.gz": Reader(
+    "csv": RecordReader(make_table, ("x.csv",), "table", lambda f: fastmlp.load_data(f / "x.csv")),
+    "csv.gz": RecordReader(
         partial(make_table, suffix=".gz"), ("x.csv.gz",), "table.gz", lambda f: fastmlp.load_data(f / "x.csv.gz")
     ),
-    "samples.csv": Reader(make_samples, ("x.csv",), "table", lambda f: load_samples(f / "x.csv")),
-    "study.json": Reader(make_study, ("study.json",), "json", read_study),
-    "runs.jsonl": Reader(make_study, ("runs.jsonl",), "lines", read_study),
-    "history.csv": Reader(
+    "samples.csv": RecordReader(make_samples, ("x.csv",), "table", lambda f: load_samples(f / "x.csv")),
+    "study.json": RecordReader(make_study, ("study.json",), "json", read_study),
+    "runs.jsonl": RecordReader(make_study, ("runs.jsonl",), "lines", read_study),
+    "history.csv": RecordReader(
         make_history, ("history.csv",), "table", lambda f: fastmlp.History.from_csv(f / "history.csv")
     ),
-    "history.json": Reader(
+    "history.json": RecordReader(
         make_history, ("history.json",), "json", lambda f: fastmlp.History.from_json(f / "history.json")
     ),
-    "config.json": Reader(make_config, ("config.json",), "json", read_config),
+    "config.json": RecordReader(make_config, ("config.json",), "json", read_config),
 }
 
 
@@ -463,7 +465,7 @@ WRITING = (
 )
 
 
-class Watch:
+class Monitor:
     """Sees every file that is opened and every process that is begun while it is on."""
 
     def __init__(self) -> None:
@@ -487,10 +489,10 @@ class Watch:
 class Bench:
     """A folder with a reader's sound files, one of which is replaced by mutant after mutant."""
 
-    watch: Watch | None = None
+    watch: Monitor | None = None
 
     def __init__(self, name: str, folder: Path) -> None:
-        Bench.watch = Bench.watch or Watch()
+        Bench.watch = Bench.watch or Monitor()
         self.name, self.reader = name, READERS[name]
         self.folder = folder / name.replace(" ", "-")
         self.folder.mkdir(parents=True)

@@ -17,17 +17,17 @@ from pathlib import Path
 from time import perf_counter, sleep
 
 import fastmlp
-from fastmlp import checkpoint
-from fastmlp.archive import unfinished_prefix
-from fastmlp.history import History
+from fastmlp.io.atomic import temporary_prefix
 from fastmlp.study.run import digest
+from fastmlp.training import checkpoint
+from fastmlp.training.history import History
 
 # The command line with checkpoints as often as there are stretches, so that every kill finds one that is new.
 CHILD = """
 import sys
-from fastmlp import checkpoint
+from fastmlp.training import checkpoint
 from fastmlp.__main__ import main
-checkpoint.INTERVAL_S, checkpoint.MOST_SHARE = float(sys.argv.pop(1)), float("inf")
+checkpoint.INTERVAL_S, checkpoint.MAX_TIME_FRACTION = float(sys.argv.pop(1)), float("inf")
 sys.exit(main())
 """
 NETWORK = {"hidden": (100, 100), "optimizer": "adam", "learning_rate": 0.001, "dropout": 0.2, "early_stopping": "loss"}
@@ -105,7 +105,7 @@ def files_of(folder: Path) -> set[tuple[str, int]]:
 
 
 def is_being_written(folder: Path) -> bool:
-    return any(folder.glob(f"{unfinished_prefix(folder / checkpoint.NEWEST)}*"))
+    return any(folder.glob(f"{temporary_prefix(folder / checkpoint.NEWEST)}*"))
 
 
 def interrupt(words: list[str], n_times: int, draw: random.Random, most_s: float, begun: str, left: str) -> bool:
@@ -122,8 +122,8 @@ def interrupt(words: list[str], n_times: int, draw: random.Random, most_s: float
             process.send_signal(sent)
             last = (process.communicate()[1].splitlines() or [""])[-1]
             took.append(perf_counter() - asked)
-            is_kept = any(Path(name).rglob(left)) and "the same command goes on" in last
-            if process.returncode == code and is_kept:
+            is_cached = any(Path(name).rglob(left)) and "the same command goes on" in last
+            if process.returncode == code and is_cached:
                 right += 1
             else:
                 found = sorted(path.name for path in Path(name).rglob("*"))
@@ -146,7 +146,7 @@ def measure(data: str, settings: dict[str, object]) -> None:
         plain(self, state)
         costs.append(perf_counter() - begin)
 
-    checkpoint.Checkpoint.save, checkpoint.INTERVAL_S, checkpoint.MOST_SHARE = timed, 0.0, float("inf")  # type: ignore
+    checkpoint.Checkpoint.save, checkpoint.INTERVAL_S, checkpoint.MAX_TIME_FRACTION = timed, 0.0, float("inf")  # type: ignore
     with tempfile.TemporaryDirectory() as folder:
         fastmlp.train(dataset, fastmlp.Config(**settings, n_epochs=2), checkpoint=folder)  # type: ignore[arg-type]
         size = (Path(folder) / checkpoint.NEWEST).stat().st_size

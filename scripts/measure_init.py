@@ -8,7 +8,7 @@ from statistics import mean, stdev
 from typing import get_args
 
 import fastmlp
-from fastmlp.params import Init
+from fastmlp.settings import Init
 
 
 def parse() -> argparse.Namespace:

@@ -12,9 +12,9 @@ from statistics import mean, stdev
 import numpy as np
 
 import fastmlp
-from fastmlp.model import init_model
-from fastmlp.permission import refusal
-from fastmlp.trainer import Trainer
+from fastmlp.codegen.amx import unavailable_reason
+from fastmlp.model.model import init_model
+from fastmlp.training.trainer import Trainer
 
 N_SEEDS = 10
 MODES = "float32", "bf16x3", "bf16x2", "bf16"
@@ -35,7 +35,7 @@ def trained(dataset, precision, n_epochs, seed=0):
 
 def main():
     """Print the errors after one epoch, then the accuracies."""
-    if obstacle := refusal():
+    if obstacle := unavailable_reason():
         sys.exit(f"no bf16 unit: {obstacle}")
     dataset = fastmlp.load_data(sys.argv[1] if len(sys.argv) > 1 else "cifar10")
     exact = trained(dataset, "float64", 1)

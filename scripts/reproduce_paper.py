@@ -7,7 +7,8 @@ import argparse
 from pathlib import Path
 
 import fastmlp
-from fastmlp.paper import FIGURES, judge, run_figure
+from fastmlp.paper.claims import judge
+from fastmlp.paper.figures import FIGURES, run_figure
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("folder", type=Path)

@@ -10,9 +10,9 @@ from collections import Counter
 
 import numpy as np
 
-from fastmlp import cpu
-from fastmlp.jit import kernel
-from fastmlp.kernels.matmul import add_product, matrix, product
+from fastmlp.codegen import cpu
+from fastmlp.codegen.jit import kernel
+from fastmlp.kernels.matmul import matrix, product, product_descent
 
 # Where the sum is: the last operand in the AT&T spelling that LLVM gives for x86, the first one on Arm.
 ACCUMULATOR = re.compile(r"\s(?:vfn?madd\w+\s.*%(\w+)$|fmla\s+(v\w+))")
@@ -24,7 +24,7 @@ def multiply(C, P, Q):
     sums = matrix(C, 0, C.shape[1])
     rows, columns = matrix(P, 0, P.shape[1]), matrix(Q, 0, Q.shape[1])
     product(sums, sums, rows, columns, C.shape[0], C.shape[1], P.shape[1])
-    add_product(sums, rows, columns, C[0, 0], C[0, 0], C.shape[0], C.shape[1], P.shape[1])
+    product_descent(sums, rows, columns, C[0, 0], C[0, 0], C.shape[0], C.shape[1], P.shape[1])
 
 
 def assembly(compiled):
@@ -54,7 +54,7 @@ def n_accumulators(block):
 def main():
     dtype = sys.argv[1] if len(sys.argv) > 1 else "float32"
     multiply(*np.zeros((3, 64, 64), dtype))
-    for name, compiled in (("product", product), ("add_product", add_product)):
+    for name, compiled in (("product", product), ("product_descent", product_descent)):
         tiles = list(loops(assembly(compiled)))
         most = max(map(n_accumulators, tiles))
         for tile in tiles:

@@ -18,9 +18,9 @@ from itertools import islice
 from pathlib import Path
 from statistics import geometric_mean, median
 
-from fastmlp import cpu
+from fastmlp.codegen import cpu
 
-PACKAGE = Path(cpu.__file__).parent
+PACKAGE = Path(cpu.__file__).parents[1]
 #: Layers, batch size, steps: tens of milliseconds each.
 NETWORKS = {
     "64-100-100-10": ((64, 100, 100, 10), 64, 400),
@@ -59,7 +59,7 @@ def copy_package(folder: Path, change: tuple[str, str] | None = None) -> Path:
     """The package with one more line at the end of its cpu.py."""
     shutil.copytree(PACKAGE, folder / "fastmlp", ignore=shutil.ignore_patterns("__pycache__"))
     if change is not None:
-        with (folder / "fastmlp" / "cpu.py").open("a", encoding="utf-8") as file:
+        with (folder / "fastmlp" / "codegen" / "cpu.py").open("a", encoding="utf-8") as file:
             file.write("\n{} = {}\n".format(*change))
     return folder
 

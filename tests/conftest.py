@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from fastmlp import cpu
+from fastmlp.codegen import cpu
 from fastmlp.data import Dataset
 
 
@@ -31,7 +31,7 @@ def blobs():
 @pytest.fixture
 def masked(monkeypatch):
     """A CPU with AMX, which the user's switch keeps idle: nothing compiles for it."""
-    monkeypatch.setattr(cpu, "bf16_unit", lambda: "amx")
+    monkeypatch.setattr(cpu, "bf16_instructions", lambda: "amx")
     monkeypatch.setenv("FASTMLP_AMX", "0")
 
 

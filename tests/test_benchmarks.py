@@ -12,24 +12,26 @@ import fastmlp
 # Behind everything else, so that an installed fastmlp is still the one that is tested.
 sys.path.append(str(Path(__file__).parents[1]))
 
-from benchmarks import compare, duel, history, peak, record, report, rivals, validate
-from benchmarks.case import CASES, Case, Task, make_task, synthetic_data
+from benchmarks import compare, history, paired, peak, record, report, rivals, validate
+from benchmarks.case import CASES, Case, Workload, make_workload, synthetic_data
 
 TINY = Case(sizes=(8, 5, 3), batch_size=16, n_samples=120)
 
 
 @pytest.fixture
 def task():
-    return make_task(TINY, n_epochs=2)[0]
+    return make_workload(TINY, n_epochs=2)[0]
 
 
 def made_up_duel(name, ours_s, rival_s, peaks=(1e9, 1e9)):
-    return duel.Duel(name, name, "1.0", 0.0, 0.0, list(peaks), list(ours_s), list(rival_s), [(1.0, 1.0)]).to_dict()
+    return paired.PairedComparison(
+        name, name, "1.0", 0.0, 0.0, list(peaks), list(ours_s), list(rival_s), [(1.0, 1.0)]
+    ).to_dict()
 
 
 @pytest.fixture
 def made_up_record():
-    duels = {
+    comparisons = {
         "numpy_blas": made_up_duel("numpy_blas", (1.0, 2.0), (3.0, 8.0)),
         "jax_scan": made_up_duel("jax_scan", (1.0, 1.0), (2.0, 2.0)),
     }
@@ -41,7 +43,7 @@ def made_up_record():
         "vector_bits": 512,
         "versions": {"x": "1"},
     }
-    return {"machine": machine, "cases": {"tiny": {**case, "data": "synthetic", "duels": duels}}}
+    return {"machine": machine, "cases": {"tiny": {**case, "data": "synthetic", "comparisons": comparisons}}}
 
 
 def test_the_papers_network_costs_what_the_design_says():
@@ -56,7 +58,7 @@ def test_synthetic_data_can_be_learnt_but_not_wholly():
 
 def test_a_task_survives_its_files(task, tmp_path):
     task.save(tmp_path / "task")
-    got = Task.load(tmp_path / "task")
+    got = Workload.load(tmp_path / "task")
     assert got.case == task.case
     for name in ("X", "y", "orders"):
         np.testing.assert_array_equal(getattr(got, name), getattr(task, name))
@@ -101,7 +103,7 @@ def test_every_rival_has_the_same_three_names(name):
 
 def test_a_duel_is_fought_in_two_processes(task, tmp_path):
     task.save(tmp_path / "task")
-    fought = duel.fight("numpy_blas", tmp_path / "task", 1)
+    fought = paired.run_pairs("numpy_blas", tmp_path / "task", 1)
     assert len(fought.losses) == 2
     assert fought.ours_s[0] > 0
     assert fought.rival_s[0] > 0
@@ -109,20 +111,20 @@ def test_a_duel_is_fought_in_two_processes(task, tmp_path):
 
 
 def test_a_worker_that_dies_says_what_it_died_of(tmp_path):
-    with pytest.raises(duel.WorkerError, match=r"benchmarks\.rivals\.nobody"):
-        duel.Worker(["-m", "benchmarks.worker", "nobody", str(tmp_path)])
+    with pytest.raises(paired.WorkerError, match=r"benchmarks\.rivals\.nobody"):
+        paired.Worker(["-m", "benchmarks.worker", "nobody", str(tmp_path)])
 
 
 @pytest.mark.parametrize("theirs", [1.02, 0.98, float("nan")])
 def test_another_loss_is_refused(theirs):
-    fought = duel.Duel("numpy_blas", "NumPy", "1.0", 0.0, 0.0, losses=[(1.0, 1.0), (1.0, theirs)])
+    fought = paired.PairedComparison("numpy_blas", "NumPy", "1.0", 0.0, 0.0, losses=[(1.0, 1.0), (1.0, theirs)])
     with pytest.raises(record.LossError, match=r"NumPy: loss .* after epoch 2"):
         record.check_losses(fought, 0.01)
 
 
 def test_ratios_are_medians_over_pairs(made_up_record):
     case = made_up_record["cases"]["tiny"]
-    assert record.ratio(case["duels"]["numpy_blas"]) == 3.5
+    assert record.ratio(case["comparisons"]["numpy_blas"]) == 3.5
     assert record.ours_s(case) == 1.0
     assert record.share_of_peak(case) == 0.5
 
@@ -173,7 +175,7 @@ def test_history_is_relative_to_the_first_record_of_each_benchmark():
     ],
 )
 def test_the_gate_suspects_only_where_nearly_all_pairs_agree(ratios, expected):
-    assert compare.is_suspect(ratios, 1.04) is expected
+    assert compare.is_candidate(ratios, 1.04) is expected
 
 
 def test_a_suspect_is_slower_only_if_new_pairs_say_so_too():

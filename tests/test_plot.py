@@ -5,8 +5,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from fastmlp.errors import MissingExtraError, OutputError
-from fastmlp.history import COLUMNS, History
 from fastmlp.plot import plot_history, require_matplotlib, save_curves
+from fastmlp.training.history import COLUMNS, History
 
 
 def history(n_epochs):
@@ -70,7 +70,7 @@ def test_what_cannot_be_written_is_named(name, tmp_path):
 
 def test_pyplot_is_left_alone():
     code = (
-        "import sys; from fastmlp.plot import plot_history; from fastmlp.history import History; "
+        "import sys; from fastmlp.plot import plot_history; from fastmlp.training.history import History; "
         "plot_history(History()); sys.exit('matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

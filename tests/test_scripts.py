@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fastmlp import cpu, jit
+from fastmlp.codegen import cpu, jit
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
@@ -45,7 +45,7 @@ def test_the_inner_loop_holds_the_sums_of_a_whole_tile_in_registers(dtype):
     tiles = [n_vectors * heights[0] for n_vectors, heights in enumerate(cpu.tile_heights(), 1)]
     bits = f"{cpu.vector_bits()}-bit vectors, {max(tiles)} accumulators"
     assert [line for line in text.splitlines() if line.endswith("accumulators")] == [
-        f"# {name}: {dtype}, {bits}" for name in ("product", "add_product") for _ in range(tiles.count(max(tiles)))
+        f"# {name}: {dtype}, {bits}" for name in ("product", "product_descent") for _ in range(tiles.count(max(tiles)))
     ]
     assert not re.search(r"vmov[ua]p[sd]\s+%.mm\d+, *.*\(|\bst[rp]\s+q", text), "a sum is stored inside the loop"
 
@@ -68,7 +68,7 @@ def test_every_tile_that_is_tried_fits_the_registers(tune_blocks):
 
 def test_a_candidate_is_the_package_with_another_size(tune_blocks, tmp_path):
     folder = tune_blocks.copy_package(tmp_path / "8", ("PANEL_LINES", "8"))
-    program = "from fastmlp import cpu, jit; print(cpu.__file__, cpu.panel_bytes(), jit.stamp())"
+    program = "from fastmlp.codegen import cpu, jit; print(cpu.__file__, cpu.panel_bytes(), jit.stamp())"
     command, environment = [sys.executable, "-c", program], {**os.environ, "PYTHONPATH": str(folder)}
     done = subprocess.run(command, capture_output=True, check=True, text=True, env=environment, cwd=folder)
     path, panel_bytes, stamp = done.stdout.split()

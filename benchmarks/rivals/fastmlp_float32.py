@@ -4,7 +4,7 @@ from functools import partial
 from importlib.metadata import version as version_of
 
 from benchmarks.case import N_JUDGED, config_of
-from benchmarks.rivals import NoUnitError
+from benchmarks.rivals import NoBf16Error
 
 label = "fastmlp"
 
@@ -15,13 +15,13 @@ def version():
 
 def train(task, ready, report, kind="float32", precision="float32"):
     import fastmlp
-    from fastmlp.precision import settle
+    from fastmlp.training.precision import resolve
 
     X, scale = (task.X, "auto") if kind == "uint8" else (task.inputs, "none")
     dataset = fastmlp.Dataset(X, task.y, X[:N_JUDGED], task.y[:N_JUDGED], scale)
-    config, reason = settle(config_of(task.case, task.n_epochs).replace(precision=precision), X)
+    config, reason = resolve(config_of(task.case, task.n_epochs).replace(precision=precision), X)
     if reason:
-        raise NoUnitError(reason)
+        raise NoBf16Error(reason)
     model = fastmlp.init_model(config, dataset.n_features, dataset.n_classes)
     model.weights, model.biases = task.weights, task.biases
     ready(fastmlp.warmup(config.precision))

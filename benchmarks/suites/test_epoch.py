@@ -1,4 +1,4 @@
-"""Epochs through the front door, CIFAR-10's and MNIST's shape. `train` copies the model: nothing to reset."""
+"""Epochs through the front entry, CIFAR-10's and MNIST's shape. `train` copies the model: nothing to reset."""
 
 from dataclasses import replace
 
@@ -8,8 +8,8 @@ import pytest
 import fastmlp
 from benchmarks.case import CASES, SCALE, config_of, load_data
 from benchmarks.validate import check_training
-from fastmlp.precision import settle
-from fastmlp.rules import TERMS
+from fastmlp.settings import BF16_TERMS
+from fastmlp.training.precision import resolve
 
 SETTINGS = {
     "sgd": {"optimizer": "sgd", "learning_rate": 0.3},
@@ -35,11 +35,11 @@ def test_epoch(measure, shape, settings, kind):
 
 
 @pytest.mark.benchmark(group="epoch")
-@pytest.mark.parametrize("precision", TERMS)
+@pytest.mark.parametrize("precision", BF16_TERMS)
 def test_epoch_on_a_bf16_unit(measure, precision):
     case = CASES["paper"]
     X, y, _ = load_data(case)
-    config, reason = settle(config_of(case, n_epochs=1).replace(precision=precision), X)
+    config, reason = resolve(config_of(case, n_epochs=1).replace(precision=precision), X)
     if reason:
         pytest.skip(reason)
     dataset = fastmlp.Dataset(X, y, X[:1], y[:1])

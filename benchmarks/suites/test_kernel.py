@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 
+from fastmlp.codegen.cpu import row_stride
+from fastmlp.codegen.jit import kernel
 from fastmlp.config import Config
-from fastmlp.cpu import row_stride
-from fastmlp.handover import first_powers, hyper_of
-from fastmlp.jit import kernel
 from fastmlp.kernels import activation, loss, update
 from fastmlp.kernels import layout as at
-from fastmlp.kernels.matmul import add_product, matrix, product, transposed
-from fastmlp.params import aligned_zeros
+from fastmlp.kernels.matmul import matrix, product, product_descent, transposed
+from fastmlp.model.kernel_args import hyperparameters_of, initial_powers
+from fastmlp.model.params import aligned_zeros
+from fastmlp.settings import ACTIVATIONS, OPTIMIZERS
 
 FLOAT32 = np.dtype(np.float32)
 #: FLOPs of a benchmark: some milliseconds, so that a call from Python and the clock cost nothing.
@@ -20,7 +21,6 @@ SHAPES = [(100, 64, 3072), (100, 64, 100), (10, 64, 100), (97, 61, 1013), (1, 1,
 #: Arithmetic operations an element, a fused multiply-add being two, as the kernels' sources have them.
 ACTIVATION_FLOPS = {"sigmoid": (25, 3), "tanh": (29, 3), "relu": (1, 1)}
 UPDATE_FLOPS = {"sgd": 4, "adam": 27}
-CODES = activation.CODES
 
 
 def padded(values):
@@ -40,11 +40,11 @@ def unpadded(memory, stride, shape):
 @kernel
 def products(C, c, P, p, Q, q, zero, is_transposed, shape, n_calls):
     n_rows, n_columns, n_steps = shape
-    left, nothing = matrix(P, 0, p), matrix(zero, 0, 0)
+    left, zero_row = matrix(P, 0, p), matrix(zero, 0, 0)
     if is_transposed:
         left = transposed(left)
     for _ in range(n_calls):
-        product(matrix(C, 0, c), nothing, left, matrix(Q, 0, q), n_rows, n_columns, n_steps)
+        product(matrix(C, 0, c), zero_row, left, matrix(Q, 0, q), n_rows, n_columns, n_steps)
 
 
 @pytest.mark.benchmark(group="kernel: product")
@@ -74,11 +74,11 @@ def test_product(measure, rng, name, shape):
 
 
 @kernel
-def added_products(C, c, P, p, Q, q, shape, n_calls):
+def descents(C, c, P, p, Q, q, shape, n_calls):
     n_rows, n_columns, n_steps = shape
     rate, l2 = np.float32(-0.01), np.float32(0)
     for _ in range(n_calls):
-        add_product(matrix(C, 0, c), matrix(P, 0, p), matrix(Q, 0, q), rate, l2, n_rows, n_columns, n_steps)
+        product_descent(matrix(C, 0, c), matrix(P, 0, p), matrix(Q, 0, q), rate, l2, n_rows, n_columns, n_steps)
 
 
 @pytest.mark.benchmark(group="kernel: product")
@@ -91,14 +91,14 @@ def test_gradient_and_descent(measure, rng, shape):
     sizes, flops = (fan_out, fan_in, batch), 2 * fan_out * fan_in * batch
     n_calls = max(1, int(min(WORK / flops, 1e5)))
 
-    added_products(C, c, P, p, Q, q, sizes, 1)
+    descents(C, c, P, p, Q, q, sizes, 1)
     ref = W - 0.01 * (dZ.astype(np.float64) @ At)
     np.testing.assert_allclose(unpadded(C, c, ref.shape), ref, rtol=0, atol=1e-6 * batch)
 
     def reset():
         C[:], _ = padded(W)
 
-    measure(lambda: added_products(C, c, P, p, Q, q, sizes, n_calls), setup=reset, flops=flops * n_calls)
+    measure(lambda: descents(C, c, P, p, Q, q, sizes, n_calls), setup=reset, flops=flops * n_calls)
 
 
 @kernel
@@ -111,7 +111,7 @@ def activations(work, A, dA, stride, n_rows, m, code, is_forward, n_calls):
 
 
 ACTIVATION_REF = {"sigmoid": lambda Z: 1 / (1 + np.exp(-Z)), "tanh": np.tanh, "relu": lambda Z: np.maximum(Z, 0)}
-SLOPE_REF = {"sigmoid": lambda A: A * (1 - A), "tanh": lambda A: 1 - A * A, "relu": lambda A: A > 0}
+DERIVATIVE_REF = {"sigmoid": lambda A: A * (1 - A), "tanh": lambda A: 1 - A * A, "relu": lambda A: A > 0}
 
 
 @pytest.mark.benchmark(group="kernel: activation")
@@ -122,19 +122,19 @@ def test_activation(measure, rng, name, direction, shape):
     Z, dA = rng.standard_normal((2, *shape)).astype(np.float32)
     memory, stride = padded(np.concatenate([Z, dA]))
     offset, original = shape[0] * stride, memory.copy()
-    arguments = memory, 0, offset, stride, *shape, CODES[name], direction == "forward"
+    arguments = memory, 0, offset, stride, *shape, ACTIVATIONS[name].code, direction == "forward"
     n_calls = 1000
 
     activations(*arguments, 1)
     if direction == "forward":
         got, ref = unpadded(memory, stride, shape), ACTIVATION_REF[name](Z.astype(np.float64))
     else:
-        got, ref = unpadded(memory[offset:], stride, shape), dA * SLOPE_REF[name](Z.astype(np.float64))
+        got, ref = unpadded(memory[offset:], stride, shape), dA * DERIVATIVE_REF[name](Z.astype(np.float64))
     np.testing.assert_allclose(got, ref, rtol=1e-5, atol=1e-6)
     flops = ACTIVATION_FLOPS[name][direction == "backward"] * Z.size * n_calls
 
     def reset():
-        # A delta shrinks by its slope at every call: slopes of one leave it as it is, away from subnormals.
+        # Each call multiplies the deltas by the derivatives: those of one keep them away from subnormal numbers.
         memory[:] = original
         if direction == "backward":
             memory[:offset] = {"sigmoid": 0.5, "tanh": 0.0, "relu": 1.0}[name]
@@ -144,11 +144,11 @@ def test_activation(measure, rng, name, direction, shape):
 
 
 @kernel
-def softmaxes(work, places, stride, n_classes, m, n_calls):
-    logits, probs, labels, losses, weights, numbers = places
+def softmaxes(work, offsets, stride, n_classes, m, n_calls):
+    logits, probs, labels, losses, weights, scalars = offsets
     for _ in range(n_calls):
         loss.softmax_forward(work, logits, probs, stride, n_classes, labels, losses, m)
-        loss.softmax_backward(work, probs, stride, n_classes, labels, weights, numbers, m)
+        loss.softmax_backward(work, probs, stride, n_classes, labels, weights, scalars, m)
 
 
 @pytest.mark.benchmark(group="kernel: loss")
@@ -156,25 +156,26 @@ def softmaxes(work, places, stride, n_classes, m, n_calls):
 def test_softmax_and_its_delta(measure, rng, m):
     n_classes = 10
     logits, y = rng.standard_normal((n_classes, m)).astype(np.float32), rng.integers(n_classes, size=m)
-    numbers = np.zeros((1, m))
-    numbers[0, at.ON] = 1
-    rows = np.concatenate([logits, np.zeros((n_classes, m)), [y], np.zeros((1, m)), np.full((1, m), 1 / m), numbers])
+    scalars = np.zeros((1, m))
+    scalars[0, at.ON] = 1
+    rows = np.concatenate([logits, np.zeros((n_classes, m)), [y], np.zeros((1, m)), np.full((1, m), 1 / m), scalars])
     memory, stride = padded(rows)
-    places = tuple(np.int64(row * stride) for row in (0, 10, 20, 21, 22, 23))
+    offsets = tuple(np.int64(row * stride) for row in (0, 10, 20, 21, 22, 23))
 
-    softmaxes(memory, places, stride, n_classes, m, 1)
+    softmaxes(memory, offsets, stride, n_classes, m, 1)
     probs = np.exp(logits.astype(np.float64))
     probs /= probs.sum(axis=0)
     got = unpadded(memory, stride, rows.shape)
     np.testing.assert_allclose(got[10:20], (probs - np.eye(n_classes)[y].T) / m, rtol=1e-5, atol=1e-8)
     np.testing.assert_allclose(got[21], -np.log(probs[y, np.arange(m)]), rtol=1e-5)
-    measure(lambda: softmaxes(memory, places, stride, n_classes, m, 1000))
+    measure(lambda: softmaxes(memory, offsets, stride, n_classes, m, 1000))
 
 
 @kernel
 def updates(theta, m, v, G, stride, n_rows, n_columns, optimizer, c, n_calls):
     for _ in range(n_calls):
-        update.update_block((theta, m, v, v), 0, stride, matrix(G, 0, stride), n_rows, n_columns, optimizer, c)
+        params = at.ParamArrays(theta, m, v, v)
+        update.update_block(params, 0, stride, matrix(G, 0, stride), n_rows, n_columns, optimizer, c)
 
 
 @pytest.mark.benchmark(group="kernel: update")
@@ -184,14 +185,14 @@ def test_update(measure, rng, optimizer, shape):
     W, G = rng.standard_normal((2, *shape)).astype(np.float32)
     (theta, stride), (gradient, _) = padded(W), padded(G)
     m, v = aligned_zeros(theta.size, FLOAT32), aligned_zeros(theta.size, FLOAT32)
-    code, c = update.CODES[optimizer], aligned_zeros(2 * update.N_COEFFICIENTS, FLOAT32)
+    code, c = OPTIMIZERS[optimizer].code, aligned_zeros(2 * update.N_COEFFICIENTS, FLOAT32)
     config = Config(optimizer=optimizer, l2=0.1)
-    update.coefficients_of_step(hyper_of(config, 0.01), first_powers(), code, 1.0, c)
+    update.coefficients_of_step(hyperparameters_of(config, 0.01), initial_powers(), code, 1.0, c)
     arguments = theta, m, v, gradient, stride, *shape, code, c
 
     updates(*arguments, 1)
-    slope = G + 0.1 * W.astype(np.float64)
-    ref = W - 0.01 * (slope if optimizer == "sgd" else slope / (abs(slope) + 1e-8))
+    total = G + 0.1 * W.astype(np.float64)
+    ref = W - 0.01 * (total if optimizer == "sgd" else total / (abs(total) + 1e-8))
     np.testing.assert_allclose(unpadded(theta, stride, shape), ref, rtol=1e-5, atol=1e-6)
     n_calls = 1000
 

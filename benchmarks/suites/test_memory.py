@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.case import has_cifar10, synthetic_data
-from benchmarks.duel import ROOT
+from benchmarks.paired import ROOT
 
 DATA_MB = 60_000 * 3072 / 1e6
 #: As the command runs it, whose process keeps SciPy out: Numba imports scipy.linalg, 16 MB, where it can.

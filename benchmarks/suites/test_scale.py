@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.case import CASES, synthetic_data
-from benchmarks.duel import ROOT
+from benchmarks.paired import ROOT
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 N_HELD_OUT = 100

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from benchmarks.duel import ROOT
+from benchmarks.paired import ROOT
 
 WARM_START = "import fastmlp; fastmlp.warmup()"
 FIRST_STEP = """

@@ -8,8 +8,8 @@ import pytest
 from benchmarks.case import CASES, config_of, load_data
 from benchmarks.validate import check_training
 from fastmlp import init_model
-from fastmlp.handover import first_powers
-from fastmlp.trainer import Trainer
+from fastmlp.model.kernel_args import initial_powers
+from fastmlp.training.trainer import Trainer
 
 #: Work of one round: a tenth of a second or less.
 WORK = 1e10
@@ -30,8 +30,8 @@ def test_steps(measure, benchmark, name):
     def reset():
         model.params.theta[:] = start
         model.n_epochs = 0
-        trainer.powers[:] = first_powers()
-        for moments in trainer.moments:
+        trainer.powers[:] = initial_powers()
+        for moments in (trainer.arrays.m, trainer.arrays.v):
             moments[:] = 0
 
     measure(lambda: trainer.run_epoch(case.learning_rate), setup=reset, flops=case.flops)

@@ -10,12 +10,13 @@ import sys
 import warnings
 from collections.abc import Sequence
 
+from fastmlp.cli import app as app
 from fastmlp.cli import export as export
 from fastmlp.cli import machine as machine
 from fastmlp.cli import paper as paper
 from fastmlp.cli import study as study
 from fastmlp.cli import training as training
-from fastmlp.cli.app import CycloptsError, app
+from fastmlp.cli.app import CycloptsError
 from fastmlp.cli.terminal import note
 from fastmlp.cli.training import RESULTS as RESULTS
 from fastmlp.errors import FastMLPError
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: note(f"warning: {message}")
         try:
-            app(argv, exit_on_error=False, print_error=False, result_action="return_value")
+            app.app(argv, exit_on_error=False, print_error=False, result_action="return_value")
             sys.stdout.flush()
         except (CycloptsError, FastMLPError, MemoryError) as error:
             note(f"error: {error}")

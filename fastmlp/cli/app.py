@@ -9,8 +9,7 @@ from fastmlp import data
 from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.errors import MissingExtraError
-from fastmlp.rules import Loss
-from fastmlp.score import SCORES
+from fastmlp.settings import LOSSES, LossName
 from fastmlp.version import __version__
 
 try:
@@ -26,7 +25,7 @@ def _convert(kind: Any, tokens: Sequence[Token]) -> Any:
     """The conversion of cyclopts, without its rounding of 1.5 to an integer."""
     if int in (kind, *get_args(kind)) and not all(token.value.lstrip("+-").isdecimal() for token in tokens):
         given = " ".join(token.value for token in tokens)
-        raise CoercionError(msg=f"{tokens[0].keyword}: given {given}; accepted: integers")
+        raise CoercionError(msg=f"{tokens[0].keyword}: expected integers, got {given}")
     return convert(kind, tokens)
 
 
@@ -63,7 +62,7 @@ class DataOptions:
 Settings = Annotated[Config, Parameter(name="*", group="Network and training")]
 
 
-def load(options: DataOptions, scale: str = "auto", loss: Loss = "cross_entropy") -> Dataset:
+def load(options: DataOptions, scale: str = "auto", loss: LossName = "cross_entropy") -> Dataset:
     """The data that the options name, for a network that is trained with that loss."""
-    task = "regression" if SCORES[loss] == "r2" else None
+    task = "regression" if LOSSES[loss].metric == "r2" else None
     return data.load_data(options.data, options.data_dir, target=options.target, scale=scale, task=task)

@@ -6,7 +6,7 @@ from typing import Literal
 from fastmlp.cli.app import app
 from fastmlp.cli.terminal import note
 from fastmlp.errors import ConfigError
-from fastmlp.model import load_model
+from fastmlp.model.model import load_model
 
 SUFFIXES = (".onnx", ".safetensors", ".npz")
 
@@ -35,9 +35,9 @@ def export_command(
     """
     suffix = out.suffix.lower()
     if suffix not in SUFFIXES:
-        raise ConfigError(f"out: given {out.name!r}; accepted: a name that ends in one of {', '.join(SUFFIXES)}")
+        raise ConfigError(f"out: expected a name that ends in one of {', '.join(SUFFIXES)}, got {out.name!r}")
     if input_type is not None and suffix != ".onnx":
-        raise ConfigError(f"input_type: given {input_type!r}; accepted: only with an .onnx file")
+        raise ConfigError(f"input_type: expected only with an .onnx file, got {input_type!r}")
     network = load_model(model)
     if suffix == ".onnx":
         network.to_onnx(out, input_type=input_type)

@@ -7,13 +7,14 @@ import llvmlite
 import numba
 import numpy as np
 
-from fastmlp import cpu, data, jit
+from fastmlp import data
 from fastmlp.cli.app import app
 from fastmlp.cli.terminal import spinner
-from fastmlp.permission import refusal
-from fastmlp.rules import Precision
+from fastmlp.codegen import cpu, jit
+from fastmlp.codegen.amx import unavailable_reason
+from fastmlp.settings import Precision
+from fastmlp.training.warmup import is_warm, warmup
 from fastmlp.version import __version__
-from fastmlp.warmup import is_warm, warmup
 
 
 @app.command(name="data")
@@ -39,8 +40,8 @@ def data_command(name: str | None = None, /, *, data_dir: Path | None = None) ->
 def warmup_command() -> None:
     """Compile every kernel once, so that no later run has to."""
     names: dict[Precision, str] = {"float32": "float32", "float64": "float64"}
-    if not refusal():
-        names["bf16"] = "bf16x3, bf16x2, bf16" if cpu.bf16_unit() == "amx" else "bf16"
+    if not unavailable_reason():
+        names["bf16"] = "bf16x3, bf16x2, bf16" if cpu.bf16_instructions() == "amx" else "bf16"
     for precision, name in names.items():
         compiled = not is_warm(precision)
         with spinner(f"compiling for {name}"):
@@ -66,5 +67,5 @@ def info_command() -> None:
 
 
 def _describe_unit() -> str:
-    unit, obstacle = cpu.bf16_unit(), refusal()
+    unit, obstacle = cpu.bf16_instructions(), unavailable_reason()
     return f"{unit}, idle: {obstacle}" if unit and obstacle else obstacle or unit

@@ -7,12 +7,12 @@ from typing import Annotated
 
 from fastmlp.cli.app import DataOptions, Parameter, app, load
 from fastmlp.cli.study import print_study, show_runs
-from fastmlp.cli.terminal import note, settle_aloud
+from fastmlp.cli.terminal import note, resolve_and_report
 from fastmlp.config import Config
-from fastmlp.paper import FIGURES, check_figures, load_figures, run_figure
+from fastmlp.paper.figures import FIGURES, check_figures, load_figures, run_figure
+from fastmlp.paper.report import write_report
 from fastmlp.plot import require_matplotlib
-from fastmlp.report import write_report
-from fastmlp.rules import Precision
+from fastmlp.settings import Precision
 
 
 @app.command(name="paper")
@@ -45,7 +45,7 @@ def paper_command(
     """
     require_matplotlib()
     start, numbers, dataset = perf_counter(), check_figures(figure), load(options)
-    taken = settle_aloud(Config(precision=precision), dataset).precision
+    taken = resolve_and_report(Config(precision=precision), dataset).precision
     for number in numbers:
         note(f"figure {number}: {FIGURES[number].title}")
         with show_runs() as show:

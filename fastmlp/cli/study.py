@@ -9,15 +9,15 @@ from typing import Annotated, Any
 
 from fastmlp import plot
 from fastmlp.cli.app import App, DataOptions, Parameter, Settings, app, load
-from fastmlp.cli.terminal import is_terminal, note, settle_aloud, writing
+from fastmlp.cli.terminal import is_terminal, note, resolve_and_report, writing
 from fastmlp.config import Config
 from fastmlp.errors import ConfigError
-from fastmlp.score import SCORES, words_of
-from fastmlp.study.door import load_study, repeat, sweep
-from fastmlp.study.outcome import outcome_of
+from fastmlp.metrics import words_of
+from fastmlp.settings import LOSSES
+from fastmlp.study.api import load_study, repeat, sweep
 from fastmlp.study.plan import label_of
-from fastmlp.study.result import Study
-from fastmlp.study.session import StudyProgress
+from fastmlp.study.result import Study, outcome_of
+from fastmlp.study.scheduler import StudyProgress
 from fastmlp.study.store import Shard, merge_stores
 
 study_app = App(name="study", help="Show, draw or merge studies that sweep and paper have kept.")
@@ -69,7 +69,7 @@ def sweep_command(
         with writing(out):
             out.mkdir(parents=True, exist_ok=True)
     dataset = load(options, loss=next(iter(grid.get("loss", [config.loss]))))
-    config = settle_aloud(config, dataset)
+    config = resolve_and_report(config, dataset)
     with show_runs() as show:
         how: dict[str, Any] = {"out": out, "shard": part, "backend": backend, "scheduler": scheduler, "progress": show}
         if grid:
@@ -196,7 +196,7 @@ def _show_run(p: StudyProgress) -> None:
         return
     outcome = "diverged"
     if p.record["status"] == "finished":
-        score = f"test_{SCORES[p.task.config.loss]}"
+        score = f"test_{LOSSES[p.task.config.loss].metric}"
         outcome = f"{words_of(score)} {p.record['history'][score][-1]:.4f}"
     run = f"{label_of(p.task.setting)}, repeat {p.task.repeat}"
     note(f"run {p.n_done}/{p.n_runs}  {run}: {outcome}, {p.record['seconds']:.1f} s")

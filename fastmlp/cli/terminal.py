@@ -10,11 +10,11 @@ from time import perf_counter
 from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.errors import OutputError
-from fastmlp.history import Progress, Row
-from fastmlp.precision import settle
-from fastmlp.rules import TERMS, Precision
-from fastmlp.score import words_of
-from fastmlp.warmup import is_warm, warmup
+from fastmlp.metrics import words_of
+from fastmlp.settings import BF16_TERMS, Precision
+from fastmlp.training.history import Progress, Row
+from fastmlp.training.precision import resolve
+from fastmlp.training.warmup import is_warm, warmup
 
 
 def note(text: str) -> None:
@@ -25,14 +25,15 @@ def note(text: str) -> None:
 def compile_kernels(precision: Precision) -> None:
     """Compile the kernels if they are not yet, and say so."""
     if not is_warm(precision):
-        note(f"compiling the kernels for {precision}: about {30 if precision in TERMS else 20} s, once on this machine")
+        seconds = 30 if precision in BF16_TERMS else 20
+        note(f"compiling the kernels for {precision}: about {seconds} s, once on this machine")
         with spinner(f"compiling for {precision}"):
             warmup(precision)
 
 
-def settle_aloud(config: Config, dataset: Dataset) -> Config:
+def resolve_and_report(config: Config, dataset: Dataset) -> Config:
     """The config with the precision that is taken on this machine, and a line where there is something to say of it."""
-    settled, reason = settle(config, dataset.X_train)
+    settled, reason = resolve(config, dataset.X_train)
     if reason:
         note(reason)
     return settled

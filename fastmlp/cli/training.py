@@ -11,18 +11,18 @@ from typing import Annotated, Any, TextIO
 import numpy as np
 
 from fastmlp import data, plot
-from fastmlp.agreement import n_outputs_of
-from fastmlp.archive import sync
-from fastmlp.checkpoint import discard, holds_checkpoint
 from fastmlp.cli.app import DataOptions, Parameter, Settings, app, load
-from fastmlp.cli.terminal import compile_kernels, is_terminal, note, settle_aloud, show_bar, show_line, writing
+from fastmlp.cli.terminal import compile_kernels, is_terminal, note, resolve_and_report, show_bar, show_line, writing
 from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.errors import ConfigError, DataError, DivergedError, OutputError
-from fastmlp.history import History
-from fastmlp.model import Evaluation, Model, load_model
-from fastmlp.stopping import best_epoch
-from fastmlp.train import train
+from fastmlp.io.atomic import sync
+from fastmlp.model.model import Evaluation, Model, load_model
+from fastmlp.training.checkpoint import discard_checkpoint, holds_checkpoint
+from fastmlp.training.compatibility import n_outputs_of
+from fastmlp.training.early_stopping import best_epoch
+from fastmlp.training.history import History
+from fastmlp.training.loop import train
 
 RESULTS = ("config.json", "history.csv", "model.npz", "curves.png")
 
@@ -61,7 +61,7 @@ def train_command(
     if out is not None:
         _claim(out, fresh)
     dataset = load(options, scale, config.loss)
-    config = settle_aloud(config, dataset)
+    config = resolve_and_report(config, dataset)
     note(_headline(config, dataset))
     compile_kernels(config.precision)
     with _kept(out):
@@ -155,7 +155,7 @@ def _claim(out: Path, fresh: bool) -> None:
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
     if broken_off and fresh:
-        discard(out)
+        discard_checkpoint(out)
     elif broken_off:
         note(f"going on with the run that {out} holds; --fresh would start anew")
 
@@ -172,7 +172,7 @@ def _save(out: Path | None, config: Config, model: Model, history: History) -> N
     with writing(out):
         for path in (settings, rows, curves, out):
             sync(path)
-    discard(out)  # not before the results are on the disk
+    discard_checkpoint(out)  # not before the results are on the disk
     note(f"wrote {', '.join(RESULTS)} to {out}")
 
 

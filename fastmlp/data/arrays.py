@@ -8,16 +8,17 @@ import numpy as np
 
 from fastmlp.data.check import Array
 from fastmlp.data.dataset import Dataset
-from fastmlp.data.npy import Npz, read_npy_header
 from fastmlp.data.split import holdout
-from fastmlp.data.stream import intact
 from fastmlp.data.target import task_of
 from fastmlp.errors import DataError, DataNotFoundError, FileFormatError
+from fastmlp.io.bounded import intact
+from fastmlp.io.npy import map_npy
+from fastmlp.io.npz import Npz
 
-DIVIDED = ("X_train", "y_train", "X_test", "y_test")
-WHOLE = ("X", "y")
+SPLIT_NAMES = ("X_train", "y_train", "X_test", "y_test")
+UNSPLIT_NAMES = ("X", "y")
 #: What may be there beside them; see `Dataset`.
-MORE = ("weight_train", "X_val", "y_val")
+OPTIONAL_NAMES = ("weight_train", "X_val", "y_val")
 
 
 def load_npz(path: Path, scale: str = "auto", task: str | None = None) -> Dataset:
@@ -54,13 +55,13 @@ def load_npz(path: Path, scale: str = "auto", task: str | None = None) -> Datase
     (2, 2)
     """
     with intact(path, ".npz file", Exception), Npz(path) as arrays:
-        wanted = _pick(DIVIDED, arrays) or _pick(WHOLE, arrays)
+        wanted = _pick(SPLIT_NAMES, arrays) or _pick(UNSPLIT_NAMES, arrays)
         if not wanted:
-            expected = f"{', '.join(DIVIDED)}, or {' and '.join(WHOLE)},"
+            expected = f"{', '.join(SPLIT_NAMES)}, or {' and '.join(UNSPLIT_NAMES)},"
             raise FileFormatError(f"{path} holds the arrays {', '.join(arrays)}; {expected} are expected")
         found = [arrays[name] for name in wanted]
-        more: dict[str, Any] = {name: arrays[name] for name in MORE if name in arrays}
-    if len(found) == len(WHOLE):
+        more: dict[str, Any] = {name: arrays[name] for name in OPTIONAL_NAMES if name in arrays}
+    if len(found) == len(UNSPLIT_NAMES):
         X, y = found
         found, more = _divide(X, y, task, more)
     X_train, y_train, X_test, y_test = found
@@ -105,12 +106,12 @@ def load_npy(path: Path, scale: str = "auto", task: str | None = None) -> Datase
     (3, False)
     """
     folder = path if path.is_dir() else path.parent
-    names = _pick(DIVIDED, [file.stem for file in folder.glob("*.npy")])
+    names = _pick(SPLIT_NAMES, [file.stem for file in folder.glob("*.npy")])
     if not names:
-        wanted = ", ".join(f"{name}.npy" for name in DIVIDED)
+        wanted = ", ".join(f"{name}.npy" for name in SPLIT_NAMES)
         raise DataNotFoundError(f"{folder} does not hold all of {wanted}; give a folder that does, or one of these")
     X_train, y_train, X_test, y_test = (map_npy(folder / f"{name}.npy") for name in names)
-    more: dict[str, Any] = {name: map_npy(path) for name in MORE if (path := folder / f"{name}.npy").exists()}
+    more: dict[str, Any] = {name: map_npy(path) for name in OPTIONAL_NAMES if (path := folder / f"{name}.npy").exists()}
     name, task = folder.resolve().name, task or task_of(y_train)
     return Dataset(X_train, y_train, X_test, y_test, scale, name=name, task=task, **more)
 
@@ -132,37 +133,3 @@ def _pick(wanted: Collection[str], names: Collection[str]) -> list[str]:
     """Find every wanted name, capital or small; an empty list where one is missing."""
     found = [next((name for name in (want, want.lower()) if name in names), "") for want in wanted]
     return found if all(found) else []
-
-
-def map_npy(path: Path) -> Array:
-    """Map a ``.npy`` file into memory.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-
-    Returns
-    -------
-    numpy.ndarray
-        Read-only; what is not used of it is not read.
-
-    Raises
-    ------
-    FileFormatError
-        If the file is truncated, oversized, foreign, or holds pickled objects.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> import numpy as np
-    >>> from fastmlp.data.arrays import map_npy
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     np.save(Path(folder, "X.npy"), np.eye(3))
-    ...     map_npy(Path(folder, "X.npy")).shape
-    (3, 3)
-    """
-    with intact(path, ".npy file", ValueError), path.open("rb") as stream:
-        header = read_npy_header(stream, path.stat().st_size, str(path))
-        return np.memmap(stream, header.dtype, "r", header.start, header.shape, header.order)

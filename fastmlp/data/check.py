@@ -1,4 +1,4 @@
-"""The door: all that is asked of samples and labels before a kernel sees them. Knows no file and no data set."""
+"""The entry: all that is asked of samples and labels before a kernel sees them. Knows no file and no data set."""
 
 import sys
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from fastmlp.errors import DataError, DataTypeError
 BLOCK_BYTES = 1 << 20
 EXACT_IN_FLOAT32 = 1 << 24
 # The order of an epoch's samples is int32.
-MOST_SAMPLES = (1 << 31) - 1
+MAX_SAMPLES = (1 << 31) - 1
 
 Array = npt.NDArray[Any]
 
@@ -55,8 +55,8 @@ def check_X(X: npt.ArrayLike, n_features: int | None = None, name: str = "X") ->
     rows = _as_rows(as_array(X, name), name)
     if n_features is not None and rows.shape[1] != n_features:
         raise DataError(f"{name} has {rows.shape[1]} features; {n_features} are expected")
-    if len(rows) > MOST_SAMPLES:
-        raise DataError(f"{name} has {len(rows)} samples; at most {MOST_SAMPLES} are accepted: train on a part")
+    if len(rows) > MAX_SAMPLES:
+        raise DataError(f"{name} has {len(rows)} samples; at most {MAX_SAMPLES} are accepted: train on a part")
     rows = _laid_out(rows, _kept_dtype(rows))
     refuse_non_finite(rows, name)
     return rows

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from fastmlp.data.check import Array
+from fastmlp.data.cifar_pickle import read_pickle
 from fastmlp.data.dataset import Dataset
-from fastmlp.data.pickled import read_pickle
-from fastmlp.data.stream import PIECE_BYTES, Bounded, Readable, fill, intact
 from fastmlp.errors import FileFormatError
+from fastmlp.io.bounded import PIECE_BYTES, Bounded, Readable, fill, intact
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 N_PIXELS = 3072
@@ -31,7 +31,7 @@ PICKLED_EXTRA_BYTES = 64
 # An archive holds a page of HTML and the class names besides, and the tar format's own blocks.
 ARCHIVE_EXTRA_BYTES = 1 << 20
 # The official archives have nine.
-MOST_MEMBERS = 64
+MAX_MEMBERS = 64
 
 CHUNK_RECORDS = 128
 
@@ -145,8 +145,8 @@ def _read_archive(path: Path, places: Places) -> None:
 
 
 def _refuse_member(member: tarfile.TarInfo, number: int, path: Path) -> None:
-    if number > MOST_MEMBERS:
-        raise FileFormatError(f"{path} holds more than {MOST_MEMBERS} files; it is not an archive of CIFAR-10")
+    if number > MAX_MEMBERS:
+        raise FileFormatError(f"{path} holds more than {MAX_MEMBERS} files; it is not an archive of CIFAR-10")
     if member.name.startswith("/") or ".." in Path(member.name).parts:
         raise FileFormatError(f"{path} holds {member.name!r}, a path that leads out of the archive's folder")
     if member.issym() or member.islnk():

@@ -3,15 +3,37 @@
 import hashlib
 from collections.abc import Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from fastmlp.data.check import Array, check_X, row_blocks
 from fastmlp.data.scaling import SCALES, Floats, fit_scaling
-from fastmlp.data.source import Source
 from fastmlp.data.target import check_target, check_task, check_weights
 from fastmlp.errors import DataError, DataTypeError
+
+
+class DataSource(NamedTuple):
+    """The arguments of `load_data` that give the same Dataset once more, whatever the folder one stands in.
+
+    Attributes
+    ----------
+    name_or_path : str
+        A name of the registry, or an absolute path.
+    data_dir : str
+        Absolute path of the folder in which named data sets lie.
+    target : str or None
+        The column of a CSV file that holds the labels.
+    scale, task : str
+        See `Dataset`; no task where it is told by the labels.
+    """
+
+    name_or_path: str
+    data_dir: str
+    target: str | None
+    scale: str
+    task: str | None = None
 
 
 class Dataset:
@@ -59,7 +81,7 @@ class Dataset:
         As given.
     n_features, n_classes : int
         Width of the samples, and how many classes, labels or numbers there are for each.
-    source : Source or None
+    source : DataSource or None
         Where `load_data` found it; None if it was made of arrays.
 
     Raises
@@ -98,7 +120,7 @@ class Dataset:
         X_val: npt.ArrayLike | None = None,
         y_val: npt.ArrayLike | None = None,
     ) -> None:
-        self.source: Source | None = None
+        self.source: DataSource | None = None
         self.task = check_task(task)
         if scale not in SCALES:
             raise DataError(f"scale is {scale!r}; one of {', '.join(SCALES)} is expected")

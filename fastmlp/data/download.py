@@ -10,21 +10,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fastmlp.data.mirror import Source, Sources
+from fastmlp.data.urls import Mirrors, RemoteFile
 from fastmlp.errors import DataNotFoundError, MissingExtraError, OutputError
 
 TIMEOUT_S = 20
 CHUNK_BYTES = 1 << 16
 
 
-def fetch_file(sources: Sources, folder: Path) -> Path:
+def fetch_file(sources: Mirrors, folder: Path) -> Path:
     """Fetch one file into a folder, unless an intact one is there.
 
     Goes round the addresses for as long as a round brings something.
 
     Parameters
     ----------
-    sources : tuple of Source
+    sources : tuple of RemoteFile
         Addresses, the best first; they may be of different files, of which one will do.
     folder : pathlib.Path
         Where the file is put; made if need be.
@@ -48,8 +48,8 @@ def fetch_file(sources: Sources, folder: Path) -> Path:
     >>> import tempfile
     >>> from pathlib import Path
     >>> from fastmlp.data.download import fetch_file
-    >>> from fastmlp.data.mirror import Source
-    >>> nobody = Source("http://127.0.0.1:9/x.bin", n_bytes=3, sha256="ba78" + "16bf" * 15)
+    >>> from fastmlp.data.urls import RemoteFile
+    >>> nobody = RemoteFile("http://127.0.0.1:9/x.bin", n_bytes=3, sha256="ba78" + "16bf" * 15)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     fetch_file((nobody,), Path(folder))
     Traceback (most recent call last):
@@ -78,7 +78,7 @@ def _refuse_unwritable(folder: Path) -> None:
         raise OutputError(f"the data folder {folder} cannot be written to; name another as data_dir or in FASTMLP_DATA")
 
 
-def _n_arrived(sources: Sources, folder: Path) -> int:
+def _n_arrived(sources: Mirrors, folder: Path) -> int:
     return sum(_size(_part(folder, file_name)) for file_name in {source.file_name for source in sources})
 
 
@@ -90,7 +90,7 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _retrieve(source: Source, folder: Path) -> Path:
+def _retrieve(source: RemoteFile, folder: Path) -> Path:
     pooch = _import_pooch(source, folder)
     part = _part(folder, source.file_name)
     resumed = part.exists()
@@ -104,7 +104,7 @@ def _retrieve(source: Source, folder: Path) -> Path:
         return Path(pooch.retrieve(*args, downloader=fetch))
 
 
-def _import_pooch(source: Source, folder: Path) -> Any:
+def _import_pooch(source: RemoteFile, folder: Path) -> Any:
     try:
         import pooch
         import rich.progress  # noqa: F401
@@ -217,7 +217,7 @@ def _reason(error: Exception) -> str:
     return str(error)
 
 
-def _by_hand(failures: dict[Source, str], folder: Path) -> str:
+def _by_hand(failures: dict[RemoteFile, str], folder: Path) -> str:
     tried = "".join(f"\n  {source.url}: {reason}" for source, reason in failures.items())
     files = {source.file_name: source for source in failures}
     wanted = " or ".join(

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from fastmlp.usercache import user_cache
+from fastmlp.io.directories import user_cache_dir
 
 
 def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path:
@@ -27,7 +27,7 @@ def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path:
     'sets'
     """
     chosen = data_dir or os.environ.get("FASTMLP_DATA")
-    return expanded(chosen) if chosen else user_cache() / "fastmlp" / "data"
+    return expanded(chosen) if chosen else user_cache_dir() / "fastmlp" / "data"
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:

@@ -12,8 +12,8 @@ from typing import cast
 
 from fastmlp.data.check import Array
 from fastmlp.data.dataset import Dataset
-from fastmlp.data.stream import Readable, gather, intact, most_unfolded
 from fastmlp.errors import DataNotFoundError, FileFormatError
+from fastmlp.io.bounded import Readable, gather, intact, max_decompressed_bytes
 
 CLASS_NAMES = {
     "mnist": ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
@@ -168,6 +168,6 @@ def _read_header(stream: Readable, path: Path, n_dims: int) -> tuple[int, ...]:
 
 def _refuse_length(path: Path, announced: int) -> None:
     n_bytes = path.stat().st_size
-    possible = announced <= most_unfolded(n_bytes) if path.suffix == ".gz" else announced == n_bytes
+    possible = announced <= max_decompressed_bytes(n_bytes) if path.suffix == ".gz" else announced == n_bytes
     if not possible:
         raise FileFormatError(f"{path} has {n_bytes:,} bytes; its header announces {announced:,}")

@@ -1,4 +1,4 @@
-"""Load: the one door from a name, a file or arrays to a Dataset. Knows which module reads what, and no format."""
+"""Load: the one entry from a name, a file or arrays to a Dataset. Knows which module reads what, and no format."""
 
 import os
 from collections.abc import Callable
@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy.typing as npt
 
-from fastmlp.data.arrays import load_npy, load_npz, map_npy
+from fastmlp.data.arrays import load_npy, load_npz
 from fastmlp.data.check import Array
-from fastmlp.data.dataset import Dataset
+from fastmlp.data.csv_table import load_table, read_samples
+from fastmlp.data.dataset import Dataset, DataSource
 from fastmlp.data.folder import data_folder, expanded
-from fastmlp.data.registry import KNOWN, fetch, find_known
-from fastmlp.data.source import Source
-from fastmlp.data.table import load_table, read_samples
+from fastmlp.data.registry import DATA_SETS, fetch, find_data_set
 from fastmlp.data.target import task_of
 from fastmlp.errors import DataError, DataNotFoundError, DataTypeError, FileFormatError
+from fastmlp.io.npy import map_npy
 
 TABLES = (".csv", ".csv.gz")
 
@@ -140,8 +140,8 @@ def _load_named(
 ) -> Dataset:
     path = expanded(given)
     dataset = _read_named(given, path, data_dir, target, scale, task)
-    place = given if given in KNOWN else str(path.absolute())
-    dataset.source = Source(place, str(data_folder(data_dir).absolute()), target, scale, task)
+    place = given if given in DATA_SETS else str(path.absolute())
+    dataset.source = DataSource(place, str(data_folder(data_dir).absolute()), target, scale, task)
     return dataset
 
 
@@ -156,8 +156,8 @@ def _read_named(
     is_table = path.name.lower().endswith(TABLES)
     if target is not None and not is_table:
         raise DataError(f"target is {target!r}; it names a column of a CSV file, and {given!r} is none")
-    if given in KNOWN:
-        return _refuse_task(find_known(given).load(fetch(given, data_dir), scale), task)
+    if given in DATA_SETS:
+        return _refuse_task(find_data_set(given).load(fetch(given, data_dir), scale), task)
     _refuse_absent(path, given)
     return load_table(path, target, scale, task) if is_table else _array_reader(path)(path, scale, task)
 
@@ -166,7 +166,7 @@ def _refuse_absent(path: Path, given: str) -> None:
     if os.path.exists(path):  # a Path's own method raises where a name is too long or a folder closed
         return
     if not path.suffix and path.name == given:
-        find_known(given)
+        find_data_set(given)
     raise DataNotFoundError(f"{path} does not exist; it was looked for in {Path.cwd()}")
 
 

@@ -13,11 +13,11 @@ from fastmlp.data.digits import find_digits, load_digits, refuse_digits
 from fastmlp.data.download import fetch_file
 from fastmlp.data.folder import data_folder
 from fastmlp.data.idx import find_idx, load_idx
-from fastmlp.data.mirror import CIFAR10, FASHION_MNIST, MNIST, Sources
+from fastmlp.data.urls import CIFAR10, FASHION_MNIST, MNIST, Mirrors
 from fastmlp.errors import DataNotFoundError
 
 
-class Known(NamedTuple):
+class NamedDataSet(NamedTuple):
     """A data set known by name.
 
     Attributes
@@ -67,22 +67,22 @@ def _fetched(
     description: str,
     find: Callable[[Path], Path | None],
     load: Callable[[Path, str], Dataset],
-    files: tuple[Sources, ...],
+    files: tuple[Mirrors, ...],
     subfolder: str = "",
-) -> Known:
+) -> NamedDataSet:
     def fetch_files(folder: Path) -> None:
         for sources in files:
             fetch_file(sources, folder / subfolder)
 
-    return Known(description, find, load, fetch_files, sum(sources[0].n_bytes for sources in files))
+    return NamedDataSet(description, find, load, fetch_files, sum(sources[0].n_bytes for sources in files))
 
 
-def _idx(name: str, description: str, files: tuple[Sources, ...]) -> Known:
+def _idx(name: str, description: str, files: tuple[Mirrors, ...]) -> NamedDataSet:
     return _fetched(description, partial(find_idx, name=name), partial(load_idx, name=name), files, subfolder=name)
 
 
-KNOWN = {
-    "digits": Known(
+DATA_SETS = {
+    "digits": NamedDataSet(
         "1,797 handwritten digits of 8 x 8 pixels, 10 classes; comes with scikit-learn",
         find_digits,
         load_digits,
@@ -95,17 +95,17 @@ KNOWN = {
 }
 
 
-def find_known(name: str) -> Known:
+def find_data_set(name: str) -> NamedDataSet:
     """Look a data set up by its name.
 
     Parameters
     ----------
     name : str
-        As in ``KNOWN``.
+        As in ``DATA_SETS``.
 
     Returns
     -------
-    Known
+    NamedDataSet
         Its entry.
 
     Raises
@@ -115,18 +115,18 @@ def find_known(name: str) -> Known:
 
     Examples
     --------
-    >>> from fastmlp.data.registry import find_known
-    >>> find_known("cifar-10")
+    >>> from fastmlp.data.registry import find_data_set
+    >>> find_data_set("cifar-10")
     Traceback (most recent call last):
         ...
     fastmlp.errors.DataNotFoundError: no data set or file is called 'cifar-10'. Did you mean 'cifar10'? ...
     """
-    if name in KNOWN:
-        return KNOWN[name]
-    nearest = difflib.get_close_matches(name.lower(), KNOWN, n=1)
+    if name in DATA_SETS:
+        return DATA_SETS[name]
+    nearest = difflib.get_close_matches(name.lower(), DATA_SETS, n=1)
     hint = f"Did you mean {nearest[0]!r}? " if nearest else ""
     raise DataNotFoundError(
-        f"no data set or file is called {name!r}. {hint}Known by name are {', '.join(KNOWN)}; "
+        f"no data set or file is called {name!r}. {hint}NamedDataSet by name are {', '.join(DATA_SETS)}; "
         "else a path to a .npz, .npy, .csv or .csv.gz file, or to a folder of .npy files, is expected"
     )
 
@@ -161,7 +161,7 @@ def fetch(name: str, data_dir: str | os.PathLike[str] | None = None) -> Path:
     >>> [fetch(entry.name) == entry.location for entry in available() if entry.present].count(False)
     0
     """
-    known, folder = find_known(name), data_folder(data_dir)
+    known, folder = find_data_set(name), data_folder(data_dir)
     if known.find(folder) is None:
         known.fetch(folder)
     location = known.find(folder)
@@ -190,8 +190,8 @@ def available(data_dir: str | os.PathLike[str] | None = None) -> list[Availabili
     ['digits', 'cifar10', 'mnist', 'fashion-mnist']
     """
     folder = data_folder(data_dir)
-    places = {name: known.find(folder) for name, known in KNOWN.items()}
+    places = {name: known.find(folder) for name, known in DATA_SETS.items()}
     return [
         Availability(name, known.description, places[name] is not None, places[name], known.download_bytes)
-        for name, known in KNOWN.items()
+        for name, known in DATA_SETS.items()
     ]

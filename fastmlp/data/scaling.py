@@ -1,6 +1,6 @@
 """Scaling: the factor and offset of each feature, fitted to the training samples. Knows no labels and no network."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,7 @@ class Moments(NamedTuple):
 
 
 # Spreads from zero at which float32, of 24 bits, loses more than 1 % of the spread.
-FAR_FROM_ZERO = 2.0**18
+MAX_DISTANCE = 2.0**18
 
 
 def fit_scaling(X: Array, scale: str) -> tuple[Floats, Floats]:
@@ -130,7 +130,7 @@ def _centre_and_divide(centre: Floats, spread: Floats, moments: Moments) -> tupl
     return factor, -np.where(constant, moments.low, centre) * factor
 
 
-def check_held(X: Array, scaling: tuple[Floats, Floats] | None, precision: str) -> Array:
+def check_representable(X: Array, scaling: tuple[Floats, Floats] | None, precision: str) -> Array:
     """Refuse samples that a precision cannot hold, before or after scaling.
 
     Parameters
@@ -156,7 +156,7 @@ def check_held(X: Array, scaling: tuple[Floats, Floats] | None, precision: str) 
     Examples
     --------
     >>> import numpy as np
-    >>> check_held(np.array([[1.5]]), None, "float32")
+    >>> check_representable(np.array([[1.5]]), None, "float32")
     array([[1.5]])
     """
     if precision == "float64":
@@ -166,7 +166,15 @@ def check_held(X: Array, scaling: tuple[Floats, Floats] | None, precision: str) 
         raise DataError(f"X holds values up to {largest:.3g}, beyond float32's range: {remedy}")
     factor, offset = scaling or (np.ones(1), np.zeros(1))
     distance = np.where(factor == 1.0, 0.0, abs(offset))  # a constant feature is taken away exactly
-    if distance.max() > FAR_FROM_ZERO:
+    if distance.max() > MAX_DISTANCE:
         where = f"feature {distance.argmax()} lies {distance.max():.3g} times its spread away from zero"
         raise DataError(f"{where}, too far for float32 to tell its values apart: {remedy}")
     return X
+
+
+def pixel_scale_of(scaling: tuple[Floats, Floats] | None, X: Any) -> float | None:
+    """What uint8 samples are all multiplied by, where that is all that is done to them on the way in; else None."""
+    if X.dtype != np.uint8 or hasattr(X, "indptr"):
+        return None
+    factor, offset = scaling or (np.ones(1), np.zeros(1))
+    return None if offset.any() or (factor != factor[0]).any() else float(factor[0])

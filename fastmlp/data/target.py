@@ -1,14 +1,13 @@
 """Target: what is asked of labels and of numbers to be predicted, by the task. Knows no samples and no network."""
 
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from fastmlp.data.check import as_array, check_y, refuse_non_finite
 from fastmlp.errors import DataError
-
-Task = Literal["classification", "multilabel", "regression"]
+from fastmlp.settings import Task
 
 
 def check_target(

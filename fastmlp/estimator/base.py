@@ -18,15 +18,14 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from fastmlp.data.target import check_weights
 from fastmlp.errors import ConfigError, DataError
-from fastmlp.estimator.hook import CallbackSupport, Hooks, functions_of
-from fastmlp.estimator.loop import Loop, Memory, Samples
-from fastmlp.estimator.setting import config_of, hidden_sizes
-from fastmlp.estimator.window import forward
-from fastmlp.export.dialect import AUTO_BATCH
-from fastmlp.model import Model
-from fastmlp.params import Params, Views
+from fastmlp.estimator.callbacks import CallbackSupport, Hooks, functions_of
+from fastmlp.estimator.config_mapping import config_of, hidden_sizes
+from fastmlp.estimator.loop import Loop, Memory, Samples, forward
+from fastmlp.export.from_sklearn import AUTO_BATCH
+from fastmlp.model.model import Model
+from fastmlp.model.params import Params, Views
 
-MOST_SEEDS = 2**31 - 1
+MAX_SEED = 2**31 - 1
 
 
 class Layers(list[NDArray[Any]]):
@@ -148,7 +147,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         params = self._continued(sizes) if continues else self._draw(sizes, samples.X.dtype)
         if self.early_stopping and validation is None:
             samples, validation = self._split(samples)
-        seed = int(self._random_state.randint(MOST_SEEDS))
+        seed = int(self._random_state.randint(MAX_SEED))
         batch_size = self._clip_batch_size(samples.X.shape[0])
         config = config_of(self, self._objective(), params.theta.dtype.name, batch_size, seed)
         n_epochs = self.model_.n_epochs if continues else 0
@@ -258,7 +257,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         for index in range(self.n_repeats - 1):
             if last._is_interrupted:
                 break
-            last = self._repeat(index, int(self._random_state.randint(MOST_SEEDS)))
+            last = self._repeat(index, int(self._random_state.randint(MAX_SEED)))
             try:
                 getattr(last, method)(*args, **options)
             finally:

@@ -17,9 +17,9 @@ from sklearn.utils.multiclass import (
 from fastmlp.data.target import check_weights
 from fastmlp.errors import DataError
 from fastmlp.estimator.base import BaseMLP
+from fastmlp.estimator.class_weight import class_weights
+from fastmlp.estimator.config_mapping import CONSTRAINTS
 from fastmlp.estimator.loop import Samples
-from fastmlp.estimator.setting import CONSTRAINTS
-from fastmlp.estimator.weight import class_weights
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):

@@ -1,6 +1,7 @@
 """The epochs of a fit as scikit-learn counts, watches and ends them. Knows coded targets only, and no checks."""
 
 import math
+import sys
 import warnings
 from typing import Any, NamedTuple
 
@@ -8,13 +9,72 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from fastmlp.estimator.hook import Hooks
-from fastmlp.estimator.rate import LearningRate
-from fastmlp.estimator.window import forward
-from fastmlp.trainer import Trainer
+from fastmlp.config import Config
+from fastmlp.estimator.callbacks import Hooks
+from fastmlp.model.model import Model
+from fastmlp.settings import OPTIMIZERS
+from fastmlp.training.early_stopping import Plateau
+from fastmlp.training.schedule import learning_rate_at
+from fastmlp.training.trainer import WINDOW_BYTES, Trainer
 
 #: scikit-learn's words.
 UNFINISHED = "Stochastic Optimizer: Maximum iterations ({}) reached and the optimization hasn't converged yet."
+
+
+#: What ``learning_rate="adaptive"`` divides the rate by, and the rate at which it gives up: scikit-learn's.
+ADAPTIVE_DIVISOR, ADAPTIVE_LEAST = 5.0, 1e-6
+#: Schedules that end at ``max_iter``: its last epoch's rate is that of all that `partial_fit` adds, where their waves
+#: would rise again.
+ENDING = ("cosine", "one_cycle")
+
+
+def _is_sgd(solver: str) -> bool:
+    """Whether scikit-learn's `learning_rate` applies: only to what it calls sgd."""
+    return solver in OPTIMIZERS and OPTIMIZERS[solver].sklearn == "sgd"
+
+
+class LearningRate:
+    """The rate of the epoch that comes next.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+        Whether it has a `schedule`, and its `learning_rate`, `learning_rate_init` and `power_t`.
+    config : Config
+        What the schedule is read from.
+
+    Attributes
+    ----------
+    now : float
+        The rate.
+    """
+
+    def __init__(self, estimator: Any, config: Config) -> None:
+        self.config, self.is_scheduled = config, estimator.schedule is not None
+        self.kind = "constant" if self.is_scheduled or not _is_sgd(estimator.solver) else estimator.learning_rate
+        self.power_t = estimator.power_t
+        self.last = config.n_epochs - 1 if config.schedule in ENDING else sys.maxsize
+        self.plateau, self.n_epochs = Plateau(config), 0
+        self.now = learning_rate_at(config, 0) if self.is_scheduled else config.learning_rate
+
+    def end_epoch(self, n_seen: int, loss: float) -> None:
+        """Take note of an epoch: the samples seen in all epochs, and the loss that ``"plateau"`` watches."""
+        self.n_epochs += 1
+        if self.kind == "invscaling":
+            self.now = self.config.learning_rate / (n_seen + 1) ** self.power_t
+        if self.config.schedule == "plateau":
+            self.plateau.update(loss)
+        if self.is_scheduled:
+            self.now = self.plateau.factor * learning_rate_at(self.config, min(self.n_epochs, self.last))
+
+    def end_stall(self) -> str:
+        """What follows when nothing has got better for a while, in scikit-learn's words, "Stopping." last."""
+        if self.kind != "adaptive":
+            return "Stopping."
+        if self.now <= ADAPTIVE_LEAST:
+            return "Learning rate too small. Stopping."
+        self.now /= ADAPTIVE_DIVISOR
+        return f"Setting learning rate to {self.now:f}"
 
 
 class Samples(NamedTuple):
@@ -72,7 +132,9 @@ class Loop:
         self.say = print if estimator.verbose else _say_nothing
         if memory is not None and memory.optimizer == self.model.config.optimizer:
             for mine, kept in zip(
-                (*self.trainer.moments, self.trainer.powers), (*memory.moments, memory.powers), strict=True
+                (self.trainer.arrays.m, self.trainer.arrays.v, self.trainer.powers),
+                (*memory.moments, memory.powers),
+                strict=True,
             ):
                 mine[:] = kept
             self.rate = memory.rate
@@ -80,7 +142,7 @@ class Loop:
     @property
     def memory(self) -> Memory:
         """What the optimizer goes on from, which moves with it."""
-        return Memory(self.model.config.optimizer, self.trainer.moments, self.trainer.powers, self.rate)
+        return Memory(self.model.config.optimizer, self.trainer.arrays[1:3], self.trainer.powers, self.rate)
 
     def run(self, incremental: bool) -> None:
         """Train for one epoch or up to ``max_iter``.
@@ -158,3 +220,30 @@ class Loop:
 
 def _say_nothing(_: str) -> None:
     pass
+
+
+def forward(model: Model, X: Any, y: NDArray[Any] | None = None) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Outputs and losses.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    X : ndarray or CSR matrix (n_samples, n_features)
+        Checked samples.
+    y : ndarray, optional
+        Checked targets; without them the losses mean nothing.
+
+    Returns
+    -------
+    ndarray (n_samples, n_outputs), ndarray (n_samples,) of float64
+        The outputs in the network's precision, and the loss of each sample.
+    """
+    if not hasattr(X, "indptr"):
+        return model.forward_checked(X, y)
+    n_rows = max(1, WINDOW_BYTES // (model.n_features * X.dtype.itemsize))
+    parts = [
+        model.forward_checked(X[start : start + n_rows].toarray(), None if y is None else y[start : start + n_rows])
+        for start in range(0, X.shape[0], n_rows)
+    ]
+    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])

@@ -11,8 +11,8 @@ from sklearn.utils.metaestimators import available_if
 
 from fastmlp.errors import DataError
 from fastmlp.estimator.base import BaseMLP
+from fastmlp.estimator.config_mapping import CONSTRAINTS
 from fastmlp.estimator.loop import Samples
-from fastmlp.estimator.setting import CONSTRAINTS
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):

@@ -1,17 +1,19 @@
 """A network from a fitted scikit-learn estimator."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from fastmlp.config import Config
 from fastmlp.errors import DataError, DataTypeError, MissingExtraError
-from fastmlp.export.dialect import ACTIVATIONS, AUTO_BATCH, descent_of
-from fastmlp.model import Model
-from fastmlp.params import Params
+from fastmlp.model.model import Model
+from fastmlp.model.params import Params
+from fastmlp.settings import ACTIVATIONS
 
+#: Batch size of scikit-learn where `batch_size` is "auto".
+AUTO_BATCH = 200
 #: Our loss for what follows the estimator's last layer.
-LOSSES = {
+LOSS_OF_OUTPUT = {
     "softmax": "cross_entropy",
     "logistic": "binary_cross_entropy",
     "identity": "squared_error",
@@ -63,12 +65,12 @@ def from_sklearn(estimator: Any) -> Model:
     if any(kind.__module__.startswith("fastmlp.estimator.") for kind in type(estimator).__mro__):
         raise DataTypeError(f"given fastmlp's own {name}: its network is its attribute model_, once it is fitted")
     if not isinstance(estimator, (MLPClassifier, MLPRegressor)):
-        raise DataTypeError(f"given {name}; accepted: a fitted MLPClassifier or MLPRegressor of scikit-learn")
+        raise DataTypeError(f"expected a fitted MLPClassifier or MLPRegressor of scikit-learn, got {name}")
     if not hasattr(estimator, "coefs_"):
         raise DataError(f"this {name} is not fitted; fit it first")
     if len(getattr(estimator, "classes_", ())) == 1:
         raise DataError(f"this {name} was fitted to one class, {estimator.classes_.tolist()[0]!r}; two are the least")
-    weights, biases, loss = [*estimator.coefs_], [*estimator.intercepts_], LOSSES[estimator.out_activation_]
+    weights, biases, loss = [*estimator.coefs_], [*estimator.intercepts_], LOSS_OF_OUTPUT[estimator.out_activation_]
     config = _config(estimator, weights, loss)
     params = Params((len(weights[0]), *map(len, biases)), config.dtype)
     params.weights.assign(weights)
@@ -76,13 +78,27 @@ def from_sklearn(estimator: Any) -> Model:
     return Model(config, params, None, _class_names(estimator), int(estimator.n_iter_))
 
 
+def sgd_variant(estimator: Any) -> Literal["sgd", "momentum", "nesterov"]:
+    """Name of our optimizer for an estimator with ``solver="sgd"``.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> sgd_variant(SimpleNamespace(momentum=0.9, nesterovs_momentum=False))
+    'momentum'
+    """
+    if estimator.momentum == 0:
+        return "sgd"
+    return "nesterov" if estimator.nesterovs_momentum else "momentum"
+
+
 def _config(estimator: Any, weights: list[Any], loss: str) -> Config:
     seed = estimator.random_state
     settings = {
         "hidden": tuple(W.shape[1] for W in weights[:-1]),
-        "activation": {theirs: ours for ours, theirs in ACTIVATIONS.items()}[estimator.activation],
+        "activation": next(name for name, record in ACTIVATIONS.items() if record.sklearn == estimator.activation),
         "loss": loss,
-        "optimizer": descent_of(estimator) if estimator.solver == "sgd" else "adam",
+        "optimizer": sgd_variant(estimator) if estimator.solver == "sgd" else "adam",
         "learning_rate": estimator.learning_rate_init,
         "l2": estimator.alpha,
         "l2_scale": "batch",

@@ -7,47 +7,50 @@ from numpy.typing import NDArray
 
 from fastmlp.config import Config
 from fastmlp.errors import ConfigError, DataError, MissingExtraError
-from fastmlp.export.dialect import ACTIVATIONS, DESCENTS
-from fastmlp.export.trained import Layer, Trained, folded, held, is_binary, output_of
+from fastmlp.export.folding import WeightsAndBiases, as_dtype, folded_layers
+from fastmlp.model.model import Model
+from fastmlp.model.parts import is_binary, output_of
+from fastmlp.settings import ACTIVATIONS, OPTIMIZERS
 
 #: scikit-learn's names for what follows the last layer.
 OUT_ACTIVATIONS = {"softmax": "softmax", "sigmoid": "logistic", "identity": "identity", "exp": "exp"}
 
 
-def make_estimator(network: Trained) -> Any:
+def make_estimator(model: Model) -> Any:
     """An MLPClassifier or MLPRegressor that predicts as the network does; see `fastmlp.Model.to_sklearn`."""
     try:
         from sklearn.neural_network import MLPClassifier, MLPRegressor
     except ImportError:
         raise MissingExtraError("scikit-learn", "sklearn", "to_sklearn") from None
-    output, layers = output_of(network.config), folded(network)
+    output, layers = output_of(model.config), folded_layers(model)
     if output in ("softmax", "sigmoid"):
-        estimator = MLPClassifier(**_settings(network.config))
-        layers[-1] = _name_classes(estimator, network, layers[-1], output)
+        estimator = MLPClassifier(**_settings(model.config))
+        layers[-1] = _name_classes(estimator, model, layers[-1], output)
     elif output == "exp" and "loss" not in MLPRegressor().get_params():
         raise ConfigError("loss: given 'poisson', which scikit-learn has from 1.7 on; to_onnx and to_torch take it")
     else:
         loss = {"loss": "poisson"} if output == "exp" else {}
-        estimator = MLPRegressor(**_settings(network.config), **loss)
+        estimator = MLPRegressor(**_settings(model.config), **loss)
     if layers[-1][0].shape[1] == 1 and output == "softmax":
         output = "sigmoid"
     estimator.out_activation_ = OUT_ACTIVATIONS[output]
-    _fill(estimator, [(held(W, network.config.dtype), held(b, network.config.dtype)) for W, b in layers])
-    estimator.n_iter_ = network.n_epochs
+    _fill(estimator, [(as_dtype(W, model.config.dtype), as_dtype(b, model.config.dtype)) for W, b in layers])
+    estimator.n_iter_ = model.n_epochs
     return estimator
 
 
 def _settings(config: Config) -> dict[str, Any]:
     """What both libraries have; scikit-learn's alpha is divided by the batch's size, our l2 where its scale says so."""
-    if config.activation not in ACTIVATIONS:
-        known = ", ".join(map(repr, ACTIVATIONS))
+    activation = ACTIVATIONS[config.activation].sklearn
+    if activation is None:
+        known = ", ".join(repr(name) for name, record in ACTIVATIONS.items() if record.sklearn)
         raise ConfigError(
-            f"activation: given {config.activation!r}; scikit-learn has {known}: use to_onnx or to_torch instead"
+            f"activation: scikit-learn has {known}, got {config.activation!r}; use to_onnx or to_torch instead"
         )
     settings = {
         "hidden_layer_sizes": config.hidden,
-        "activation": ACTIVATIONS[config.activation],
-        "solver": "sgd" if config.optimizer in DESCENTS else "adam",
+        "activation": activation,
+        "solver": OPTIMIZERS[config.optimizer].sklearn or "adam",
         "alpha": config.l2 if config.l2_scale == "batch" else config.l2 * config.batch_size,
         "batch_size": config.batch_size,
         "learning_rate_init": config.learning_rate,
@@ -62,17 +65,17 @@ def _settings(config: Config) -> dict[str, Any]:
     return settings | {"momentum": momentum, "nesterovs_momentum": config.optimizer != "momentum"}
 
 
-def _name_classes(estimator: Any, network: Trained, layer: Layer, output: str) -> Layer:
+def _name_classes(estimator: Any, model: Model, layer: WeightsAndBiases, output: str) -> WeightsAndBiases:
     """Set the classes, and give the last layer with its columns in their order, and one column for two classes."""
     from sklearn.preprocessing import LabelBinarizer
 
     W, b = layer
     n_outputs = len(b)
-    binary = is_binary(network.config, network.params)
+    binary = is_binary(model.config, model.params)
     if output == "sigmoid" and not binary:
         estimator._label_binarizer = LabelBinarizer().fit(np.eye(n_outputs, dtype=np.int64))
     else:
-        names = _names(network.class_names, 2 if binary else n_outputs)
+        names = _names(model.class_names, 2 if binary else n_outputs)
         estimator._label_binarizer = LabelBinarizer().fit(names)
         order = names.argsort()
         if binary:
@@ -93,7 +96,7 @@ def _names(class_names: tuple[str, ...] | None, n_classes: int) -> NDArray[Any]:
     return names
 
 
-def _fill(estimator: Any, layers: list[Layer]) -> None:
+def _fill(estimator: Any, layers: list[WeightsAndBiases]) -> None:
     """The weights, and what `partial_fit` and `warm_start` go on with: the state before a first epoch."""
     estimator.coefs_ = [W for W, _ in layers]
     estimator.intercepts_ = [b for _, b in layers]

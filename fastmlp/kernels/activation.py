@@ -1,188 +1,253 @@
-"""Each activation of a hidden layer, and its slope.
+"""The activations of the hidden layers, their derivatives, and dropout.
 
-A slope comes from the output where the output tells it, so that the sums need not be kept. gelu and silu go down and
-up again: theirs are left in SLOPE by the forward pass, and so is that of every activation where units are dropped.
+Most derivatives are computed from the output, so that the pre-activations need not be kept. Those of gelu and silu are
+not monotonic functions of the output: the forward pass stores them at DERIVATIVE, and with dropout so it does for every
+activation.
 """
 
-from fastmlp.jit import kernel
+from fastmlp.codegen.jit import kernel
+from fastmlp.codegen.simd import fma, n_lanes, vload, vstore, where_less, zeros
 from fastmlp.kernels import layout as at
-from fastmlp.kernels.elementary import exp, expm1, log1p
 from fastmlp.kernels.sampling import dropout_fill
-from fastmlp.simd import fma, n_lanes, vload, vstore, where_less, zeros
+from fastmlp.kernels.vector_math import exp, expm1, log1p
+from fastmlp.settings import ACTIVATIONS, LEAKY_SLOPE
 
-IDENTITY, SIGMOID, TANH, RELU, LEAKY_RELU, ELU, GELU, SILU, SOFTPLUS = range(9)
-CODES = {
-    "identity": IDENTITY, "sigmoid": SIGMOID, "tanh": TANH, "relu": RELU, "leaky_relu": LEAKY_RELU, "elu": ELU,
-    "gelu": GELU, "silu": SILU, "softplus": SOFTPLUS,
-}  # fmt: skip
-#: Those whose slope their output does not tell.
-TWO_SIDED = {"gelu", "silu"}
-
-#: Slope of the leaky rectifier below 0 (Maas, Hannun and Ng 2013).
-LEAK = 0.01
-#: Hendrycks and Gimpel's gelu with tanh (2016) is ``z sigmoid(z (GELU_LINEAR + GELU_CUBIC z**2))``: 2 sqrt(2 / pi), and
-#: 0.044715 of it.
+SIGMOID, TANH, RELU, LEAKY_RELU, ELU, GELU, SILU, SOFTPLUS = (
+    ACTIVATIONS[name].code for name in ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus")
+)
+#: The tanh form of gelu (Hendrycks and Gimpel 2016) is ``z sigmoid(z (GELU_LINEAR + GELU_CUBIC z**2))``:
+#: 2 sqrt(2 / pi), and 0.044715 times that.
 GELU_LINEAR, GELU_CUBIC = 1.5957691216057308, 0.07135481627260025
 
 
-@kernel(inline=True)
+@kernel(forceinline=True)
 def sigmoid(z):
     """Equation (3)."""
     return 1.0 / (1.0 + exp(0.0 - z))
 
 
-@kernel(inline=True)
+@kernel(forceinline=True)
+def sigmoid_backward(d, a):
+    """``d f'(z)`` from a = f(z): equation (7)."""
+    return d * (a * (1.0 - a))
+
+
+@kernel(forceinline=True)
 def tanh(z):
-    """``(e**2z - 1) / (e**2z + 1)``, accurate near 0 too; beyond 20 it is 1 long since."""
+    """``(e**2z - 1) / (e**2z + 1)``, accurate near 0 too; z is clamped to 20, beyond which it is 1 when rounded."""
     z = where_less(z, -20.0, -20.0, where_less(20.0, z, 20.0, z))
     e = expm1(z + z)
     return e / (e + 2.0)
 
 
-@kernel(inline=True)
+@kernel(forceinline=True)
+def tanh_backward(d, a):
+    """``d (1 - a**2)``."""
+    return d * fma(0.0 - a, a, 1.0)
+
+
+@kernel(forceinline=True)
+def relu(z):
+    """``max(z, 0)``."""
+    return where_less(z, 0.0, 0.0, z)
+
+
+@kernel(forceinline=True)
+def relu_backward(d, a):
+    """``d`` where a > 0, else 0."""
+    return where_less(0.0, a, d, 0.0)
+
+
+@kernel(forceinline=True)
+def leaky_relu(z):
+    """``z``, and below 0 ``LEAKY_SLOPE z``."""
+    return where_less(z, 0.0, z * LEAKY_SLOPE, z)
+
+
+@kernel(forceinline=True)
+def leaky_relu_backward(d, a):
+    """``d``, and for a below 0 ``LEAKY_SLOPE d``."""
+    return where_less(a, 0.0, d * LEAKY_SLOPE, d)
+
+
+@kernel(forceinline=True)
 def elu(z):
-    """z, and below 0 ``e**z - 1`` (Clevert, Unterthiner and Hochreiter 2016, alpha 1)."""
+    """``z``, and below 0 ``e**z - 1`` (Clevert, Unterthiner and Hochreiter 2016, alpha 1)."""
     return where_less(0.0, z, z, expm1(where_less(0.0, z, 0.0, z)))
 
 
-@kernel(inline=True)
+@kernel(forceinline=True)
+def elu_backward(d, a):
+    """``d``, and for a below 0 ``d (a + 1)``."""
+    return d * where_less(0.0, a, 1.0, a + 1.0)
+
+
+@kernel(forceinline=True)
 def softplus(z):
     """``log(1 + e**z)``, as ``max(z, 0) + log(1 + e**-|z|)`` (Dugas et al. 2001)."""
     return where_less(z, 0.0, 0.0, z) + log1p(exp(where_less(z, 0.0, z, 0.0 - z)))
 
 
-@kernel(inline=True)
+@kernel(forceinline=True)
+def softplus_backward(d, a):
+    """``d (1 - e**-a)``."""
+    return d * (0.0 - expm1(0.0 - a))
+
+
+@kernel(forceinline=True)
 def silu(z):
-    """``a = z sigmoid(z)`` and its slope (Elfwing, Uchibe and Doya 2018)."""
+    """``a = z sigmoid(z)`` and its derivative (Elfwing, Uchibe and Doya 2018)."""
     s = sigmoid(z)
     a = z * s
     return a, fma(a, 1.0 - s, s)
 
 
-@kernel(inline=True)
+@kernel(forceinline=True)
 def gelu(z):
-    """Gelu by way of tanh, and its slope, for which z is clamped: beyond 20 it is 0 or 1 long since."""
+    """The tanh form of gelu and its derivative, for which z is clamped to 20: beyond, it is 0 or 1 when rounded."""
     inner = where_less(z, -20.0, -20.0, where_less(20.0, z, 20.0, z))
     square = inner * inner
     s = sigmoid(inner * fma(square, GELU_CUBIC, GELU_LINEAR))
     return z * s, fma(inner * s * (1.0 - s), fma(square, 3.0 * GELU_CUBIC, GELU_LINEAR), s)
 
 
+def _forward_loop(function):
+    """The loop of an activation over a row; one copy for each, so that none is selected per element."""
+
+    @kernel(forceinline=True)
+    def row_forward(work, A, m):
+        for i in range(A, A + m, n_lanes(work)):
+            vstore(work, i, function(vload(work, i)))
+
+    return row_forward
+
+
+def _forward_loop_with_derivative(function):
+    """The same where the derivative is stored, at D."""
+
+    @kernel(forceinline=True)
+    def row_forward(work, A, D, m):
+        for i in range(0, m, n_lanes(work)):
+            a, derivative = function(vload(work, A + i))
+            vstore(work, D + i, derivative)
+            vstore(work, A + i, a)
+
+    return row_forward
+
+
+def _backward_loop(function):
+    """The loop of a derivative over a row."""
+
+    @kernel(forceinline=True)
+    def row_backward(work, A, dA, m):
+        for i in range(0, m, n_lanes(work)):
+            vstore(work, dA + i, function(vload(work, dA + i), vload(work, A + i)))
+
+    return row_backward
+
+
+sigmoid_row, tanh_row, relu_row, leaky_relu_row, elu_row, softplus_row = map(
+    _forward_loop, (sigmoid, tanh, relu, leaky_relu, elu, softplus)
+)
+gelu_row, silu_row = map(_forward_loop_with_derivative, (gelu, silu))
+(
+    sigmoid_backward_row, tanh_backward_row, relu_backward_row, leaky_relu_backward_row, elu_backward_row,
+    softplus_backward_row,
+) = map(
+    _backward_loop,
+    (sigmoid_backward, tanh_backward, relu_backward, leaky_relu_backward, elu_backward, softplus_backward),
+)  # fmt: skip
+
+
 @kernel
-def activation_forward(work, A, S, stride, n_rows, m, code):
+def activation_forward(work, A, D, stride, n_rows, m, code):
     """``A = f(Z)`` in place of Z, n_rows of m columns from `work[A]` on; equation (3) for the sigmoid.
 
-    S: where the slopes of gelu and silu go; the others leave it alone. It may be A, if nobody asks for them.
+    D: offset of the derivatives, which gelu and silu store. It may be A where they are not needed.
     """
-    lanes = n_lanes(work)
     for row in range(0, n_rows * stride, stride):
         if code == SIGMOID:
-            for i in range(A + row, A + row + m, lanes):
-                vstore(work, i, sigmoid(vload(work, i)))
+            sigmoid_row(work, A + row, m)
         elif code == TANH:
-            for i in range(A + row, A + row + m, lanes):
-                vstore(work, i, tanh(vload(work, i)))
+            tanh_row(work, A + row, m)
         elif code == RELU:
-            for i in range(A + row, A + row + m, lanes):
-                z = vload(work, i)
-                vstore(work, i, where_less(z, 0.0, 0.0, z))
+            relu_row(work, A + row, m)
         elif code == LEAKY_RELU:
-            for i in range(A + row, A + row + m, lanes):
-                z = vload(work, i)
-                vstore(work, i, where_less(z, 0.0, z * LEAK, z))
+            leaky_relu_row(work, A + row, m)
         elif code == ELU:
-            for i in range(A + row, A + row + m, lanes):
-                vstore(work, i, elu(vload(work, i)))
+            elu_row(work, A + row, m)
         elif code == SOFTPLUS:
-            for i in range(A + row, A + row + m, lanes):
-                vstore(work, i, softplus(vload(work, i)))
+            softplus_row(work, A + row, m)
         elif code == GELU:
-            for i in range(row, row + m, lanes):
-                a, slope = gelu(vload(work, A + i))
-                vstore(work, S + i, slope)
-                vstore(work, A + i, a)
+            gelu_row(work, A + row, D + row, m)
         elif code == SILU:
-            for i in range(row, row + m, lanes):
-                a, slope = silu(vload(work, A + i))
-                vstore(work, S + i, slope)
-                vstore(work, A + i, a)
+            silu_row(work, A + row, D + row, m)
 
 
 @kernel
 def activation_backward(work, A, dA, stride, n_rows, m, code):
-    """``dZ = dA * f'(Z)`` in place of dA, the slope from the output A; equation (7) for the sigmoid."""
-    lanes = n_lanes(work)
+    """``dZ = dA * f'(Z)`` in place of dA, the derivative computed from the output A; equation (7) for the sigmoid."""
     for row in range(0, n_rows * stride, stride):
         if code == SIGMOID:
-            for i in range(row, row + m, lanes):
-                a = vload(work, A + i)
-                vstore(work, dA + i, vload(work, dA + i) * (a * (1.0 - a)))
+            sigmoid_backward_row(work, A + row, dA + row, m)
         elif code == TANH:
-            for i in range(row, row + m, lanes):
-                a = vload(work, A + i)
-                vstore(work, dA + i, vload(work, dA + i) * fma(0.0 - a, a, 1.0))
+            tanh_backward_row(work, A + row, dA + row, m)
         elif code == RELU:
-            for i in range(row, row + m, lanes):
-                vstore(work, dA + i, where_less(0.0, vload(work, A + i), vload(work, dA + i), 0.0))
+            relu_backward_row(work, A + row, dA + row, m)
         elif code == LEAKY_RELU:
-            for i in range(row, row + m, lanes):
-                d = vload(work, dA + i)
-                vstore(work, dA + i, where_less(vload(work, A + i), 0.0, d * LEAK, d))
+            leaky_relu_backward_row(work, A + row, dA + row, m)
         elif code == ELU:
-            for i in range(row, row + m, lanes):
-                a = vload(work, A + i)
-                vstore(work, dA + i, vload(work, dA + i) * where_less(0.0, a, 1.0, a + 1.0))
+            elu_backward_row(work, A + row, dA + row, m)
         elif code == SOFTPLUS:
-            for i in range(row, row + m, lanes):
-                vstore(work, dA + i, vload(work, dA + i) * (0.0 - expm1(0.0 - vload(work, A + i))))
+            softplus_backward_row(work, A + row, dA + row, m)
 
 
 @kernel
-def slopes_fill(work, A, S, stride, n_rows, m, code):
-    """``S = f'(Z)`` from the output A, but for gelu and silu, whose slopes are in S already."""
+def derivatives_fill(work, A, D, stride, n_rows, m, code):
+    """``D = f'(Z)`` from the output A; gelu and silu have stored theirs already."""
     if code != GELU and code != SILU:
         lanes = n_lanes(work)
-        for row in range(S, S + n_rows * stride, stride):
+        for row in range(D, D + n_rows * stride, stride):
             for i in range(row, row + m, lanes):
                 vstore(work, i, zeros(work) + 1.0)
-        activation_backward(work, A, S, stride, n_rows, m, code)
+        activation_backward(work, A, D, stride, n_rows, m, code)
 
 
 @kernel
-def dropout_forward(work, frame, layer, number, m):
-    """``A = A * mask``, and the slopes alike; a mask is 0 or 1 / (1 - dropout) (Srivastava et al. 2014, section 10)."""
-    stride, lanes, mask = frame[at.STRIDE], n_lanes(work), frame[at.MASK]
+def dropout_forward(work, common, layer, layer_index, m):
+    """``A = A * mask`` and ``f'(Z) * mask``; a mask is 0 or 1 / (1 - dropout) (Srivastava et al. 2014, section 10)."""
+    stride, lanes, mask = common[at.STRIDE], n_lanes(work), common[at.MASK]
     for j in range(layer[at.FAN_OUT]):
-        dropout_fill(work, frame, number, j)
+        dropout_fill(work, common, layer_index, j)
         for i in range(0, m, lanes):
-            a, s, kept = layer[at.A] + j * stride + i, layer[at.SLOPE] + j * stride + i, vload(work, mask + i)
-            vstore(work, a, vload(work, a) * kept)
-            vstore(work, s, vload(work, s) * kept)
+            a, d, scale = layer[at.A] + j * stride + i, layer[at.DERIVATIVE] + j * stride + i, vload(work, mask + i)
+            vstore(work, a, vload(work, a) * scale)
+            vstore(work, d, vload(work, d) * scale)
 
 
-@kernel(merge=True)
-def neurons_forward(work, frame, layer, number, m):
-    """``A = f(Z)`` of the layer of that number, and its slopes where they are kept."""
-    stride, A, S = frame[at.STRIDE], layer[at.A], layer[at.SLOPE]
-    activation_forward(work, A, S, stride, layer[at.FAN_OUT], m, layer[at.ACTIVATION])
-    if frame[at.DROPPED] > 0:
-        slopes_fill(work, A, S, stride, layer[at.FAN_OUT], m, layer[at.ACTIVATION])
-        dropout_forward(work, frame, layer, number, m)
+@kernel(inline=True)
+def hidden_forward(work, common, layer, layer_index, m):
+    """``A = f(Z)`` of a hidden layer, with dropout, and its derivatives where they are stored."""
+    stride, A, D = common[at.STRIDE], layer[at.A], layer[at.DERIVATIVE]
+    activation_forward(work, A, D, stride, layer[at.FAN_OUT], m, layer[at.ACTIVATION])
+    if common[at.DROPPED] > 0:
+        derivatives_fill(work, A, D, stride, layer[at.FAN_OUT], m, layer[at.ACTIVATION])
+        dropout_forward(work, common, layer, layer_index, m)
 
 
 @kernel
-def slopes_backward(work, S, dA, stride, n_rows, m):
-    """``dZ = dA * f'(Z)`` in place of dA, the slopes as they were kept."""
+def derivatives_backward(work, D, dA, stride, n_rows, m):
+    """``dZ = dA * f'(Z)`` in place of dA, by the stored derivatives."""
     for row in range(0, n_rows * stride, stride):
         for i in range(row, row + m, n_lanes(work)):
-            vstore(work, dA + i, vload(work, dA + i) * vload(work, S + i))
+            vstore(work, dA + i, vload(work, dA + i) * vload(work, D + i))
 
 
-@kernel(merge=True)
-def neurons_backward(work, frame, layer, m):
-    """``dZ = dA * f'(Z)`` in place of dA: the slope kept, or told by the output."""
-    stride, A, S, dA = frame[at.STRIDE], layer[at.A], layer[at.SLOPE], layer[at.DZ]
-    if S == A:
+@kernel(inline=True)
+def hidden_backward(work, common, layer, m):
+    """``dZ = dA * f'(Z)`` in place of dA, the derivatives stored or computed from the output."""
+    stride, A, D, dA = common[at.STRIDE], layer[at.A], layer[at.DERIVATIVE], layer[at.DZ]
+    if D == A:
         activation_backward(work, A, dA, stride, layer[at.FAN_OUT], m, layer[at.ACTIVATION])
     else:
-        slopes_backward(work, S, dA, stride, layer[at.FAN_OUT], m)
+        derivatives_backward(work, D, dA, stride, layer[at.FAN_OUT], m)

@@ -1,131 +1,136 @@
-"""The two doors through which Python meets the kernels: train a stretch of an epoch, predict a batch after another."""
+"""The two entry points that Python calls: train a chunk of an epoch, and predict a range of samples."""
 
 import numpy as np
 
-from fastmlp.fpu import flush_subnormals, restore_control
-from fastmlp.jit import kernel
+from fastmlp.codegen.denormals import flush_subnormals, restore_control
+from fastmlp.codegen.jit import kernel
+from fastmlp.codegen.simd import address
 from fastmlp.kernels import layout as at
-from fastmlp.kernels.dense import bias_forward, input_sweep, squares_of
-from fastmlp.kernels.sampling import GOLDEN, batch_weight, permutation_fill, share_of, splitmix64
+from fastmlp.kernels.bf16_matmul import tiles_configure, tiles_release
+from fastmlp.kernels.dense import bias_forward, fused_update_forward, sum_of_squares
+from fastmlp.kernels.dispatch import NO_BATCH, first_layer_update_forward
+from fastmlp.kernels.sampling import GOLDEN, batch_weight, permutation_fill, splitmix64, weight_fraction
 from fastmlp.kernels.step import clipped_update, layers_forward, losses_forward, train_step
-from fastmlp.kernels.sweep import NO_BATCH, first_sweep
-from fastmlp.kernels.unit import unit_begin, unit_end
-from fastmlp.kernels.update import HYPER_CLIP, HYPER_L2, KEEP, L2_BY_WEIGHT, STEPS, coefficients_of_step
-from fastmlp.simd import address
+from fastmlp.kernels.update import HYPER_CLIP, HYPER_L2, L2_PER_WEIGHT, STEPS, STORE_GRADIENT, coefficients_of_step
 
-#: Places in the array of integers that Python hands over.
+# Entries of the array of integers.
 FIRST, STOP, OPTIMIZER, SHUFFLE, ORDER_STATE, DROPOUT_STATE, OFFSET = range(7)
 N_INTEGERS = 7
 
 
-@kernel(inline=True)
+@kernel(forceinline=True)
 def batch_at(step, batch_size, n_samples):
-    """(first place, number of samples) of a step's batch; an epoch's last may be short, one past it is empty."""
+    """(first place in the order, number of samples) of a step's batch; beyond the last step it is empty."""
     first = step * batch_size
     return first, max(0, min(batch_size, n_samples - first))
 
 
 @kernel
-def add_losses(loss_sum, weights, order, batch, total, work, frame):
-    """Each sample's loss onto its place's sum; with weights times its share of the batch, and the batch's samples."""
+def add_losses(loss_sum, weights, order, batch, total, net):
+    """Add each sample's loss to the sum of its place; with sample weights, times its fraction and the batch's size."""
     first, m = batch
+    losses = net.common[at.LOSS]
     if weights.size == 0:
         for i in range(m):
-            loss_sum[i] += work[frame[at.LOSS] + i]
+            loss_sum[i] += net.work[losses + i]
     else:
         for i in range(m):
-            share = share_of(weights, order[first + i], total)
-            loss_sum[i] += np.float64(work[frame[at.LOSS] + i]) * (share * m)
+            fraction = weight_fraction(weights, order[first + i], total)
+            loss_sum[i] += np.float64(net.work[losses + i]) * (fraction * m)
 
 
 @kernel
-def add_penalty(loss_sum, hyper, theta, work, frame, layers, batch, total):
-    """The penalty of (1) on a batch whose weights sum up to total, times its samples, where l2 goes by the batch."""
-    if hyper[L2_BY_WEIGHT] > 0.0 and total > 0.0:
-        penalty = 0.5 * hyper[HYPER_L2] / total * squares_of(theta, work, frame, layers)
+def add_penalty(loss_sum, hyper, net, batch, total):
+    """Add the penalty of (1) for a batch of weight `total`, times its size, where l2 is divided by that weight."""
+    if hyper[L2_PER_WEIGHT] > 0.0 and total > 0.0:
+        penalty = 0.5 * hyper[HYPER_L2] / total * sum_of_squares(net.params.theta, net)
         loss_sum[loss_sum.size - 1] += penalty * batch[1]
 
 
-@kernel(keep=True)
-def train_stretch(data, targets, order, params, tables, hyper, powers, c, loss_sum, integers, unit):
-    """Steps `first` to `stop` of an epoch, in place on params; where an epoch is cut changes no bit.
+@kernel(cache=True)
+def train_chunk(data, targets, order, net, state, loss_sum, integers, bf16):
+    """Steps `first` to `stop` of an epoch, in place on the parameters; where an epoch is cut changes no bit.
+
+    Step t's update of the first layer and step t + 1's forward pass through it are one pass over its weights, so the
+    loop begins one step early, with the forward pass alone, and ends with the update alone; docs/kernels.md has the
+    timeline.
 
     Parameters
     ----------
-    data : tuple
-        The octets of X as it lies; how many there are from one sample to the next; the type of its numbers (see
-        `sampling`); factor and offset (n_features padded to whole vectors), such that the network's input is
-        ``X * factor + offset``.
-    targets : tuple
-        Labels or values, and weights: see `sampling.gather_targets`.
+    data : layout.DataArrays
+        The samples.
+    targets : fastmlp.model.kernel_args.Targets
+        Labels or target values, and sample weights.
     order : int32 (n_samples,)
-        The epoch's order, overwritten by a permutation before the first step when shuffling.
-    params : tuple
-        theta; the optimizer's m and v, each empty where it has none; the gradient, empty unless its norm is clipped.
-    tables : tuple
-        The table of layers, the workspace and its frame; see `layout`.
-    hyper, powers : float64
-        See `update`; powers go on from stretch to stretch.
-    c : (2 N_COEFFICIENTS,)
-        Scratch for a step's coefficients: those of weights, then those of biases.
+        Order of the samples; overwritten by a permutation before the first step when shuffling.
+    net : layout.NetworkArrays
+        Parameters and workspace.
+    state : layout.OptimizerState
+        Hyperparameters, powers and coefficients; the powers are carried from chunk to chunk.
     loss_sum : float64 (batch_size + 1,)
-        Sums of losses, one a place in the batch, added to; the last is that of penalties, where l2 goes by the batch.
+        Sums of losses, one per place in the batch, added to; the last is that of the L2 penalty.
     integers : int64 (N_INTEGERS,)
-        first, stop, optimizer, shuffle, the states of the generator for the order and for dropout; how many steps of
-        the epoch were taken on other data, which came before. Without a step to take, only the order is drawn.
-    unit : bool or None
-        True where layers may be on a bf16 unit. None where none is, and nothing of it is compiled.
+        first, stop, code of the optimizer, whether to shuffle, states of the generator for the order and for dropout,
+        and the number of steps of this epoch that were taken on other data before. Without a step to take, only the
+        order is drawn.
+    bf16 : bool or None
+        True where layers may be computed in bf16. None where none is: then none of it is compiled.
     """
+    hyper, powers, c = state
     first, stop, optimizer = integers[FIRST], integers[STOP], integers[OPTIMIZER]
-    layers, work, frame = tables
+    common, layers = net.common, net.layers
     control = flush_subnormals()
     if integers[SHUFFLE] and first == 0:
         permutation_fill(order, np.uint64(integers[ORDER_STATE]))
-    if unit is not None:
-        unit_begin(frame[at.HEIGHT])
-    coming, vectors = NO_BATCH, address(c, 0)
+    if bf16 is not None:
+        tiles_configure(common[at.TILE_HEIGHT])
+    next_batch, coefficients = NO_BATCH, address(c, 0)
     for step in range(first - 1, stop):
-        batch, coming = coming, batch_at(step + 1, frame[at.BATCH], order.size if step + 1 < stop else 0)
-        past, total = batch, batch_weight(targets, order, batch)
+        batch, next_batch = next_batch, batch_at(step + 1, common[at.BATCH], order.size if step + 1 < stop else 0)
+        previous, total = batch, batch_weight(targets, order, batch)
         if step >= first:
-            add_penalty(loss_sum, hyper, params[0], work, frame, layers, batch, total)
+            add_penalty(loss_sum, hyper, net, batch, total)
             coefficients_of_step(hyper, powers, optimizer, total, c)
-            if frame[at.DROPPED] > 0:
+            if common[at.DROPPED] > 0:
                 draw = np.uint64(integers[DROPOUT_STATE]) + GOLDEN * np.uint64(integers[OFFSET] + step + 1)
-                frame[at.DRAW] = np.int64(splitmix64(draw))
-            rule = KEEP if hyper[HYPER_CLIP] > 0.0 else optimizer
-            train_step(data, targets, order, params, layers, work, frame, batch, coming, total, rule, vectors, unit)
-            add_losses(loss_sum, targets[2], order, batch, total, work, frame)
+                common[at.DRAW] = np.int64(splitmix64(draw))
+            clips = hyper[HYPER_CLIP] > 0.0
+            rule = STORE_GRADIENT if clips else optimizer, coefficients
+            train_step(data, targets, order, net, (batch, next_batch), total, rule, bf16)
+            add_losses(loss_sum, targets.weights, order, batch, total, net)
             powers[STEPS] += 1.0
-            if rule == KEEP:
-                clipped_update(
-                    data, order, params, layers, work, frame, batch, hyper[HYPER_CLIP], optimizer, vectors, unit
-                )
-                past = NO_BATCH
-        bias_forward(params, work, layers[0], frame[at.STRIDE], coming[1])
-        first_sweep(data, order, params, work, frame, layers[0], past, coming, optimizer, vectors, unit)
-    if unit is not None:
-        unit_end()
+            if clips:
+                clipped_update(data, order, net, batch, hyper[HYPER_CLIP], (optimizer, coefficients), bf16)
+                previous = NO_BATCH
+        bias_forward(net, layers[0], next_batch[1])
+        rule = optimizer, coefficients
+        first_layer_update_forward(data, order, net, layers[0], (previous, next_batch), rule, bf16)
+    if bf16 is not None:
+        tiles_release()
     restore_control(control)
 
 
-@kernel(keep=True)
-def predict_stretch(data, targets, rows, params, tables, c, outputs, losses, first, stop):
-    """Outputs, probabilities (2) among them, and losses (1) of samples first to stop; rows (batch_size,) is scratch."""
-    layers, work, frame = tables
+@kernel(cache=True)
+def predict_chunk(data, targets, batch_order, net, c, outputs, losses, bounds):
+    """Outputs, among them probabilities (2), and losses (1) of the samples from bounds[0] to bounds[1].
+
+    batch_order (batch_size,): scratch. c: coefficients of a step, not read.
+    """
+    first, stop = bounds
+    common, layers, work = net.common, net.layers, net.work
     control = flush_subnormals()
     last = layers[layers.shape[0] - 1]
-    for start in range(first, stop, rows.size):
-        m = min(rows.size, stop - start)
+    for start in range(first, stop, batch_order.size):
+        m = min(batch_order.size, stop - start)
         batch = (np.int64(0), m)
         for i in range(m):
-            rows[i] = start + i
-        bias_forward(params, work, layers[0], frame[at.STRIDE], m)
-        input_sweep(data, rows, params, work, frame, layers[0], NO_BATCH, batch, 0, address(c, 0))
-        layers_forward(params, layers, work, frame, m, None)
-        losses_forward(targets, rows, layers, work, frame, batch, 1.0)
+            batch_order[i] = start + i
+        bias_forward(net, layers[0], m)
+        fused_update_forward(data, batch_order, net, layers[0], NO_BATCH, batch, (0, address(c, 0)))
+        layers_forward(net, m, None)
+        losses_forward(targets, batch_order, net, batch, 1.0)
         for i in range(m):
-            losses[start + i] = work[frame[at.LOSS] + i]
+            losses[start + i] = work[common[at.LOSS] + i]
             for j in range(last[at.FAN_OUT]):
-                outputs[start + i, j] = work[last[at.DZ] + j * frame[at.STRIDE] + i]
+                outputs[start + i, j] = work[last[at.DZ] + j * common[at.STRIDE] + i]
     restore_control(control)

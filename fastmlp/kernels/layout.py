@@ -1,37 +1,120 @@
-"""The tables that kernels are handed: which column of a layer's row, and which place of the frame, means what.
+"""The arguments that kernels share: named tuples of arrays, and the entries of their int64 tables.
 
 Sizes, offsets and choices are numbers in int64 tables, not types, so that one compilation serves every network.
 """
 
-#: Columns of the table of layers. W and B begin in theta; A (activations) and DZ (deltas) in the workspace.
-#: SLOPE: what the forward pass keeps of f'(Z); it is A where nothing is kept.
-#: UNIT: whether its products are left to the CPU's bf16 unit.
-FAN_IN, FAN_OUT, W, W_STRIDE, B, A, DZ, SLOPE, ACTIVATION, UNIT = range(10)
-N_COLUMNS = 10
+from typing import Any, NamedTuple
 
-#: Places of the frame: the parts of the workspace that all layers share, and the sizes that go with them.
-#: BATCH: samples in a full batch; STRIDE: from one row of A or DZ to the next; PANEL: inputs in a panel of the sweep.
+
+class DataArrays(NamedTuple):
+    """Samples as they lie in memory, and the scaling that the gather of a batch applies.
+
+    Attributes
+    ----------
+    X : uint8 (sample_bytes,)
+        Bytes of the first sample; the others follow in memory. Read-only.
+    sample_bytes : int
+        Bytes from one sample to the next.
+    dtype_code : int
+        Dtype of the features, see `fastmlp.kernels.sampling.DTYPE_CODES`.
+    factor, offset : (n_features padded to whole vectors,)
+        The network's input is ``X * factor + offset``.
+    """
+
+    X: Any
+    sample_bytes: Any
+    dtype_code: Any
+    factor: Any
+    offset: Any
+
+
+class ParamArrays(NamedTuple):
+    """The parameters and what an optimizer keeps for each of them, all laid out as theta.
+
+    Attributes
+    ----------
+    theta : (n_stored,)
+        Weights and biases of all layers, see `fastmlp.model.params.Params`.
+    m, v : (n_stored,) or (0,)
+        Moment estimates; empty where the optimizer has none.
+    gradient : (n_stored,) or (0,)
+        The whole gradient; empty unless its norm is clipped.
+    """
+
+    theta: Any
+    m: Any
+    v: Any
+    gradient: Any
+
+
+class NetworkArrays(NamedTuple):
+    """A network and its workspace.
+
+    Attributes
+    ----------
+    params : ParamArrays
+        The parameters.
+    layers : int64 (n_layers, N_LAYER_ENTRIES)
+        Sizes and offsets of each layer.
+    work : (n_work,)
+        Scratch memory, in the dtype of the parameters.
+    common : int64 (N_COMMON_ENTRIES,)
+        Sizes and offsets that all layers share.
+    """
+
+    params: Any
+    layers: Any
+    work: Any
+    common: Any
+
+
+class OptimizerState(NamedTuple):
+    """What the update of a step is computed from.
+
+    Attributes
+    ----------
+    hyperparameters : float64 (N_HYPERPARAMETERS,)
+        See `fastmlp.kernels.update`.
+    powers : float64 (N_POWERS,)
+        See `fastmlp.kernels.update`; carried from step to step.
+    coefficients : (2 N_COEFFICIENTS,)
+        Scratch: coefficients of a step for weights, then for biases.
+    """
+
+    hyperparameters: Any
+    powers: Any
+    coefficients: Any
+
+
+# Entries of a row of `layers`. W, B: offsets in theta; A, DZ: offsets in work of the activations and their deltas.
+# DERIVATIVE: offset of the stored f'(Z); equal to A where it is not stored. ACTIVATION: its code. BF16: 1 where the
+# products of the layer are computed in bf16.
+FAN_IN, FAN_OUT, W, W_STRIDE, B, A, DZ, DERIVATIVE, ACTIVATION, BF16 = range(10)
+N_LAYER_ENTRIES = 10
+
+# Entries of `common`.
+# BATCH: samples of a full batch; STRIDE: row stride of A and DZ; PANEL: inputs in a panel of the first layer.
 BATCH, STRIDE, PANEL = range(3)
-#: ROWS and COLUMNS: a panel of a batch, samples as rows and as columns. AT: a hidden layer's activations, samples as
-#: rows.
+# Offsets in work of a panel of a batch, samples as ROWS and as COLUMNS, and of a hidden layer's activations with
+# samples as rows, AT, with its stride.
 ROWS, COLUMNS, AT, AT_STRIDE = range(3, 7)
-#: GRADIENT: the block of a weight gradient that is being turned into an update; ZEROS: a row of zeros.
-#: TARGETS: a batch's labels, or its targets, one row an output.
+# Offsets of the block of a weight gradient that is being applied, of a row of zeros, and of a batch's targets (one row
+# per output), sample weights and losses.
 GRADIENT, ZEROS, TARGETS, WEIGHTS, LOSS = range(7, 12)
-#: OBJECTIVE: the code of the loss; NUMBERS: where its settings lie in the workspace, and what dropout scales by.
-OBJECTIVE, NUMBERS = range(12, 14)
-#: DROPPED: of 65,536 draws, how many drop a unit; DRAW: the state of the step's draws; MASK: a row of masks.
+# LOSS_CODE: code of the loss; SCALARS: offset of the scalars below.
+LOSS_CODE, SCALARS = range(12, 14)
+# DROPPED: of 65,536 random draws, how many drop a unit; DRAW: state of the generator in this step; MASK: offset of a
+# row of dropout masks.
 DROPPED, DRAW, MASK = range(14, 17)
-#: What the bf16 units need; see `sweep`. TERMS: bf16 numbers that a weight or a delta is split into, 0 where none is on
-#: a unit; INPUT_TERMS: those of an input, 1 for pixels, which enter as they are (IS_RAW). HEIGHT: rows in a tile of
-#: weights or deltas.
-TERMS, INPUT_TERMS, IS_RAW, HEIGHT = range(17, 21)
-#: Operands in tiles: a block of weights, all deltas; a panel of the coming batch by its features; the past batch and
-#: the coming one by its samples, whole. PACKED: a tile being made.
-WEIGHT_TILES, DELTA_TILES, FEATURE_TILES, PAST_TILES, COMING_TILES, PACKED = range(21, 27)
-N_PLACES = 27
+# For bf16 products. TERMS: bf16 terms of a weight or a delta; INPUT_TERMS: those of an input, 1 for pixels, which are
+# bf16 numbers as they are (IS_RAW). TILE_HEIGHT: rows in a tile of weights or deltas.
+TERMS, INPUT_TERMS, IS_RAW, TILE_HEIGHT = range(17, 21)
+# Offsets of packed operands: a block of weights; all deltas; a panel of the next batch by features; the previous and
+# the next batch by samples, whole; a tile that is being packed.
+WEIGHT_TILES, DELTA_TILES, FEATURE_TILES, PREVIOUS_TILES, NEXT_TILES, PACKED = range(21, 27)
+N_COMMON_ENTRIES = 27
 
-#: Places among the NUMBERS: the target of a sample's label and of the other labels, after smoothing; where Huber's loss
-#: becomes a line; what a unit that is kept is multiplied by; the share that is smoothed; what the weights and deltas of
-#: pixels that enter a bf16 unit are multiplied by, 1 for other inputs.
-ON, OFF, DELTA, KEPT, SMOOTHING, PIXEL = range(6)
+# Scalars, in the dtype of the parameters: targets of a sample's label and of the other labels after smoothing; delta of
+# Huber's loss; factor of the units that dropout keeps; share of label smoothing; factor of the weights and deltas of
+# pixels that enter bf16 products, 1 for other inputs.
+ON, OFF, HUBER_DELTA, KEEP_SCALE, SMOOTHING, PIXEL_SCALE = range(6)

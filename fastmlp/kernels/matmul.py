@@ -1,64 +1,65 @@
-"""The products that training needs, blocked round the register tile.
+"""Matrix products, blocked into register tiles: ``C = C0 + A B`` and the same fused with gradient descent on C.
 
-Knows matrices, rows, columns and tiles; nothing of layers or samples.
+In BLAS's words: C is M x N, A is M x K, B is K x N. A matrix is a tuple (pointer, row stride, column stride), made by
+`matrix`. docs/kernels.md has the contract and the layouts.
 """
 
 import numpy as np
 
-from fastmlp.jit import kernel
-from fastmlp.kernels.microkernel import MAX_VECTORS, add_tile_product, tile_product
-from fastmlp.simd import address, n_lanes
+from fastmlp.codegen.jit import kernel
+from fastmlp.codegen.simd import address, n_lanes
+from fastmlp.kernels.microkernel import MAX_VECTORS, descent_tile, product_tile
 
 
-@kernel(inline=True)
+@kernel(forceinline=True)
 def matrix(array, start, row_stride):
     """The matrix that begins at ``array[start]``: (pointer, row stride, column stride).
 
-    The strides are made int64: a literal is a type of its own to Numba, and every mixture would compile the products
-    again.
+    The strides are converted to int64: a literal is a type of its own to Numba, and each mixture of types would compile
+    the products again.
     """
     return address(array, start), np.int64(row_stride), np.int64(1)
 
 
-@kernel(inline=True)
+@kernel(forceinline=True)
 def transposed(M):
-    """The transpose of a matrix, as a view."""
+    """A view of the transpose of a matrix."""
     return M[0], M[2], M[1]
 
 
-@kernel(inline=True)
+@kernel(forceinline=True)
 def block(M, row, column):
-    """The part of a matrix that begins at (row, column)."""
+    """A view of the part of a matrix that begins at (row, column)."""
     return address(M[0], row * M[1] + column * M[2]), M[1], M[2]
 
 
-@kernel(inline=True)
-def parts(n_columns, lanes):
-    """(vectors in n_columns, vectors in a part): as few parts as a tile's width allows, and as even."""
-    n_vectors = (n_columns + lanes - 1) // lanes
-    n_parts = (n_vectors + MAX_VECTORS - 1) // MAX_VECTORS
-    return n_vectors, (n_vectors + n_parts - 1) // n_parts
+@kernel(forceinline=True)
+def column_partition(N, lanes):
+    """(vectors in N columns, vectors per tile): as few tiles as their greatest width allows, equally wide."""
+    n_vectors = (N + lanes - 1) // lanes
+    n_tiles = (n_vectors + MAX_VECTORS - 1) // MAX_VECTORS
+    return n_vectors, (n_vectors + n_tiles - 1) // n_tiles
 
 
 @kernel
-def product(C, I, P, Q, n_rows, n_columns, n_steps):  # noqa: E741
-    """``C = I + P Q``, C (n_rows, n_columns), n_steps in each sum; I may be C, or have a row stride of 0."""
+def product(C, C0, A, B, M, N, K):
+    """``C = C0 + A B``; C0 may be C, or one row with a row stride of 0."""
     lanes = n_lanes(C[0])
-    n_vectors, width = parts(n_columns, lanes)
+    n_vectors, width = column_partition(N, lanes)
     for v in range(0, n_vectors, width):
         vectors, column, row = min(width, n_vectors - v), v * lanes, 0
-        while row < n_rows:
-            operands = block(C, row, column), block(I, row, column), block(P, row, 0), block(Q, 0, column)
-            row += tile_product(*operands, n_rows - row, vectors, n_steps)
+        while row < M:
+            operands = block(C, row, column), block(C0, row, column), block(A, row, 0), block(B, 0, column)
+            row += product_tile(*operands, M - row, vectors, K)
 
 
 @kernel
-def add_product(C, P, Q, a, b, n_rows, n_columns, n_steps):
-    """``C = C + a (b C + P Q)``, C (n_rows, n_columns), n_steps in each sum, a and b numbers of C's type."""
+def product_descent(C, A, B, alpha, beta, M, N, K):
+    """``C = C + alpha (beta C + A B)``: a step of gradient descent on weights C, whose gradient is ``beta C + A B``."""
     lanes = n_lanes(C[0])
-    n_vectors, width = parts(n_columns, lanes)
+    n_vectors, width = column_partition(N, lanes)
     for v in range(0, n_vectors, width):
         vectors, column, row = min(width, n_vectors - v), v * lanes, 0
-        while row < n_rows:
-            operands = block(C, row, column), block(P, row, 0), block(Q, 0, column)
-            row += add_tile_product(*operands, a, b, n_rows - row, vectors, n_steps)
+        while row < M:
+            operands = block(C, row, column), block(A, row, 0), block(B, 0, column)
+            row += descent_tile(*operands, alpha, beta, M - row, vectors, K)

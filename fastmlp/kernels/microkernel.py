@@ -1,19 +1,24 @@
-"""Emits the register tile: the one inner loop of every product.
+"""The micro-kernel: emits the register tile, the inner loop of every matrix product.
 
-    C = I + P Q               C (rows, vectors * lanes), P (rows, steps), Q (steps, vectors * lanes)
-    C = C + a (b C + P Q)     the same loop from zero, its sums used while they are in registers
+    C = C0 + A B                      C (MR x NR), A (MR x K), B (K x NR), NR = vectors * lanes
+    C = C + alpha (beta C + A B)      the same loop from zero; its sums are used while they are in registers
 
-                         Q   +----------+  one load a vector and step
-                             | vectors  |
-        P  +---------+       +----------+
-           |  steps  |   C   |accumulate|  rows x vectors registers, started from I (its row stride may be 0)
-           +---------+       +----------+
-        one broadcast a row and step
+                              NR
+                         +----------+
+                      K  |    B     |  one load per vector and step of K
+                         +----------+
+              K
+         +---------+     +----------+
+      MR |    A    |  MR |    C     |  MR x vectors accumulators in registers, started from C0 (or from zero)
+         +---------+     +----------+
+         one broadcast per row and step of K
 
-Each accumulator is one chain of fused multiply-adds in the order of the steps. Vectors run along columns of C, so no
-sum is ever split among lanes. Edges: of the tile's heights the tallest that fits is taken, of its widths the one
-asked for; a partial last vector is computed whole, since every row is padded to one. A loop for every height, not for
-some, made the first compilation twice as long and no product faster.
+Each accumulator is one chain of fused multiply-adds in the order of K. Vectors run along the columns of C, so that no
+sum is split among lanes: the bits are those of the scalar loop, whatever MR, NR and the width of a vector.
+
+Edges. Of the heights in `TILE_HEIGHTS` the tallest that fits the remaining rows is taken, of its widths the requested
+one. A partial last vector is computed whole: every row is padded to whole vectors. Emitting a loop for every height,
+not for some, made the first compilation twice as long and no product faster.
 """
 
 from collections.abc import Callable, Iterable
@@ -24,10 +29,10 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastmlp import cpu
-from fastmlp.simd import I64, Vector, call, pointer_to, splat
+from fastmlp.codegen import cpu
+from fastmlp.codegen.simd import I64, Vector, call, pointer_to, splat
 
-#: Heights of a tile that is 1, 2, ... vectors wide, the tallest first.
+#: MR of a tile that is 1, 2, ... vectors wide, the tallest first.
 TILE_HEIGHTS = cpu.tile_heights()
 MAX_VECTORS = len(TILE_HEIGHTS)
 
@@ -36,18 +41,18 @@ Tile = list[list[ir.Value]]
 
 
 class Operand:
-    """A matrix in the emitter's hands: addresses of its rows, vectors and elements."""
+    """Emits the addresses, loads and stores of a matrix."""
 
     def __init__(self, builder: ir.IRBuilder, parts: Iterable[ir.Value], vector: ir.VectorType) -> None:
         self.builder, self.vector = builder, vector
         self.align = 4 if isinstance(vector.element, ir.FloatType) else 8
-        self.base, self.row_stride, self.step_stride = parts
+        self.base, self.row_stride, self.column_stride = parts
         #: Elements from one vector of a row to the next.
-        self.spread: ir.Value = I64(vector.count)
+        self.vector_stride: ir.Value = I64(vector.count)
 
     @classmethod
     def of(cls, builder: ir.IRBuilder, matrix: ir.Value, vector: ir.VectorType) -> "Operand":
-        """Of a matrix as kernels pass it: (pointer, row stride, column stride)."""
+        """The operand for a matrix as kernels pass it: (pointer, row stride, column stride)."""
         return cls(builder, (builder.extract_value(matrix, i) for i in range(3)), vector)
 
     def row(self, index: int) -> ir.Value:
@@ -56,58 +61,65 @@ class Operand:
 
     def vectors(self, row: ir.Value, count: int) -> list[ir.Value]:
         """Addresses of a row's first vectors."""
-        places = [self.builder.mul(self.spread, I64(i)) for i in range(count)]
-        return [pointer_to(self.builder, row, place, self.vector) for place in places]
+        offsets = [self.builder.mul(self.vector_stride, I64(i)) for i in range(count)]
+        return [pointer_to(self.builder, row, offset, self.vector) for offset in offsets]
 
     def load(self, pointer: ir.Value) -> ir.Value:
-        """A vector, whatever its alignment."""
+        """Load a vector that need not be aligned to its size."""
         return self.builder.load(pointer, align=self.align)
 
     def store(self, value: ir.Value, pointer: ir.Value) -> None:
-        """Write a vector, whatever its alignment."""
+        """Store a vector to an address that need not be aligned to its size."""
         self.builder.store(value, pointer, align=self.align)
 
 
 @intrinsic
-def tile_product(_: Any, C: Any, I: Any, P: Any, Q: Any, rows_left: Any, vectors: Any, steps: Any) -> Any:  # noqa: E741
-    """``C = I + P Q`` on the tallest register tile that fits into rows_left; gives its height."""
+def product_tile(_: Any, C: Any, C0: Any, A: Any, B: Any, rows_left: Any, vectors: Any, K: Any) -> Any:
+    """``C = C0 + A B`` on the tallest tile that fits rows_left; returns its height.
+
+    C, C0, A, B: matrices, as `fastmlp.kernels.matmul.matrix` makes them; the row stride of C0 may be 0. vectors: width
+    of the tile, from 1 to MAX_VECTORS. K: length of the sums.
+    """
     vector = Vector(C[0].dtype)
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
-        C, init, P, Q = (Operand.of(builder, value, context.get_data_type(vector)) for value in args[:4])
+        C, C0, A, B = (Operand.of(builder, value, context.get_data_type(vector)) for value in args[:4])
 
         def tile(rows: int, vectors: int) -> None:
-            start = [[C.load(p) for p in init.vectors(init.row(r), vectors)] for r in range(rows)]
-            for r, row in enumerate(emit_sums(builder, start, P, Q, args[6])):
+            start = [[C.load(p) for p in C0.vectors(C0.row(r), vectors)] for r in range(rows)]
+            for r, row in enumerate(emit_sums(builder, start, A, B, args[6])):
                 for pointer, total in zip(C.vectors(C.row(r), vectors), row, strict=True):
                     C.store(total, pointer)
 
         return emit_tallest(builder, args[4], args[5], tile)
 
-    return types.intp(C, I, P, Q, types.intp, types.intp, types.intp), emit
+    return types.intp(C, C0, A, B, types.intp, types.intp, types.intp), emit
 
 
 @intrinsic
-def add_tile_product(_: Any, C: Any, P: Any, Q: Any, a: Any, b: Any, rows_left: Any, vectors: Any, steps: Any) -> Any:
-    """``C = C + a (b C + P Q)``, a and b numbers, on the tallest tile that fits into rows_left; gives its height."""
+def descent_tile(_: Any, C: Any, A: Any, B: Any, alpha: Any, beta: Any, rows_left: Any, vectors: Any, K: Any) -> Any:
+    """``C = C + alpha (beta C + A B)`` on the tallest tile that fits rows_left; returns its height.
+
+    alpha, beta: scalars of C's dtype. The others are those of `product_tile`.
+    """
     dtype = C[0].dtype
     vector = Vector(dtype)
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
-        C, P, Q = (Operand.of(builder, value, context.get_data_type(vector)) for value in args[:3])
-        a, b = (splat(builder, number, vector.lanes) for number in args[3:5])
+        C, A, B = (Operand.of(builder, value, context.get_data_type(vector)) for value in args[:3])
+        alpha, beta = (splat(builder, number, vector.lanes) for number in args[3:5])
         zero = ir.Constant(C.vector, None)
 
         def tile(rows: int, vectors: int) -> None:
-            sums = emit_sums(builder, [[zero] * vectors for _ in range(rows)], P, Q, args[7])
+            sums = emit_sums(builder, [[zero] * vectors for _ in range(rows)], A, B, args[7])
             for r, row in enumerate(sums):
                 for pointer, total in zip(C.vectors(C.row(r), vectors), row, strict=True):
                     c = C.load(pointer)
-                    C.store(call(builder, "fma", [a, call(builder, "fma", [b, c, total]), c]), pointer)
+                    C.store(call(builder, "fma", [alpha, call(builder, "fma", [beta, c, total]), c]), pointer)
 
         return emit_tallest(builder, args[5], args[6], tile)
 
-    return types.intp(C, P, Q, dtype, dtype, types.intp, types.intp, types.intp), emit
+    return types.intp(C, A, B, dtype, dtype, types.intp, types.intp, types.intp), emit
 
 
 def emit_tallest(
@@ -117,7 +129,7 @@ def emit_tallest(
     tile: Callable[[int, int], None],
     tile_heights: tuple[tuple[int, ...], ...] = TILE_HEIGHTS,
 ) -> ir.Value:
-    """Emit a tile of every height and width, and the choice among them; gives the height of the one that is run."""
+    """Emit a tile of every height and width, and the choice among them; returns the height of the one that is run."""
     height = cgutils.alloca_once_value(builder, I64(1))
     done = builder.append_basic_block("tile.done")
     choice = builder.switch(vectors, done)
@@ -135,32 +147,32 @@ def emit_tallest(
     return builder.load(height)
 
 
-def multiply_add(builder: ir.IRBuilder, p: ir.Value, q: ir.Value, total: ir.Value) -> ir.Value:
-    """``p q + total``, rounded once."""
-    return call(builder, "fma", [p, q, total])
+def multiply_add(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, total: ir.Value) -> ir.Value:
+    """``a b + total``, rounded once."""
+    return call(builder, "fma", [a, b, total])
 
 
 def emit_sums(
     builder: ir.IRBuilder,
     start: Tile,
-    P: Operand,
-    Q: Operand,
-    steps: ir.Value,
+    A: Operand,
+    B: Operand,
+    K: ir.Value,
     add: Callable[[ir.IRBuilder, ir.Value, ir.Value, ir.Value], ir.Value] = multiply_add,
 ) -> Tile:
-    """``start + P Q``, a list a row, held in registers from the first step to the last; `add` adds a step."""
+    """``start + A B``, one list per row, in registers from the first step of K to the last; `add` adds one step."""
     rows, vectors = len(start), len(start[0])
-    p_rows = [P.row(r) for r in range(rows)]
-    acc = [[cgutils.alloca_once(builder, Q.vector) for _ in row] for row in start]
+    a_rows = [A.row(r) for r in range(rows)]
+    acc = [[cgutils.alloca_once(builder, B.vector) for _ in row] for row in start]
     for r in range(rows):
         for v in range(vectors):
             builder.store(start[r][v], acc[r][v])
-    with cgutils.for_range(builder, steps) as loop:
-        q = Q.vectors(builder.gep(Q.base, [builder.mul(loop.index, Q.row_stride)]), vectors)
-        q = [Q.load(pointer) for pointer in q]
-        offset = builder.mul(loop.index, P.step_stride)
+    with cgutils.for_range(builder, K) as loop:
+        b = B.vectors(builder.gep(B.base, [builder.mul(loop.index, B.row_stride)]), vectors)
+        b = [B.load(pointer) for pointer in b]
+        offset = builder.mul(loop.index, A.column_stride)
         for r in range(rows):
-            p = splat(builder, builder.load(builder.gep(p_rows[r], [offset])), Q.vector.count)
+            a = splat(builder, builder.load(builder.gep(a_rows[r], [offset])), B.vector.count)
             for v in range(vectors):
-                builder.store(add(builder, p, q[v], builder.load(acc[r][v])), acc[r][v])
+                builder.store(add(builder, a, b[v], builder.load(acc[r][v])), acc[r][v])
     return [[builder.load(total) for total in row] for row in acc]

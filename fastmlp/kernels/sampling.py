@@ -1,28 +1,28 @@
-"""Seeded order of the samples, and the gather of a batch out of data that stays as it lies.
+"""The order of the samples, the gather of a batch from data that stays as it lies, and dropout masks.
 
-The generator is the project's own (splitmix64, Steele, Lea and Flood 2014), so that no library's version changes a
-result.
+The random generator is the project's own (splitmix64, Steele, Lea and Flood 2014), so that no result depends on the
+version of a library.
 """
 
 import numpy as np
 
-from fastmlp.cpu import LINE_BYTES
-from fastmlp.jit import kernel
+from fastmlp.codegen.cpu import LINE_BYTES
+from fastmlp.codegen.jit import kernel
+from fastmlp.codegen.simd import fma, n_lanes, prefetch, vload, vload_as, vstore
+from fastmlp.codegen.transpose import transpose_block, transpose_samples
 from fastmlp.kernels import layout as at
-from fastmlp.shuffle import transpose_block, transpose_samples
-from fastmlp.simd import fma, n_lanes, prefetch, vload, vload_as, vstore
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 MIX1, MIX2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-#: Types of the numbers in X.
 UINT8, FLOAT32, FLOAT64 = range(3)
-KINDS = {"uint8": UINT8, "float32": FLOAT32, "float64": FLOAT64}
+#: Codes of the dtypes of samples.
+DTYPE_CODES = {"uint8": UINT8, "float32": FLOAT32, "float64": FLOAT64}
 
 LOW_HALF, HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 SHORT, SHORT_BITS = np.uint64(0xFFFF), np.uint64(16)
 
 
-@kernel(inline=True)
+@kernel(forceinline=True)
 def splitmix64(state):
     """Mix a state into a random 64-bit number; states that differ by any amount give unrelated numbers."""
     z = (state ^ (state >> np.uint64(30))) * MIX1
@@ -34,7 +34,7 @@ def splitmix64(state):
 def permutation_fill(order, state):
     """``order`` = a uniform permutation of 0 .. n - 1 (n < 2**31) that depends on `state` alone.
 
-    Fisher and Yates's shuffle; each draw by Lemire's multiplication (2019), with rejection, so that it has no bias.
+    The Fisher-Yates shuffle; each draw by Lemire's multiplication (2019) with rejection, so that it is unbiased.
     """
     for i in range(order.size):
         order[i] = i
@@ -44,7 +44,7 @@ def permutation_fill(order, state):
             state += GOLDEN
             product = (splitmix64(state) >> HALF) * bound
             low = product & LOW_HALF
-            # The least that is accepted is below bound: nearly no draw needs the division.
+            # The smallest accepted value is below bound: nearly no draw needs the division.
             if low >= bound or low >= ((LOW_HALF + np.uint64(1)) - bound) % bound:
                 break
         j = np.int64(product >> HALF)
@@ -53,7 +53,7 @@ def permutation_fill(order, state):
 
 @kernel
 def transpose(source, s, s_stride, n_rows, n_columns, target, t, t_stride):
-    """``target = source.T``, both padded to whole vectors either way."""
+    """``target = source.T``; both are padded to whole vectors in both dimensions."""
     lanes = n_lanes(source)
     for i in range(0, n_rows, lanes):
         for j in range(0, n_columns, lanes):
@@ -61,33 +61,34 @@ def transpose(source, s, s_stride, n_rows, n_columns, target, t, t_stride):
 
 
 @kernel
-def prefetch_rows(data, rows, first, stop, column, width):
-    """Ask for ``X[rows[first:stop], column : column + width]``: samples lie apart, so no hardware guesses them."""
-    X, sample_bytes, kind = data[:3]
-    itemsize = 1 if kind == UINT8 else 4 if kind == FLOAT32 else 8
+def prefetch_rows(data, order, first, stop, column, width):
+    """Prefetch ``X[order[first:stop], column : column + width]``: samples lie apart, no hardware predicts them."""
+    itemsize = 1 if data.dtype_code == UINT8 else 4 if data.dtype_code == FLOAT32 else 8
     for i in range(first, stop):
-        start = rows[i] * sample_bytes + column * itemsize
-        for octet in range(start, start + width * itemsize, LINE_BYTES):
-            prefetch(X, octet)
+        start = order[i] * data.sample_bytes + column * itemsize
+        for byte in range(start, start + width * itemsize, LINE_BYTES):
+            prefetch(data.X, byte)
 
 
 @kernel
-def gather_rows(data, rows, first, m, column, width, out, start, stride):
-    """``out[i] = X[rows[first + i], column : column + width] * factor + offset``: a panel of a batch, samples as rows.
+def gather_rows(data, order, batch, columns, out, start, stride):
+    """``out[i] = X[order[first + i], column : column + width] * factor + offset``: a panel, samples as rows.
 
-    Zeros from `width` to the last vector's end. Rows from m to a whole number of vectors are copies of the last
-    sample, so that a transposed block is full. The type of X is a number, looked at once a row, so that one
-    compilation serves all.
+    batch: (first, m), the place of its first sample in order and the number of samples. columns: (column, width). Zeros
+    follow from `width` to the end of the last vector. Rows from m to a whole number of vectors are copies of the last
+    sample, so that a transposed block is full. The dtype of X is a number, tested once per row, so that one compilation
+    serves all dtypes.
     """
-    X, sample_bytes, kind, factor, offset = data
-    lanes = n_lanes(out)
+    first, m = batch
+    column, width = columns
+    X, factor, offset, lanes = data.X, data.factor, data.offset, n_lanes(out)
     for i in range((m + lanes - 1) // lanes * lanes):
-        source, target = rows[first + min(i, m - 1)] * sample_bytes, start + i * stride
-        if kind == UINT8:
+        source, target = order[first + min(i, m - 1)] * data.sample_bytes, start + i * stride
+        if data.dtype_code == UINT8:
             for c in range(0, width, lanes):
                 x = vload_as(X, source + column + c, np.uint8, width - c, out)
                 vstore(out, target + c, fma(x, vload(factor, column + c), vload(offset, column + c)))
-        elif kind == FLOAT32:
+        elif data.dtype_code == FLOAT32:
             for c in range(0, width, lanes):
                 x = vload_as(X, source + 4 * (column + c), np.float32, width - c, out)
                 vstore(out, target + c, fma(x, vload(factor, column + c), vload(offset, column + c)))
@@ -98,97 +99,99 @@ def gather_rows(data, rows, first, m, column, width, out, start, stride):
 
 
 @kernel
-def gather_columns(data, rows, first, m, column, width, work, frame):
-    """A panel of a batch, samples as columns: `gather_rows`, transposed into the frame's COLUMNS.
+def gather_columns(data, order, batch, columns, work, common):
+    """A panel of a batch with samples as columns: `gather_rows`, transposed to COLUMNS.
 
-    Whole blocks of uint8 and float32 are transposed on the way in; what is left, and float64, by way of ROWS.
+    Whole blocks of uint8 and float32 are transposed in registers as they are loaded; the remaining columns, and
+    float64, go through ROWS.
     """
-    X, sample_bytes, kind, factor, offset = data
-    lanes, stride, panel = n_lanes(work), frame[at.STRIDE], frame[at.PANEL]
-    block = 4 * lanes if kind == UINT8 else lanes
-    whole = 0 if kind == FLOAT64 else width // block * block
+    first, m = batch
+    column, width = columns
+    lanes, stride, panel = n_lanes(work), common[at.STRIDE], common[at.PANEL]
+    block = 4 * lanes if data.dtype_code == UINT8 else lanes
+    whole = 0 if data.dtype_code == FLOAT64 else width // block * block
+    scaling = data.factor, data.offset
     for i in range(0, m, lanes):
-        places = rows, first + i, first + m - 1, sample_bytes
+        source = order, first + i, first + m - 1, data.sample_bytes
         for k in range(0, whole, block):
-            place = frame[at.COLUMNS] + k * stride + i, stride
-            if kind == UINT8:
-                transpose_samples(X, places, np.uint8, column + k, (factor, offset), work, place)
+            target = common[at.COLUMNS] + k * stride + i, stride
+            if data.dtype_code == UINT8:
+                transpose_samples(data.X, source, np.uint8, column + k, scaling, work, target)
             else:
-                transpose_samples(X, places, np.float32, column + k, (factor, offset), work, place)
+                transpose_samples(data.X, source, np.float32, column + k, scaling, work, target)
     if whole < width:
-        gather_rows(data, rows, first, m, column + whole, width - whole, work, frame[at.ROWS], panel)
-        target = frame[at.COLUMNS] + whole * stride
-        transpose(work, frame[at.ROWS], panel, m, width - whole, work, target, stride)
+        gather_rows(data, order, batch, (column + whole, width - whole), work, common[at.ROWS], panel)
+        target = common[at.COLUMNS] + whole * stride
+        transpose(work, common[at.ROWS], panel, m, width - whole, work, target, stride)
 
 
 @kernel
-def batch_weight(targets, rows, batch):
-    """Sum of a batch's sample weights, in their order; where they have none, how many they are."""
+def batch_weight(targets, order, batch):
+    """Sum of a batch's sample weights in their order; the number of samples where they have none."""
     first, m = batch
-    if targets[2].size == 0:
+    if targets.weights.size == 0:
         return np.float64(m)
     total = 0.0
     for i in range(m):
-        total += targets[2][rows[first + i]]
+        total += targets.weights[order[first + i]]
     return total
 
 
-@kernel(inline=True)
-def share_of(weights, row, total):
-    """A sample's part in the mean over a batch whose weights sum up to total; none where they are all 0."""
+@kernel(forceinline=True)
+def weight_fraction(weights, row, total):
+    """A sample's weight over the sum of a batch's weights; 0 where the sum is 0."""
     return weights[row] / total if total > 0.0 else 0.0
 
 
 @kernel
-def gather_weights(weights, rows, batch, total, work, place):
-    """Each sample's share of the batch, 1 / m without weights; 0 beyond the batch's end."""
+def gather_weights(weights, order, batch, total, work, start):
+    """Each sample's fraction of the batch's weight, 1 / m without weights; 0 beyond the end of the batch."""
     first, m = batch
     lanes = n_lanes(work)
     if weights.size == 0:
-        share = 1.0 / total
+        fraction = 1.0 / total
         for i in range(m):
-            work[place + i] = share
+            work[start + i] = fraction
     else:
         for i in range(m):
-            work[place + i] = share_of(weights, rows[first + i], total)
+            work[start + i] = weight_fraction(weights, order[first + i], total)
     for i in range(m, (m + lanes - 1) // lanes * lanes):
-        work[place + i] = 0.0
+        work[start + i] = 0.0
 
 
 @kernel
-def gather_targets(targets, rows, batch, n_outputs, total, work, frame):
-    """A batch's labels as floating numbers, or its targets, an output a row; and its weights.
+def gather_targets(targets, order, batch, n_outputs, total, work, common):
+    """A batch's labels as floats, or its target values, one row per output; and its sample weights.
 
-    targets: labels, int32 (n_samples,); values, (n_samples, n_outputs), of which one of the two is empty; weights,
-    float64 (n_samples,), or empty. Beyond the batch's end stand copies of its last sample, which weigh nothing.
+    Beyond the end of the batch stand copies of its last sample, with weight 0.
     """
-    labels, values = targets[0], targets[1]
     first, m = batch
-    lanes, stride, place = n_lanes(work), frame[at.STRIDE], frame[at.TARGETS]
+    lanes, stride, start = n_lanes(work), common[at.STRIDE], common[at.TARGETS]
     whole = (m + lanes - 1) // lanes * lanes
-    if labels.size > 0:
+    if targets.labels.size > 0:
         for i in range(whole):
-            work[place + i] = labels[rows[first + min(i, m - 1)]]
+            work[start + i] = targets.labels[order[first + min(i, m - 1)]]
     else:
         for i in range(whole):
-            row = rows[first + min(i, m - 1)]
+            row = order[first + min(i, m - 1)]
             for j in range(n_outputs):
-                work[place + j * stride + i] = values[row, j]
-    gather_weights(targets[2], rows, batch, total, work, frame[at.WEIGHTS])
+                work[start + j * stride + i] = targets.values[row, j]
+    gather_weights(targets.weights, order, batch, total, work, common[at.WEIGHTS])
 
 
 @kernel
-def dropout_fill(work, frame, number, neuron):
-    """A neuron's masks for a batch: 0 for DROPPED of 65,536 draws, KEPT for the others.
+def dropout_fill(work, common, layer_index, unit):
+    """A unit's dropout masks for a batch: 0 for DROPPED of 65,536 draws, KEEP_SCALE for the others.
 
-    A draw is keyed by the step, the layer's number, the neuron and the sample's place; four share 64 random bits.
+    A draw is keyed by the step, the index of the layer, the unit and the sample's place in the batch; four draws share
+    64 random bits.
     """
-    kept, mask, n_groups = work[frame[at.NUMBERS] + at.KEPT], frame[at.MASK], (frame[at.BATCH] + 3) // 4
-    key = splitmix64(np.uint64(frame[at.DRAW]) + GOLDEN * np.uint64(number + 1))
-    state = key + GOLDEN * np.uint64(neuron * n_groups)
+    scale, mask, n_groups = work[common[at.SCALARS] + at.KEEP_SCALE], common[at.MASK], (common[at.BATCH] + 3) // 4
+    key = splitmix64(np.uint64(common[at.DRAW]) + GOLDEN * np.uint64(layer_index + 1))
+    state = key + GOLDEN * np.uint64(unit * n_groups)
     for group in range(n_groups):
         state += GOLDEN
         bits = splitmix64(state)
         for i in range(4 * group, 4 * group + 4):
-            work[mask + i] = 0.0 if np.int64(bits & SHORT) < frame[at.DROPPED] else kept
+            work[mask + i] = 0.0 if np.int64(bits & SHORT) < common[at.DROPPED] else scale
             bits >>= SHORT_BITS

@@ -18,7 +18,7 @@ Key = tuple[str, int]
 Vary = Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]]
 
 
-class Task(NamedTuple):
+class RunSpec(NamedTuple):
     """One run that is to be done.
 
     Attributes
@@ -62,11 +62,11 @@ class Plan:
     settings: tuple[Setting, ...]
     n_repeats: int
 
-    def tasks(self) -> list[Task]:
+    def tasks(self) -> list[RunSpec]:
         """Every run, a whole round of settings before the next repeat: a study cut short has compared them all."""
         configs = [self.config.replace(**setting) for setting in self.settings]
         return [
-            Task(place, setting, repeat, config.replace(seed=repeat_seed(config.seed, repeat)))
+            RunSpec(place, setting, repeat, config.replace(seed=repeat_seed(config.seed, repeat)))
             for repeat in range(self.n_repeats)
             for place, (setting, config) in enumerate(zip(self.settings, configs, strict=True))
         ]
@@ -119,7 +119,7 @@ def make_plan(config: Config, vary: Vary, n_repeats: int) -> Plan:
     ({'optimizer': 'sgd', 'l2': 0.001}, 8)
     """
     if not isinstance(n_repeats, Integral) or isinstance(n_repeats, bool) or n_repeats < 1:
-        raise ConfigError(f"n_repeats: given {n_repeats!r}; accepted: an integer >= 1")
+        raise ConfigError(f"n_repeats: expected an integer >= 1, got {n_repeats!r}")
     given = _spread(vary) if isinstance(vary, Mapping) else _listed(vary)
     configs = [Config.from_dict({**config.to_dict(), **setting}) for setting in given]
     seen: set[Config] = set()
@@ -153,17 +153,15 @@ def _spread(grid: Mapping[str, Sequence[Any]]) -> list[Setting]:
         raise ConfigError("nothing varies: name a setting and its values, such as {'l2': [0.01, 0.001]}")
     for name, values in grid.items():
         if not isinstance(values, list | tuple | range | np.ndarray):
-            raise ConfigError(f"{name}: given {values!r}; accepted: a list of values")
+            raise ConfigError(f"{name}: expected a list of values, got {values!r}")
         if len(values) == 0:
-            raise ConfigError(f"{name}: given an empty list; accepted: a list of one value or more")
+            raise ConfigError(f"{name}: expected a list of one value or more, got an empty list")
     return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
 
 
 def _listed(settings: Sequence[Mapping[str, Any]]) -> list[Setting]:
     if not isinstance(settings, list | tuple) or not all(isinstance(setting, Mapping) for setting in settings):
-        raise ConfigError(
-            f"what varies: given {settings!r}; accepted: a mapping of names to lists, or a list of settings"
-        )
+        raise ConfigError(f"what varies: expected a mapping of names to lists, or a list of settings, got {settings!r}")
     if not settings:
         raise ConfigError("the list of settings is empty; one or more are expected, such as [{'l2': 0.01}]")
     return [dict(setting) for setting in settings]

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastmlp.errors import ConfigError, StudyError
-from fastmlp.history import ALL_COLUMNS
+from fastmlp.metrics import words_of
 from fastmlp.plot import Band, plot_bands
-from fastmlp.score import SCORES
-from fastmlp.stopping import best_epoch
+from fastmlp.settings import LOSSES
 from fastmlp.study.plan import Key, Plan, Setting, key_of, label_of
 from fastmlp.study.run import Record
+from fastmlp.training.early_stopping import best_epoch
+from fastmlp.training.history import ALL_COLUMNS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,7 +74,7 @@ class Study:
         self.config, self.settings, self.n_repeats = plan.config, plan.settings, plan.n_repeats
         self.about = dict(about)
         self.score = (
-            f"test_{SCORES[plan.settings[0].get('loss', plan.config.loss)]}"  # which all losses of a task share
+            f"test_{LOSSES[plan.settings[0].get('loss', plan.config.loss)].metric}"  # which all losses of a task share
         )
         # In the plan's order, but by way of what is there: a damaged header may speak of any number of repeats.
         places = {key_of(setting, 0)[0]: place for place, setting in enumerate(plan.settings)}
@@ -131,7 +132,7 @@ class Study:
         setting : mapping
             One of `settings`.
         column : str
-            One that the runs have, of ``fastmlp.history.ALL_COLUMNS``; without it the score.
+            One that the runs have, of ``fastmlp.training.history.ALL_COLUMNS``; without it the score.
 
         Returns
         -------
@@ -219,8 +220,8 @@ class Study:
         finished = [record for record in self.records_of(setting) if record["status"] == "finished"]
         if not finished:
             curves = [record["history"][column] for record in self.records_of(setting)]
-            longest = max(map(len, curves), default=0)
-            return [curve[-1] for curve in curves if len(curve) == longest > 0]
+            max_norm = max(map(len, curves), default=0)
+            return [curve[-1] for curve in curves if len(curve) == max_norm > 0]
         config = self.config.replace(**setting)
         return [record["history"][column][best_epoch(config, record["history"]) - 1] for record in finished]
 
@@ -247,7 +248,7 @@ class Study:
         """
         column = self.score if column is None else column
         if column not in self._quantities:
-            raise ConfigError(f"column: given {column!r}; accepted: {', '.join(self._quantities)}")
+            raise ConfigError(f"column: expected {', '.join(self._quantities)}, got {column!r}")
         sign = 1 if column == self.score else -1
         ranked = [
             (self.n_diverged(setting) == 0, sign * statistics.fmean(values), -place, setting)
@@ -291,6 +292,40 @@ class Study:
             label = f"{label_of(setting)} (n = {len(self.records_of(setting))}{lost})"
             bands.append(Band(label, curve.epoch, curve.mean, curve.std))
         return bands
+
+
+def outcome_of(study: Study, setting: Mapping[str, Any]) -> dict[str, str]:
+    """A setting's row of a table, by column.
+
+    Returns
+    -------
+    dict of str to str
+        How many runs, diverged ones among them, and epochs; the mean and standard deviation of test loss and score;
+        the score's least and largest; a dash where no run has finished an epoch.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> study = fastmlp.repeat(fastmlp.load_data("digits"), fastmlp.Config(hidden=(4,), n_epochs=1), n_repeats=2)
+    >>> list(outcome_of(study, {}))
+    ['runs', 'diverged', 'epochs', 'test loss', 'test accuracy', 'min', 'max']
+    """
+    losses, scores = study.finals(setting, "test_loss"), study.finals(setting)
+    row = {
+        "runs": str(len(study.records_of(setting))),
+        "diverged": str(study.n_diverged(setting)),
+        "epochs": str(max((len(record["history"]["epoch"]) for record in study.records_of(setting)), default=0)),
+    }
+    figures = ("test loss", words_of(study.score), "min", "max")
+    if not losses:
+        return row | dict.fromkeys(figures, "-")
+    cells = [_mean_and_std(losses), _mean_and_std(scores), f"{min(scores):.4f}", f"{max(scores):.4f}"]
+    return row | dict(zip(figures, cells, strict=True))
+
+
+def _mean_and_std(numbers: list[float]) -> str:
+    mean = f"{statistics.fmean(numbers):.4f}"
+    return f"{mean} ± {statistics.stdev(numbers):.4f}" if len(numbers) > 1 else mean
 
 
 def _spread(group: list[float]) -> float:

@@ -10,11 +10,11 @@ import numpy as np
 
 from fastmlp.data import Dataset
 from fastmlp.errors import DivergedError, WorkerError
-from fastmlp.history import Progress
-from fastmlp.model import Model
-from fastmlp.precision import settle
-from fastmlp.study.plan import Task
-from fastmlp.train import train
+from fastmlp.model.model import Model
+from fastmlp.study.plan import RunSpec
+from fastmlp.training.history import Progress
+from fastmlp.training.loop import train
+from fastmlp.training.precision import resolve
 
 
 class Record(TypedDict):
@@ -47,12 +47,12 @@ class Record(TypedDict):
     history: dict[str, list[float]]
 
 
-def execute(task: Task, dataset: Dataset, progress: Callable[[Progress], None] | None = None) -> Record:
+def execute(task: RunSpec, dataset: Dataset, progress: Callable[[Progress], None] | None = None) -> Record:
     """Do a run. One whose loss stops being finite has a result too.
 
     Parameters
     ----------
-    task : Task
+    task : RunSpec
         Which run.
     dataset : Dataset
         What to train and test on; it may be shared by threads.
@@ -69,7 +69,7 @@ def execute(task: Task, dataset: Dataset, progress: Callable[[Progress], None] |
         If this machine lacks the bf16 unit that the study's precision is for.
     """
     start = perf_counter()
-    _, reason = settle(task.config, dataset.X_train)
+    _, reason = resolve(task.config, dataset.X_train)
     if reason:
         remedy = "leave that worker out, or ask for float32"
         raise WorkerError(f"the study's precision cannot be had on {platform.node()}: {reason}; {remedy}")

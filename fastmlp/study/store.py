@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from fastmlp.errors import OutputError, StudyError
-from fastmlp.lock import locked, try_lock, unlock
-from fastmlp.study.header import HEADER, read_header, refuse_other, write_header
-from fastmlp.study.ledger import Ledger
-from fastmlp.study.lines import RUNS, SHARDS, Reader, append_record
-from fastmlp.study.plan import Key, Plan, Task, label_of
+from fastmlp.io.lock import locked, try_lock, unlock
+from fastmlp.study.jsonl import RUNS, SHARDS, RecordReader, append_record
+from fastmlp.study.metadata import HEADER, check_same_study, read_header, write_header
+from fastmlp.study.plan import Key, Plan, RunSpec, label_of
+from fastmlp.study.registry import Registry
 from fastmlp.study.run import Record
 
 LOCK, CLAIMS = "study.lock", "claims"
 Shard = tuple[int, int]
 
 
-class Store(Ledger):
+class Store(Registry):
     """A study's folder, opened to go on with it.
 
     Parameters
@@ -30,7 +30,7 @@ class Store(Ledger):
     plan : Plan
         The study; that of the folder must be the same.
     about : mapping
-        Versions, machine and data, as `fastmlp.study.about.describe_study` gives them.
+        Versions, machine and data, as `fastmlp.study.provenance.describe_study` gives them.
     shard : tuple of int, optional
         (i, n): records go to a file of this part's own.
 
@@ -49,7 +49,7 @@ class Store(Ledger):
         self.folder = folder
         self.path = folder / (RUNS if shard is None else SHARDS.replace("*", "{}").format(*shard))
         self._locks: dict[Key, int] = {}
-        self._reader = Reader(folder, plan)
+        self._reader = RecordReader(folder, plan)
         try:
             (folder / CLAIMS).mkdir(parents=True, exist_ok=True)
             with locked(folder / LOCK):
@@ -57,10 +57,10 @@ class Store(Ledger):
                     write_header(folder, plan, about)
         except OSError as error:
             raise _unwritable(folder, error) from error
-        refuse_other(folder, plan, about)
+        check_same_study(folder, plan, about)
         self.refresh()
 
-    def claim(self, task: Task) -> bool:
+    def claim(self, task: RunSpec) -> bool:
         """Whether the run is to be done, and no other process does it: then none will while this one lives."""
         with self.lock:
             if task.key in self.records or task.key in self._locks:
@@ -74,7 +74,7 @@ class Store(Ledger):
                 self._let_go(task)
             return task.key not in self.records
 
-    def finish(self, task: Task, record: Record) -> None:
+    def finish(self, task: RunSpec, record: Record) -> None:
         """Append the record, and return when it is on the disk."""
         with self.lock:
             try:
@@ -97,10 +97,10 @@ class Store(Ledger):
             while self._locks:
                 unlock(self._locks.popitem()[1])
 
-    def _claim_path(self, task: Task) -> Path:
+    def _claim_path(self, task: RunSpec) -> Path:
         return self.folder / CLAIMS / f"{task.place}-{task.repeat}.lock"
 
-    def _let_go(self, task: Task) -> None:
+    def _let_go(self, task: RunSpec) -> None:
         """Of a finished run only: whoever waits for this file, or makes it anew, then finds the record and goes on."""
         self._claim_path(task).unlink(missing_ok=True)
         unlock(self._locks.pop(task.key))
@@ -129,7 +129,7 @@ def read_store(folder: Path) -> tuple[Plan, dict[str, Any], dict[Key, Record]]:
         If it holds no study, or a damaged one.
     """
     plan, about = read_header(folder)
-    return plan, about, dict(reversed(Reader(folder, plan).read()))
+    return plan, about, dict(reversed(RecordReader(folder, plan).read()))
 
 
 def merge_stores(folder: Path, others: list[Path]) -> int:
@@ -156,13 +156,13 @@ def merge_stores(folder: Path, others: list[Path]) -> int:
     """
     plan, about = read_header(folder)
     for other in others:
-        refuse_other(other, plan, about)
+        check_same_study(other, plan, about)
     for place in (folder, *others):
         _refuse_at_work(place)
     shards = list(folder.glob(SHARDS))
     merged: dict[Key, Record] = {}
     for source in (folder, *others):
-        for key, record in Reader(source, plan).read():
+        for key, record in RecordReader(source, plan).read():
             twin = merged.setdefault(key, record)
             if twin["weights_sha256"] != record["weights_sha256"]:
                 run = f"{label_of(record['setting'])}, repeat {record['repeat']}"

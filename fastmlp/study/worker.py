@@ -6,24 +6,24 @@ from functools import lru_cache
 from threading import Lock
 from typing import NamedTuple
 
-import fastmlp
 from fastmlp.data import Dataset, load_data
-from fastmlp.data.source import Source
+from fastmlp.data.dataset import DataSource
 from fastmlp.errors import WorkerError
-from fastmlp.study.plan import Task
+from fastmlp.study.plan import RunSpec
 from fastmlp.study.run import Record, execute
+from fastmlp.version import __version__
 
 _loading = Lock()
 
 
-class Order(NamedTuple):
+class WorkerJob(NamedTuple):
     """What a worker is told beside the run: a few hundred bytes, and never the data itself.
 
     Attributes
     ----------
     version : str
         Of fastmlp, which the worker must have too.
-    source : Source
+    source : DataSource
         Where the data lies.
     class_names : tuple of str or None
         Of data that was arrays, whose files have no place for them.
@@ -32,19 +32,19 @@ class Order(NamedTuple):
     """
 
     version: str
-    source: Source
+    source: DataSource
     class_names: tuple[str, ...] | None
     checksum: str
 
 
-def execute_order(order: Order, task: Task) -> Record:
+def execute_job(order: WorkerJob, task: RunSpec) -> Record:
     """Do a run.
 
     Parameters
     ----------
-    order : Order
+    order : WorkerJob
         On what.
-    task : Task
+    task : RunSpec
         Which run.
 
     Returns
@@ -56,16 +56,16 @@ def execute_order(order: Order, task: Task) -> Record:
     WorkerError
         If this worker has another version of fastmlp, or other data.
     """
-    if order.version != fastmlp.__version__:
+    if order.version != __version__:
         remedy = f'install the same on every worker: pip install "fastmlp=={order.version}"'
-        raise WorkerError(f"{_name()} has fastmlp {fastmlp.__version__}, the study {order.version}; {remedy}")
+        raise WorkerError(f"{_name()} has fastmlp {__version__}, the study {order.version}; {remedy}")
     with _loading:  # a worker may have several threads
         dataset = _load(order)
     return execute(task, dataset)
 
 
 @lru_cache(maxsize=1)
-def _load(order: Order) -> Dataset:
+def _load(order: WorkerJob) -> Dataset:
     place, folder, target, scale, task = order.source
     dataset = load_data(place, folder, target=target, scale=scale, task=task)
     if order.class_names != dataset.class_names:

@@ -12,7 +12,7 @@ import pytest
 
 from fastmlp.data.cifar10 import find_cifar10
 from fastmlp.data.folder import data_folder
-from fastmlp.data.mirror import Source
+from fastmlp.data.urls import RemoteFile
 
 
 def _string(text: bytes) -> bytes:
@@ -101,9 +101,9 @@ class Server:
         self.port = port
         self.asked = asked
 
-    def source(self, fault: str, file_name: str = "x.bin") -> Source:
+    def source(self, fault: str, file_name: str = "x.bin") -> RemoteFile:
         digest = hashlib.sha256(CONTENT).hexdigest()
-        return Source(f"http://127.0.0.1:{self.port}/{fault}/{file_name}", len(CONTENT), digest)
+        return RemoteFile(f"http://127.0.0.1:{self.port}/{fault}/{file_name}", len(CONTENT), digest)
 
 
 @pytest.fixture
@@ -121,9 +121,9 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 @pytest.fixture
-def refused() -> Source:
+def refused() -> RemoteFile:
     """An address where nobody listens."""
-    return Source("http://127.0.0.1:9/x.bin", len(CONTENT), "0" * 64)
+    return RemoteFile("http://127.0.0.1:9/x.bin", len(CONTENT), "0" * 64)
 
 
 DEVELOPERS_DATA = data_folder()

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from fastmlp.data import available, fetch, registry
-from fastmlp.data.registry import KNOWN, find_known
+from fastmlp.data.registry import DATA_SETS, find_data_set
 from fastmlp.errors import DataNotFoundError, MissingExtraError
 
 
@@ -31,13 +31,13 @@ def test_what_is_there_is_not_fetched(tmp_path):
 def test_what_is_not_there_is_fetched_into_its_folder(server, tmp_path, monkeypatch):
     names = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
     files = tuple((server.source("good", f"{name}.gz"),) for name in names)
-    monkeypatch.setitem(KNOWN, "mnist", registry._idx("mnist", "made up", files))
+    monkeypatch.setitem(DATA_SETS, "mnist", registry._idx("mnist", "made up", files))
     assert fetch("mnist", tmp_path) == tmp_path / "mnist"
     assert sorted(path.name for path in (tmp_path / "mnist").iterdir()) == sorted(f"{name}.gz" for name in names)
 
 
 def test_digits_without_scikit_learn_are_told_with_the_command_that_mends_it(monkeypatch):
-    monkeypatch.setitem(KNOWN, "digits", KNOWN["digits"]._replace(find=lambda folder: None))
+    monkeypatch.setitem(DATA_SETS, "digits", DATA_SETS["digits"]._replace(find=lambda folder: None))
     with pytest.raises(MissingExtraError, match=r'pip install "fastmlp\[sklearn\]"'):
         fetch("digits")
 
@@ -47,14 +47,14 @@ def test_digits_without_scikit_learn_are_told_with_the_command_that_mends_it(mon
 )
 def test_an_unknown_name_is_told_with_the_nearest(name, nearest):
     with pytest.raises(
-        DataNotFoundError, match=f"'{name}'. Did you mean '{nearest}'. Known by name are digits, cifar10"
+        DataNotFoundError, match=f"'{name}'. Did you mean '{nearest}'. NamedDataSet by name are digits, cifar10"
     ):
-        find_known(name)
+        find_data_set(name)
 
 
 def test_a_name_like_no_other_is_told_with_all():
-    with pytest.raises(DataNotFoundError, match=r"'qqq'\. Known by name are digits"):
-        find_known("qqq")
+    with pytest.raises(DataNotFoundError, match=r"'qqq'\. NamedDataSet by name are digits"):
+        find_data_set("qqq")
 
 
 def test_the_folder_is_that_of_the_environment(monkeypatch, tmp_path):

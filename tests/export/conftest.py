@@ -1,12 +1,11 @@
-"""Networks of every activation and loss, also of those that training does not have, and their equations in NumPy."""
-
-from types import SimpleNamespace
+"""Networks of every activation and loss, and their equations in NumPy."""
 
 import numpy as np
 import pytest
 
 from fastmlp.config import Config
-from fastmlp.params import Params
+from fastmlp.model.model import Model
+from fastmlp.model.params import Params
 
 EQUATIONS = {
     "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
@@ -51,9 +50,8 @@ class Networks:
         params.weights = [rng.standard_normal(W.shape) / np.sqrt(len(W)) for W in params.weights]
         params.biases = [rng.standard_normal(b.shape) / 2 for b in params.biases]
         scaling = (rng.uniform(0.5, 2, sizes[0]) / 255, rng.standard_normal(sizes[0])) if scaled else None
-        settings = {**Config(hidden=sizes[1:-1], precision=precision).to_dict(), "activation": activation, "loss": loss}
-        config = SimpleNamespace(**settings, dtype=settings["precision"])
-        return SimpleNamespace(config=config, params=params, scaling=scaling, class_names=None, n_epochs=0)
+        config = Config(hidden=sizes[1:-1], precision=precision, activation=activation, loss=loss)
+        return Model(config, params, scaling)
 
     @staticmethod
     def samples(n_features=6):

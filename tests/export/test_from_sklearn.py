@@ -1,22 +1,18 @@
-from typing import get_args
-
 import numpy as np
 import pytest
 
 import fastmlp
-from fastmlp.config import Activation, Config
+from fastmlp.config import Config
 from fastmlp.errors import ConfigError, DataError, DataTypeError
-from fastmlp.export.dialect import ACTIVATIONS
-from fastmlp.export.from_sklearn import LOSSES
-from fastmlp.export.trained import OUTPUTS
+from fastmlp.export.from_sklearn import LOSS_OF_OUTPUT
+from fastmlp.settings import ACTIVATIONS, LOSSES
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-KNOWN = [ACTIVATIONS[name] for name in get_args(Activation) if name in ACTIVATIONS]
-needs_losses = pytest.mark.skipif("loss" not in Config().to_dict(), reason="training has one loss so far")
+SKLEARN_ACTIVATIONS = [record.sklearn for record in ACTIVATIONS.values() if record.sklearn]
 
 
 def classifier(X, y, hidden=(7, 6), **settings):
@@ -25,7 +21,7 @@ def classifier(X, y, hidden=(7, 6), **settings):
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("activation", KNOWN)
+@pytest.mark.parametrize("activation", SKLEARN_ACTIVATIONS)
 def test_it_predicts_what_the_estimator_predicts(activation, dtype, n_classes, make_blobs, networks):
     blobs = make_blobs(n_classes=n_classes, dtype=np.dtype(dtype))
     estimator = classifier(blobs.X_train, blobs.y_train, activation=activation)
@@ -72,10 +68,9 @@ def test_a_network_without_hidden_layers_comes_through(blobs):
 
 def test_every_output_has_a_loss_that_gives_it():
     names = {"softmax": "softmax", "logistic": "sigmoid", "identity": "identity", "exp": "exp"}
-    assert {theirs: OUTPUTS[loss] for theirs, loss in LOSSES.items()} == names
+    assert {theirs: LOSSES[loss].output for theirs, loss in LOSS_OF_OUTPUT.items()} == names
 
 
-@needs_losses
 def test_labels_of_which_several_hold_come_through(blobs, networks):
     Y = np.eye(3, dtype=int)[blobs.y_train] | (blobs.X_train[:, :3] > 0)
     estimator = classifier(blobs.X_train, Y)
@@ -84,7 +79,6 @@ def test_labels_of_which_several_hold_come_through(blobs, networks):
     np.testing.assert_allclose(got, ref, **networks.tolerance("float64"))
 
 
-@needs_losses
 @pytest.mark.parametrize("n_outputs", [1, 2])
 def test_a_regressor_comes_through(n_outputs, blobs, networks):
     y = blobs.X_train[:, :n_outputs].squeeze()
@@ -103,7 +97,9 @@ def test_an_estimator_of_a_loss_that_is_not_there_is_refused(blobs):
 
 
 def test_what_is_no_fitted_network_is_refused(blobs):
-    with pytest.raises(DataTypeError, match="given LogisticRegression; accepted: a fitted MLPClassifier or"):
+    with pytest.raises(
+        DataTypeError, match="expected a fitted MLPClassifier or MLPRegressor of scikit-learn, got LogisticRegression"
+    ):
         fastmlp.from_sklearn(LogisticRegression())
     for kind in (MLPClassifier, MLPRegressor):
         with pytest.raises(DataError, match=f"this {kind.__name__} is not fitted; fit it first"):

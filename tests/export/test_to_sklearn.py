@@ -5,11 +5,10 @@ import numpy as np
 import pytest
 
 import fastmlp
-from fastmlp.config import Activation, Config
+from fastmlp.config import Config
 from fastmlp.errors import ConfigError, DataError
-from fastmlp.export.dialect import ACTIVATIONS
 from fastmlp.export.to_sklearn import make_estimator
-from fastmlp.rules import Dtype
+from fastmlp.settings import ACTIVATIONS, Dtype
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 from sklearn.base import clone
@@ -17,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils.validation import check_is_fitted
 
-KNOWN = [name for name in get_args(Activation) if name in ACTIVATIONS]
+SKLEARN_ACTIVATIONS = [name for name, record in ACTIVATIONS.items() if record.sklearn]
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +26,7 @@ def trained(blobs):
 
 @pytest.mark.parametrize("n_classes", [2, 3, 5])
 @pytest.mark.parametrize("precision", get_args(Dtype))
-@pytest.mark.parametrize("activation", KNOWN)
+@pytest.mark.parametrize("activation", SKLEARN_ACTIVATIONS)
 def test_it_predicts_what_the_model_predicts(activation, precision, n_classes, make_blobs, networks):
     blobs = make_blobs(n_classes=n_classes)
     config = Config(hidden=(7, 6), activation=activation, precision=precision, n_epochs=2, learning_rate=0.01)
@@ -62,7 +61,9 @@ def test_every_loss_has_its_estimator(precision, n_outputs, networks):
 
 def test_an_activation_that_it_lacks_is_refused_with_a_way_out(networks):
     for activation in set(networks.activations) - set(ACTIVATIONS):
-        with pytest.raises(ConfigError, match=f"activation: given '{activation}'; .*use to_onnx or to_torch"):
+        with pytest.raises(
+            ConfigError, match=f"activation: scikit-learn has .*, got '{activation}'; use to_onnx or to_torch"
+        ):
             make_estimator(networks.make(activation))
 
 

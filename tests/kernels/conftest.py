@@ -9,18 +9,22 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from fastmlp import formula, reference
-from fastmlp.cpu import panel_bytes
-from fastmlp.fpu import flush_subnormals, restore_control
-from fastmlp.handover import Targets, first_powers, hyper_of, integers_of, moments_of, pixel_scale_of
-from fastmlp.jit import kernel
-from fastmlp.kernels import activation, elementary, matmul, microkernel, update
+from fastmlp.codegen.cpu import panel_bytes
+from fastmlp.codegen.denormals import flush_subnormals, restore_control
+from fastmlp.codegen.jit import kernel
+from fastmlp.codegen.simd import n_lanes, vload, vstore
+from fastmlp.data.scaling import pixel_scale_of
+from fastmlp.kernels import activation, matmul, microkernel, update, vector_math
 from fastmlp.kernels import layout as at
-from fastmlp.kernels.epoch import train_stretch
-from fastmlp.model import init_model
-from fastmlp.params import Params
-from fastmlp.simd import n_lanes, vload, vstore
-from fastmlp.workspace import Workspace
+from fastmlp.kernels.epoch import train_chunk
+from fastmlp.kernels.layout import OptimizerState
+from fastmlp.model.kernel_args import Targets, arrays_for_training, hyperparameters_of, initial_powers, integers_of
+from fastmlp.model.model import init_model
+from fastmlp.model.params import Params
+from fastmlp.model.workspace import Workspace
+from fastmlp.reference import update as reference_update
+from fastmlp.reference.network import Network
+from fastmlp.settings import OPTIMIZERS
 
 
 @kernel
@@ -73,19 +77,19 @@ def _map(x, out, code):
     for i in range(0, x.size, n_lanes(x)):
         v = vload(x, i)
         if code == 0:
-            vstore(out, i, elementary.exp(v))
+            vstore(out, i, vector_math.exp(v))
         elif code == 1:
-            vstore(out, i, elementary.expm1(v))
+            vstore(out, i, vector_math.expm1(v))
         elif code == 2:
-            vstore(out, i, elementary.log(v))
+            vstore(out, i, vector_math.log(v))
         elif code == 3:
-            vstore(out, i, elementary.reciprocal(v))
+            vstore(out, i, vector_math.reciprocal(v))
         elif code == 4:
             vstore(out, i, activation.sigmoid(v))
         elif code == 5:
             vstore(out, i, activation.tanh(v))
         elif code == 6:
-            vstore(out, i, elementary.log1p(v))
+            vstore(out, i, vector_math.log1p(v))
         elif code == 7:
             vstore(out, i, activation.elu(v))
         else:
@@ -108,7 +112,7 @@ def _multiply(C, I, P, Q, strides, sizes, as_tile):  # noqa: E741
         left = matmul.transposed(left)
     matrices = matmul.matrix(C, 0, strides[0]), matmul.matrix(I, 0, strides[1]), left, matmul.matrix(Q, 0, strides[4])
     if as_tile:
-        return microkernel.tile_product(*matrices, sizes[0], sizes[1], sizes[2])
+        return microkernel.product_tile(*matrices, sizes[0], sizes[1], sizes[2])
     matmul.product(*matrices, sizes[0], sizes[1], sizes[2])
     return 0
 
@@ -124,7 +128,7 @@ def call_product(C, I, P, Q, *sizes, as_tile=False):  # noqa: E741
 @kernel
 def _add(C, P, Q, a, b, strides, sizes):
     matrices = matmul.matrix(C, 0, strides[0]), matmul.matrix(P, 0, strides[1]), matmul.matrix(Q, 0, strides[2])
-    matmul.add_product(*matrices, a, b, sizes[0], sizes[1], sizes[2])
+    matmul.product_descent(*matrices, a, b, sizes[0], sizes[1], sizes[2])
 
 
 def call_add_product(C, P, Q, a, b, *sizes):
@@ -147,14 +151,14 @@ class Layers:
         self.params = Params(sizes, dtype)
         for array in (*self.params.weights, *self.params.biases):
             array[...] = random.normal(0, 0.5, array.shape)
-        self.theta = self.params.theta, *moments_of(config, self.params.theta)
         self.workspace = Workspace(self.params, config, m)
-        self.layers, self.work, self.frame = self.workspace.tables
-        self.optimizer = update.CODES[config.optimizer]
-        self.network = reference.Network(config, self.params.weights, self.params.biases)
+        self.net = self.workspace.network(arrays_for_training(config, self.params.theta))
+        self.layers, self.work, self.common = self.net[1:]
+        self.optimizer = OPTIMIZERS[config.optimizer].code
+        self.network = Network(config, self.params.weights, self.params.biases)
 
     def _rows(self, layer, part):
-        start, stride, fan_out = self.layers[layer, part], self.frame[at.STRIDE], self.layers[layer, at.FAN_OUT]
+        start, stride, fan_out = self.layers[layer, part], self.common[at.STRIDE], self.layers[layer, at.FAN_OUT]
         return self.work[start : start + fan_out * stride].reshape(fan_out, stride)
 
     def read(self, layer, part):
@@ -168,9 +172,9 @@ class Layers:
 
     def coefficients(self, lr=0.25):
         """The first step's coefficients, as the kernels have them and as the drawings have them."""
-        hyper, c = hyper_of(self.config, lr), self.workspace.coefficients
-        update.coefficients_of_step(hyper, first_powers(), self.optimizer, 1.0, c)
-        return c, formula.coefficients_of_step(self.config, lr, first_powers())
+        hyper, c = hyperparameters_of(self.config, lr), self.workspace.coefficients
+        update.coefficients_of_step(hyper, initial_powers(), self.optimizer, 1.0, c)
+        return c, reference_update.coefficients_of_step(self.config, lr, initial_powers())
 
 
 def panel_of(dtype):
@@ -193,12 +197,12 @@ def targets_of(config, n, n_outputs, random):
     return random.normal(0, 2, (n, n_outputs))
 
 
-class Door:
+class EpochRun:
     """A run through the doors, an epoch cut wherever one likes, and the same run in the drawings."""
 
     def __init__(self, config, X, n_outputs, seed=0, weights=None, is_moved=True):
         random = np.random.default_rng(seed)
-        self.X, self.config, self.powers, self.weights = X, config, first_powers(), weights
+        self.X, self.config, self.powers, self.weights = X, config, initial_powers(), weights
         self.y = targets_of(config, len(X), n_outputs, random)
         self.targets = Targets.of(self.y, config, weights)
         self.batch_size = min(config.batch_size, len(X))
@@ -207,10 +211,10 @@ class Door:
             array[...] = random.normal(0, 0.5, array.shape)
         span = 255.0 if X.dtype == np.uint8 else 1.0
         self.model.scaling = random.uniform(0.5, 1.5, X.shape[1]) / span, is_moved * random.normal(0, 0.5, X.shape[1])
-        self.network = reference.Network(config, self.model.weights, self.model.biases)
+        self.network = Network(config, self.model.weights, self.model.biases)
         scale = pixel_scale_of(self.model.scaling, X)
         self.workspace = Workspace(self.model.params, config, self.batch_size, pixel_scale=scale)
-        self.params = self.model.params.theta, *moments_of(config, self.model.params.theta)
+        self.net = self.workspace.network(arrays_for_training(config, self.model.params.theta))
         self.order, self.loss_sum = np.arange(len(X), dtype=np.int32), np.zeros(self.batch_size + 1)
 
     @property
@@ -219,18 +223,16 @@ class Door:
 
     def arguments(self, lr, first, stop, state):
         integers = integers_of(self.config, first, stop, self.config.shuffle, state, DROPOUT_STATE)
-        return (
-            self.model.kernel_data(self.X), tuple(self.targets), self.order, self.params, self.workspace.tables,
-            hyper_of(self.config, lr), self.powers, self.workspace.coefficients, self.loss_sum, integers,
-            self.workspace.unit,
-        )  # fmt: skip
+        state = OptimizerState(hyperparameters_of(self.config, lr), self.powers, self.workspace.coefficients)
+        data, bf16 = self.model.kernel_data(self.X), self.workspace.bf16
+        return data, self.targets, self.order, self.net, state, self.loss_sum, integers, bf16
 
     def train(self, lr, state, cuts=()):
         """An epoch, cut before the steps given; its mean loss and penalty."""
         edges = [0, *cuts, self.n_steps]
         self.loss_sum[:] = 0
         for first, stop in pairwise(edges):
-            train_stretch(*self.arguments(lr, first, stop, state))
+            train_chunk(*self.arguments(lr, first, stop, state))
         return math.fsum(self.loss_sum[:-1]) / len(self.X), self.loss_sum[-1] / len(self.X)
 
     def train_reference(self, lr, state):
@@ -263,6 +265,6 @@ def samples(kind, n, n_features, seed=0):
 def engine():
     """The helpers of this file."""
     return SimpleNamespace(
-        Layers=Layers, Door=Door, samples=samples, function=call_function, product=call_product,
+        Layers=Layers, EpochRun=EpochRun, samples=samples, function=call_function, product=call_product,
         add_product=call_add_product, update_block=_update_block, panel=panel_of,
     )  # fmt: skip

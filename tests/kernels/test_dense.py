@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 
-from fastmlp import layer, reference
 from fastmlp.config import Config
 from fastmlp.kernels import layout as at
-from fastmlp.kernels.dense import bias_update, dense_backward, dense_forward, dense_update, input_sweep
-from fastmlp.kernels.update import CODES
+from fastmlp.kernels.dense import bias_update, dense_backward, dense_forward, dense_update, fused_update_forward
+from fastmlp.reference import network, products
+from fastmlp.settings import OPTIMIZERS
 
 #: fan_in, fan_out, samples.
 SHAPES = [(1, 1, 1), (5, 3, 2), (16, 16, 16), (17, 13, 15), (63, 7, 17), (64, 11, 5), (65, 12, 33), (129, 25, 3)]
-#: Inputs of the first layer: whole panels of the sweep, and how many more.
+#: Inputs of the first layer: whole panels, and how many more.
 PANELS = pytest.mark.parametrize(("whole", "more"), [(0, 1), (0, 17), (1, -1), (1, 0), (1, 1), (2, 1)])
 NONE = (np.int64(0), np.int64(0))
 
@@ -19,7 +19,7 @@ def config_of(dtype, optimizer="sgd", l2=0.01, activation="sigmoid"):
 
 
 class Pair:
-    """A layer of fan_in neurons, and a layer upon it; random activations of the one, deltas of the other."""
+    """A layer of fan_in units and the layer above it: random activations of the first, random deltas of the second."""
 
     def __init__(self, engine, config, shape):
         fan_in, fan_out, m = shape
@@ -32,72 +32,72 @@ class Pair:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_layer_s_sums_equal_their_namesake(engine, flushed, same_bits, dtype, shape):
+def test_a_layer_s_sums_equal_their_reference(engine, flushed, same_bits, dtype, shape):
     pair = Pair(engine, config_of(dtype), shape)
     both = pair.both
     with flushed():
-        dense_forward(both.theta, both.work, *both.layers, both.frame[at.STRIDE], shape[2])
-    same_bits(both.read(1, at.A), layer.dense_forward(pair.A, pair.W, pair.b))
+        dense_forward(both.net, *both.layers, shape[2])
+    same_bits(both.read(1, at.A), products.dense_forward(pair.A, pair.W, pair.b))
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "identity", "leaky_relu", "elu", "softplus"])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_deltas_passed_down_equal_their_namesake(engine, flushed, same_bits, dtype, shape, activation):
+def test_deltas_passed_down_equal_their_reference(engine, flushed, same_bits, dtype, shape, activation):
     pair = Pair(engine, config_of(dtype, activation=activation), shape)
     both = pair.both
     with flushed():
-        dense_backward(both.theta, both.work, both.frame, *both.layers, shape[2])
-    same_bits(both.read(0, at.DZ), reference.dense_backward(pair.dZ, pair.W, pair.A, None, activation))
+        dense_backward(both.net, *both.layers, shape[2])
+    same_bits(both.read(0, at.DZ), network.dense_backward(pair.dZ, pair.W, pair.A, None, activation))
 
 
-@pytest.mark.parametrize("optimizer", CODES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_updated_weights_equal_their_namesake(engine, flushed, same_bits, dtype, shape, optimizer):
+def test_updated_weights_equal_their_reference(engine, flushed, same_bits, dtype, shape, optimizer):
     pair = Pair(engine, config_of(dtype, optimizer), shape)
-    both, dW = pair.both, layer.dense_gradient(pair.A, pair.dZ)
+    both, dW = pair.both, products.dense_gradient(pair.A, pair.dZ)
     c, ref_c = both.coefficients()
     both.network.update(2, dW, ref_c)
     with flushed():
-        dense_update(both.theta, both.work, both.frame, *both.layers, shape[2], both.optimizer, c)
+        dense_update(both.net, *both.layers, shape[2], (both.optimizer, c))
     same_bits(pair.W, both.network.theta[2])
 
 
-@pytest.mark.parametrize("optimizer", CODES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_updated_biases_equal_their_namesake(engine, flushed, same_bits, dtype, shape, optimizer):
+def test_updated_biases_equal_their_reference(engine, flushed, same_bits, dtype, shape, optimizer):
     pair = Pair(engine, config_of(dtype, optimizer), shape)
-    both, db = pair.both, layer.bias_gradient(pair.dZ)
+    both, db = pair.both, products.bias_gradient(pair.dZ)
     c, ref_c = both.coefficients()
     both.network.update(3, db, ref_c)
     with flushed():
-        bias_update(both.theta, both.work, both.frame, both.layers[1], shape[2], both.optimizer, c)
+        bias_update(both.net, both.layers[1], shape[2], (both.optimizer, c))
     same_bits(pair.b, both.network.theta[3])
 
 
-@pytest.mark.parametrize("optimizer", CODES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_padding_stays_zero(engine, dtype, shape, optimizer):
     both = Pair(engine, config_of(dtype, optimizer), shape).both
     c, _ = both.coefficients()
-    dense_update(both.theta, both.work, both.frame, *both.layers, shape[2], both.optimizer, c)
-    bias_update(both.theta, both.work, both.frame, both.layers[1], shape[2], both.optimizer, c)
+    dense_update(both.net, *both.layers, shape[2], (both.optimizer, c))
+    bias_update(both.net, both.layers[1], shape[2], (both.optimizer, c))
     for array in (*both.params.weights, *both.params.biases):
         array[:] = 0
     assert not both.params.theta.any()
 
 
-class Sweep:
-    """A first layer, data of a kind, and deltas of a past batch of 5 samples before a coming one of 9."""
+class FirstLayer:
+    """A first layer, samples of a kind, and deltas of the previous batch of 5 samples; the next has 9."""
 
     def __init__(self, engine, config, kind, whole, more):
         dtype, random = np.dtype(config.precision), np.random.default_rng(6)
         fan_in = whole * engine.panel(dtype) + more
         self.layers, X = engine.Layers(config, (fan_in, 13), 9), engine.samples(kind, 20, fan_in)
-        door = engine.Door(config.replace(hidden=(), batch_size=9), X, 13)
-        self.data = door.model.kernel_data(X)
+        epoch_run = engine.EpochRun(config.replace(hidden=(), batch_size=9), X, 13)
+        self.data = epoch_run.model.kernel_data(X)
         self.rows = random.permutation(20).astype(np.int32)
-        self.past, self.coming = (
-            reference.gather_rows(X, self.rows[first:stop], door.model.scaling, dtype)
+        self.previous, self.next = (
+            network.gather_rows(X, self.rows[first:stop], epoch_run.model.scaling, dtype)
             for first, stop in ((2, 7), (7, 16))
         )
         self.dZ = np.zeros((9, 13), dtype)
@@ -105,48 +105,46 @@ class Sweep:
         self.layers.write(0, at.DZ, self.dZ)
         self.b = self.layers.params.biases[0]
 
-    def run(self, past, coming):
+    def run(self, previous, next_batch):
         layers = self.layers
         self.c, self.ref_c = layers.coefficients()
         layers.write(0, at.A, np.broadcast_to(self.b, (9, 13)))
-        input_sweep(
-            self.data, self.rows, layers.theta, layers.work, layers.frame, layers.layers[0], past, coming,
-            layers.optimizer, self.c,
-        )  # fmt: skip
+        rule = layers.optimizer, self.c
+        fused_update_forward(self.data, self.rows, layers.net, layers.layers[0], previous, next_batch, rule)
 
     def update_reference(self):
-        self.layers.network.update(0, layer.dense_gradient(self.past, self.dZ[:5]), self.ref_c)
+        self.layers.network.update(0, products.dense_gradient(self.previous, self.dZ[:5]), self.ref_c)
 
 
-PAST, COMING = (np.int64(2), np.int64(5)), (np.int64(7), np.int64(9))
+PREVIOUS, NEXT = (np.int64(2), np.int64(5)), (np.int64(7), np.int64(9))
 
 
 @pytest.mark.parametrize("kind", ["uint8", "float32", "float64", "strided"])
 @PANELS
-def test_the_first_layer_s_sums_equal_their_namesake(engine, flushed, same_bits, dtype, whole, more, kind):
-    sweep = Sweep(engine, config_of(dtype), kind, whole, more)
+def test_the_first_layer_s_sums_equal_their_reference(engine, flushed, same_bits, dtype, whole, more, kind):
+    first = FirstLayer(engine, config_of(dtype), kind, whole, more)
     with flushed():
-        sweep.run(NONE, COMING)
-    W = sweep.layers.network.theta[0]
-    same_bits(sweep.layers.read(0, at.A), layer.dense_forward(sweep.coming, W, sweep.b))
+        first.run(NONE, NEXT)
+    W = first.layers.network.theta[0]
+    same_bits(first.layers.read(0, at.A), products.dense_forward(first.next, W, first.b))
 
 
-@pytest.mark.parametrize("optimizer", CODES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @PANELS
-def test_the_first_layer_s_update_equals_its_namesake(engine, flushed, same_bits, dtype, whole, more, optimizer):
-    sweep = Sweep(engine, config_of(dtype, optimizer), "uint8", whole, more)
+def test_the_first_layer_s_update_equals_its_reference(engine, flushed, same_bits, dtype, whole, more, optimizer):
+    first = FirstLayer(engine, config_of(dtype, optimizer), "uint8", whole, more)
     with flushed():
-        sweep.run(PAST, NONE)
-    sweep.update_reference()
-    same_bits(sweep.layers.params.weights[0], sweep.layers.network.theta[0])
+        first.run(PREVIOUS, NONE)
+    first.update_reference()
+    same_bits(first.layers.params.weights[0], first.layers.network.theta[0])
 
 
-@pytest.mark.parametrize("optimizer", CODES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @PANELS
-def test_the_sweep_updates_weights_and_then_uses_them(engine, flushed, same_bits, dtype, whole, more, optimizer):
-    sweep = Sweep(engine, config_of(dtype, optimizer), "uint8", whole, more)
+def test_weights_are_updated_before_they_are_used(engine, flushed, same_bits, dtype, whole, more, optimizer):
+    first = FirstLayer(engine, config_of(dtype, optimizer), "uint8", whole, more)
     with flushed():
-        sweep.run(PAST, COMING)
-    sweep.update_reference()
-    W = sweep.layers.network.theta[0]
-    same_bits(sweep.layers.read(0, at.A), layer.dense_forward(sweep.coming, W, sweep.b))
+        first.run(PREVIOUS, NEXT)
+    first.update_reference()
+    W = first.layers.network.theta[0]
+    same_bits(first.layers.read(0, at.A), products.dense_forward(first.next, W, first.b))

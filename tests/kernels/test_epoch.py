@@ -5,64 +5,69 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numba.core.runtime import _nrt_python
 from numba.core.runtime.nrt import rtsys
 
 import fastmlp
-from fastmlp import reference
+from fastmlp.codegen.jit import kernel
 from fastmlp.config import Config
-from fastmlp.handover import Targets
-from fastmlp.jit import kernel
-from fastmlp.kernels.epoch import predict_stretch, train_stretch
-from fastmlp.rules import Activation, L2Scale, Loss, Optimizer
-from fastmlp.schedule import exponential
+from fastmlp.kernels.epoch import predict_chunk, train_chunk
+from fastmlp.model.kernel_args import Targets, arrays_for_prediction
+from fastmlp.model.workspace import Workspace
+from fastmlp.reference.network import Network
 from fastmlp.seeding import Purpose, stream
-from fastmlp.workspace import Workspace
+from fastmlp.settings import ACTIVATIONS, LOSSES, OPTIMIZERS, L2Scale
+from fastmlp.training.schedule import exponential
 
 
 def config_of(dtype, **settings):
     return Config(precision=dtype.name, **{"hidden": (9, 5), "batch_size": 7, "l2": 0.01, **settings})
 
 
-def check_equal(same_bits, door):
-    for got, ref in zip(door.arrays(), door.network.theta, strict=True):
+def check_equal(same_bits, epoch_run):
+    for got, ref in zip(epoch_run.arrays(), epoch_run.network.theta, strict=True):
         same_bits(got, ref)
 
 
-@pytest.mark.parametrize("optimizer", get_args(Optimizer))
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("kind", ["uint8", "float32", "float64", "strided"])
-def test_two_epochs_equal_their_namesakes(engine, same_bits, dtype, kind, optimizer):
-    door = engine.Door(config_of(dtype, optimizer=optimizer), engine.samples(kind, 31, engine.panel(dtype) + 70), 3)
+def test_two_epochs_equal_their_references(engine, same_bits, dtype, kind, optimizer):
+    epoch_run = engine.EpochRun(
+        config_of(dtype, optimizer=optimizer), engine.samples(kind, 31, engine.panel(dtype) + 70), 3
+    )
     for state in (11, 12):
-        assert door.train(0.25, state) == door.train_reference(0.25, state)
-    check_equal(same_bits, door)
+        assert epoch_run.train(0.25, state) == epoch_run.train_reference(0.25, state)
+    check_equal(same_bits, epoch_run)
 
 
 @settings(derandomize=True, max_examples=40, deadline=None)
 @given(
     n=st.integers(1, 24), n_features=st.integers(1, 70), hidden=st.lists(st.integers(1, 20), max_size=3).map(tuple),
     n_classes=st.integers(2, 20), batch=st.integers(1, 24), seed=st.integers(0, 2**64 - 1), shuffle=st.booleans(),
-    activation=st.sampled_from(get_args(Activation)), optimizer=st.sampled_from(get_args(Optimizer)),
-    loss=st.sampled_from(get_args(Loss)), dropout=st.sampled_from([0.0, 0.5]), clip_norm=st.sampled_from([0.0, 0.1]),
+    activation=st.sampled_from([*ACTIVATIONS]), optimizer=st.sampled_from([*OPTIMIZERS]),
+    loss=st.sampled_from([*LOSSES]), dropout=st.sampled_from([0.0, 0.5]), clip_norm=st.sampled_from([0.0, 0.1]),
     l2_scale=st.sampled_from(get_args(L2Scale)), weighted=st.booleans(),
 )  # fmt: skip
-def test_an_epoch_of_any_network_equals_its_namesake(
+def test_an_epoch_of_any_network_equals_its_reference(
     engine, same_bits, dtype, n, n_features, hidden, n_classes, batch, seed, weighted, **chosen
 ):
     config = config_of(dtype, hidden=hidden, batch_size=batch, **chosen)
     weights = np.random.default_rng(n).uniform(0, 2, n) if weighted else None
-    door = engine.Door(config, engine.samples("float32", n, n_features), n_classes, weights=weights)
-    assert door.train(2**-8, seed) == door.train_reference(2**-8, seed)
-    check_equal(same_bits, door)
+    epoch_run = engine.EpochRun(config, engine.samples("float32", n, n_features), n_classes, weights=weights)
+    with np.errstate(over="ignore", invalid="ignore"):
+        ref = epoch_run.train_reference(2**-8, seed)
+    assume(all(np.isfinite(array).all() for array in epoch_run.network.theta))  # else they may differ
+    assert epoch_run.train(2**-8, seed) == ref
+    check_equal(same_bits, epoch_run)
 
 
-@pytest.mark.parametrize("optimizer", get_args(Optimizer))
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("cuts", [(1,), (4,), (1, 2, 3, 4), (2, 3)])
 def test_an_epoch_cut_anywhere_has_the_same_bits(engine, same_bits, dtype, optimizer, cuts):
     whole, cut = (
-        engine.Door(config_of(dtype, optimizer=optimizer), engine.samples("uint8", 31, engine.panel(dtype) + 70), 3)
+        engine.EpochRun(config_of(dtype, optimizer=optimizer), engine.samples("uint8", 31, engine.panel(dtype) + 70), 3)
         for _ in range(2)
     )
     for state in (11, 12):
@@ -71,12 +76,12 @@ def test_an_epoch_cut_anywhere_has_the_same_bits(engine, same_bits, dtype, optim
         same_bits(got, ref)
 
 
-@pytest.mark.parametrize("optimizer", get_args(Optimizer))
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("activation", ["sigmoid", "relu"])
 def test_training_equals_the_drawings_from_data_to_history(blobs, same_bits, dtype, activation, optimizer):
     config = config_of(dtype, activation=activation, optimizer=optimizer, n_epochs=3, decay_rate=0.5, batch_size=50)
     run, begun = fastmlp.train(blobs, config), fastmlp.init_model(config, blobs.n_features, blobs.n_classes)
-    network = reference.Network(config, begun.weights, begun.biases)
+    network = Network(config, begun.weights, begun.biases)
     losses = [
         network.train_epoch(
             blobs.X_train, blobs.y_train, blobs.scaling(), exponential(0.3, 0.5, epoch),
@@ -90,84 +95,84 @@ def test_training_equals_the_drawings_from_data_to_history(blobs, same_bits, dty
         same_bits(b, network.theta[2 * i + 1])
 
 
-@pytest.mark.parametrize("activation", get_args(Activation))
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("kind", ["uint8", "float32", "float64", "strided"])
-def test_prediction_equals_its_namesake(engine, same_bits, dtype, kind, activation):
-    door = engine.Door(config_of(dtype, activation=activation), engine.samples(kind, 13, engine.panel(dtype) + 70), 3)
-    same_bits(door.model.predict_proba(door.X), door.predict_reference()[0])
+def test_prediction_equals_its_reference(engine, same_bits, dtype, kind, activation):
+    epoch_run = engine.EpochRun(
+        config_of(dtype, activation=activation), engine.samples(kind, 13, engine.panel(dtype) + 70), 3
+    )
+    same_bits(epoch_run.model.predict_proba(epoch_run.X), epoch_run.predict_reference()[0])
 
 
-@pytest.mark.parametrize("loss", get_args(Loss))
-def test_outputs_and_losses_of_any_loss_equal_their_namesakes(engine, same_bits, dtype, loss):
-    door = engine.Door(config_of(dtype, loss=loss, huber_delta=0.75), engine.samples("float32", 13, 20), 3)
-    arguments = predict_arguments(door, 5)
-    predict_stretch(*arguments)
-    outputs, losses = door.predict_reference()
-    same_bits(arguments[6], outputs)
-    same_bits(arguments[7], losses.astype(np.float64))
+@pytest.mark.parametrize("loss", LOSSES)
+def test_outputs_and_losses_of_any_loss_equal_their_references(engine, same_bits, dtype, loss):
+    epoch_run = engine.EpochRun(config_of(dtype, loss=loss, huber_delta=0.75), engine.samples("float32", 13, 20), 3)
+    arguments = predict_arguments(epoch_run, 5)
+    predict_chunk(*arguments)
+    outputs, losses = epoch_run.predict_reference()
+    same_bits(arguments[5], outputs)
+    same_bits(arguments[6], losses.astype(np.float64))
 
 
-def predict_arguments(door, batch):
-    theta, n = door.params[0], len(door.X)
-    probs, losses, empty = np.empty((n, door.model.n_outputs), theta.dtype), np.empty(n), np.empty(0, theta.dtype)
-    workspace = Workspace(door.model.params, door.config, batch, for_training=False)
-    rows, targets = np.empty(batch, np.int32), Targets.of(door.y, door.config, for_training=False)
-    return (
-        door.model.kernel_data(door.X), tuple(targets), rows, (theta, empty, empty, empty), workspace.tables,
-        workspace.coefficients, probs, losses, 0, n,
-    )  # fmt: skip
+def predict_arguments(epoch_run, batch):
+    theta, n = epoch_run.net.params.theta, len(epoch_run.X)
+    probs, losses = np.empty((n, epoch_run.model.n_outputs), theta.dtype), np.empty(n)
+    workspace = Workspace(epoch_run.model.params, epoch_run.config, batch, for_training=False)
+    rows, targets = np.empty(batch, np.int32), Targets.of(epoch_run.y, epoch_run.config, for_training=False)
+    net = workspace.network(arrays_for_prediction(theta))
+    return epoch_run.model.kernel_data(epoch_run.X), targets, rows, net, workspace.coefficients, probs, losses, (0, n)
 
 
 @pytest.mark.parametrize("batch", [1, 2, 7, 16, 29, 31, 128])
 def test_predictions_and_losses_do_not_depend_on_the_batch(engine, same_bits, dtype, batch):
-    door = engine.Door(config_of(dtype), engine.samples("uint8", 31, 70), 3)
-    arguments = predict_arguments(door, batch)
-    predict_stretch(*arguments)
-    probs, losses = door.predict_reference()
-    same_bits(arguments[6], probs)
-    same_bits(arguments[7], losses.astype(np.float64))
+    epoch_run = engine.EpochRun(config_of(dtype), engine.samples("uint8", 31, 70), 3)
+    arguments = predict_arguments(epoch_run, batch)
+    predict_chunk(*arguments)
+    probs, losses = epoch_run.predict_reference()
+    same_bits(arguments[5], probs)
+    same_bits(arguments[6], losses.astype(np.float64))
 
 
 # Numbers too small to hold: saturated sigmoids, decayed moments, weights shrunk by L2.
 
 
-def test_saturated_sigmoids_equal_their_namesake(engine, same_bits, dtype):
-    door = engine.Door(config_of(dtype), engine.samples("float32", 21, 20), 3)
-    for network_array, array in zip(door.network.theta, door.arrays(), strict=True):
+def test_saturated_sigmoids_equal_their_reference(engine, same_bits, dtype):
+    epoch_run = engine.EpochRun(config_of(dtype), engine.samples("float32", 21, 20), 3)
+    for network_array, array in zip(epoch_run.network.theta, epoch_run.arrays(), strict=True):
         array *= 200
         network_array *= 200
-    assert door.train(0.25, 3) == door.train_reference(0.25, 3)
-    check_equal(same_bits, door)
+    assert epoch_run.train(0.25, 3) == epoch_run.train_reference(0.25, 3)
+    check_equal(same_bits, epoch_run)
 
 
-def test_decayed_moments_equal_their_namesake(engine, same_bits, dtype):
+def test_decayed_moments_equal_their_reference(engine, same_bits, dtype):
     """A feature that is zero from the third step on: its moments shrink till they are zero."""
     config = config_of(dtype, optimizer="adam", beta1=0.01, beta2=0.001, l2=0.0, hidden=(), shuffle=False, batch_size=2)
-    door = engine.Door(config, engine.samples("float32", 400, 3), 2)
-    door.X[4:, 1] = 0
-    door.model.scaling[1][:] = 0
-    assert door.train(0.01, 0) == door.train_reference(0.01, 0)
-    assert not door.network.m[0][1].any()
-    check_equal(same_bits, door)
+    epoch_run = engine.EpochRun(config, engine.samples("float32", 400, 3), 2)
+    epoch_run.X[4:, 1] = 0
+    epoch_run.model.scaling[1][:] = 0
+    assert epoch_run.train(0.01, 0) == epoch_run.train_reference(0.01, 0)
+    assert not epoch_run.network.m[0][1].any()
+    check_equal(same_bits, epoch_run)
 
 
-def test_weights_shrunk_by_l2_equal_their_namesake(engine, same_bits, dtype):
+def test_weights_shrunk_by_l2_equal_their_reference(engine, same_bits, dtype):
     config = config_of(dtype, l2=3.9, hidden=(), shuffle=False, batch_size=1)
-    door = engine.Door(config, np.zeros((300, 2), np.float32), 2)
-    door.model.scaling[1][:] = 0
-    assert door.train(0.25, 0) == door.train_reference(0.25, 0)
-    assert (door.network.theta[0] == 0).all()
-    check_equal(same_bits, door)
+    epoch_run = engine.EpochRun(config, np.zeros((300, 2), np.float32), 2)
+    epoch_run.model.scaling[1][:] = 0
+    assert epoch_run.train(0.25, 0) == epoch_run.train_reference(0.25, 0)
+    assert (epoch_run.network.theta[0] == 0).all()
+    check_equal(same_bits, epoch_run)
 
 
 def test_subnormal_parameters_and_samples_are_zero(engine, same_bits, dtype):
-    door = engine.Door(config_of(dtype, shuffle=False), engine.samples(dtype.name, 21, 20), 3)
+    epoch_run = engine.EpochRun(config_of(dtype, shuffle=False), engine.samples(dtype.name, 21, 20), 3)
     tiny = np.finfo(dtype).tiny / 4
-    door.X[:, ::3] = tiny
-    for network_array, array in zip(door.network.theta, door.arrays(), strict=True):
+    epoch_run.X[:, ::3] = tiny
+    for network_array, array in zip(epoch_run.network.theta, epoch_run.arrays(), strict=True):
         array[..., ::2] = network_array[..., ::2] = tiny
-    assert door.train(0.25, 3) == door.train_reference(0.25, 3)
-    check_equal(same_bits, door)
+    assert epoch_run.train(0.25, 3) == epoch_run.train_reference(0.25, 3)
+    check_equal(same_bits, epoch_run)
 
 
 @kernel
@@ -176,9 +181,9 @@ def halve(x):
 
 
 def test_the_doors_leave_the_caller_s_subnormal_numbers_alone(engine, dtype):
-    door = engine.Door(config_of(dtype), engine.samples("float32", 21, 20), 3)
-    door.train(0.25, 0)
-    predict_stretch(*predict_arguments(door, 5))
+    epoch_run = engine.EpochRun(config_of(dtype), engine.samples("float32", 21, 20), 3)
+    epoch_run.train(0.25, 0)
+    predict_chunk(*predict_arguments(epoch_run, 5))
     assert halve(sys.float_info.min) > 0
 
 
@@ -191,10 +196,10 @@ def n_allocations():
     was_on = _nrt_python.memsys_stats_enabled()
     _nrt_python.memsys_enable_stats()
 
-    def count(door, arguments):
-        door(*arguments)
+    def count(epoch_run, arguments):
+        epoch_run(*arguments)
         before = rtsys.get_allocation_stats().alloc
-        door(*arguments)
+        epoch_run(*arguments)
         return rtsys.get_allocation_stats().alloc - before
 
     yield count
@@ -218,17 +223,17 @@ def test_an_allocation_is_counted(n_allocations):
     assert n_allocations(allocate, (np.zeros(10),)) == 2
 
 
-@pytest.mark.parametrize("optimizer", get_args(Optimizer))
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_training_allocates_nothing(engine, n_allocations, dtype, optimizer):
-    door = engine.Door(config_of(dtype, optimizer=optimizer), engine.samples("uint8", 31, 70), 3)
-    arguments = door.arguments(0.25, 0, door.n_steps, 1)
-    assert n_allocations(train_stretch, arguments) == n_arrays(arguments)
+    epoch_run = engine.EpochRun(config_of(dtype, optimizer=optimizer), engine.samples("uint8", 31, 70), 3)
+    arguments = epoch_run.arguments(0.25, 0, epoch_run.n_steps, 1)
+    assert n_allocations(train_chunk, arguments) == n_arrays(arguments)
 
 
 def test_prediction_allocates_nothing(engine, n_allocations, dtype):
-    door = engine.Door(config_of(dtype), engine.samples("uint8", 31, 70), 3)
-    arguments = predict_arguments(door, 7)
-    assert n_allocations(predict_stretch, arguments) == n_arrays(arguments)
+    epoch_run = engine.EpochRun(config_of(dtype), engine.samples("uint8", 31, 70), 3)
+    arguments = predict_arguments(epoch_run, 7)
+    assert n_allocations(predict_chunk, arguments) == n_arrays(arguments)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no mprotect")
@@ -243,6 +248,6 @@ def test_nothing_is_read_beyond_the_last_sample(engine, dtype, kind, n_features)
     assert ctypes.CDLL(None).mprotect(forbidden, ctypes.c_size_t(mmap.PAGESIZE), 0) == 0
     at_the_edge = memory[size - X.nbytes : size].view(X.dtype).reshape(X.shape)
     at_the_edge[:] = X
-    door, ref = (engine.Door(config_of(dtype, shuffle=False), samples, 3) for samples in (at_the_edge, X))
-    assert door.train(0.25, 1) == ref.train(0.25, 1)
-    np.testing.assert_array_equal(door.model.predict_proba(at_the_edge), ref.model.predict_proba(X))
+    epoch_run, ref = (engine.EpochRun(config_of(dtype, shuffle=False), samples, 3) for samples in (at_the_edge, X))
+    assert epoch_run.train(0.25, 1) == ref.train(0.25, 1)
+    np.testing.assert_array_equal(epoch_run.model.predict_proba(at_the_edge), ref.model.predict_proba(X))

@@ -3,9 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from fastmlp import formula
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.loss import softmax_backward, softmax_forward
+from fastmlp.reference import elementwise
 
 STRIDE = 80
 SIZES = [1, 2, 7, 8, 9, 15, 16, 17, 33, 67]
@@ -54,33 +54,33 @@ def random_batch(dtype, m, n_classes, spread):
 @pytest.mark.parametrize("spread", [1, 40, 1000])
 @pytest.mark.parametrize("n_classes", CLASSES)
 @pytest.mark.parametrize("m", SIZES)
-def test_probabilities_equal_their_namesake(flushed, same_bits, dtype, m, n_classes, spread):
+def test_probabilities_equal_their_reference(flushed, same_bits, dtype, m, n_classes, spread):
     logits, y = random_batch(dtype, m, n_classes, spread)
     with flushed():
         got, _ = Batch(logits, y).forward()
-    same_bits(got, formula.softmax_forward(logits, y)[0])
+    same_bits(got, elementwise.softmax_forward(logits, y)[0])
 
 
 @pytest.mark.parametrize("spread", [1, 40, 1000])
 @pytest.mark.parametrize("n_classes", CLASSES)
 @pytest.mark.parametrize("m", SIZES)
-def test_losses_equal_their_namesake(flushed, same_bits, dtype, m, n_classes, spread):
+def test_losses_equal_their_reference(flushed, same_bits, dtype, m, n_classes, spread):
     logits, y = random_batch(dtype, m, n_classes, spread)
     with flushed():
         _, got = Batch(logits, y).forward()
-    same_bits(got, formula.softmax_forward(logits, y)[1])
+    same_bits(got, elementwise.softmax_forward(logits, y)[1])
 
 
 @pytest.mark.parametrize("n_classes", CLASSES)
 @pytest.mark.parametrize("m", SIZES)
-def test_deltas_equal_their_namesake(flushed, same_bits, dtype, m, n_classes):
+def test_deltas_equal_their_reference(flushed, same_bits, dtype, m, n_classes):
     logits, y = random_batch(dtype, m, n_classes, 30)
     batch = Batch(logits, y)
     with flushed():
         batch.forward()
         got = batch.backward()[:m]
     weights = np.full(m, 1 / m).astype(dtype)
-    same_bits(got, formula.softmax_backward(formula.softmax_forward(logits, y)[0], y, weights))
+    same_bits(got, elementwise.softmax_backward(elementwise.softmax_forward(logits, y)[0], y, weights))
 
 
 @pytest.mark.parametrize("m", SIZES)
@@ -104,6 +104,6 @@ def test_the_loss_of_a_hopeless_sample_is_finite(dtype):
 def test_a_poisson_loss_next_to_its_least_is_no_noise(dtype, count):
     z = np.array([math.log(count)], dtype)
     y = (1.01 * np.exp(z.astype(np.float64))).astype(dtype)
-    got = formula.poisson_loss(z, formula.exp(z), y)
+    got = elementwise.poisson_loss(z, elementwise.exp(z), y)
     d = z.astype(np.float64) - np.log(y.astype(np.float64))
     np.testing.assert_allclose(got, y * (np.expm1(d) - d), rtol=1e-2)

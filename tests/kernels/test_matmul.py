@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from fastmlp import formula, layer
-from fastmlp.cpu import is_arm, vector_bits
+from fastmlp.codegen.cpu import is_arm, vector_bits
 from fastmlp.kernels.microkernel import TILE_HEIGHTS
+from fastmlp.reference import arithmetic, products
+from fastmlp.reference import update as reference_update
 
 TALLEST, WIDEST, N_STEPS = TILE_HEIGHTS[0][0], len(TILE_HEIGHTS), 129
 N_ROWS, N_VECTORS = 2 * TALLEST + 3, 2 * WIDEST + 1
@@ -30,7 +31,7 @@ def operands(dtype):
     I = random.normal(size=(N_ROWS, n_columns)).astype(dtype)  # noqa: E741
     refs, done, total = {}, 0, I
     for n_steps in STEPS:
-        total = refs[n_steps] = layer.product(total, P[:, done:n_steps], Q[done:n_steps])
+        total = refs[n_steps] = products.product(total, P[:, done:n_steps], Q[done:n_steps])
         done = n_steps
     return P, Q, I, refs
 
@@ -79,8 +80,10 @@ def test_a_product_may_be_added_to_its_own_output(engine, operands, same_bits, n
 def test_an_added_product_is_a_step_of_descent(engine, operands, same_bits, n_rows, n_steps):
     P, Q, I, _ = operands  # noqa: E741
     a, b = I.dtype.type(-0.3), I.dtype.type(0.01)
-    gradient = layer.product(np.zeros_like(I), P[:, :n_steps], Q[:n_steps])
-    ref = formula.sgd_update(I, gradient, formula.Coefficients(a, b, *[None] * 8))
+    gradient = products.product(np.zeros_like(I), P[:, :n_steps], Q[:n_steps])
+    ref = reference_update.sgd_update(
+        I, arithmetic.fma(b, I, gradient), reference_update.Coefficients(a, b, *[None] * 8)
+    )
     for n_columns in columns_of(P.dtype):
         got = I.copy()
         engine.add_product(got, P, Q, a, b, n_rows, n_columns, n_steps)
@@ -94,7 +97,7 @@ def test_one_row_of_zeros_serves_as_the_start_of_every_row(engine, operands, sam
     P, Q, I, _ = operands  # noqa: E741
     got = np.full_like(I, SENTINEL)
     engine.product(got, np.zeros_like(I[:1]), P, Q, N_ROWS, I.shape[1], 65)
-    same_bits(got, layer.product(np.zeros_like(I), P[:, :65], Q[:65]))
+    same_bits(got, products.product(np.zeros_like(I), P[:, :65], Q[:65]))
 
 
 @pytest.mark.parametrize("cut", [1, 63, 64, 65, 128])
@@ -114,7 +117,7 @@ def test_products_that_underflow_are_zero(engine, flushed, same_bits, dtype):
     got = np.full((5, 8 * lanes), SENTINEL, dtype)
     with flushed():
         engine.product(got, I, P, Q, 5, 8 * lanes, 3)
-    ref = layer.product(np.zeros_like(got), P, Q)
+    ref = products.product(np.zeros_like(got), P, Q)
     assert 0.1 < (ref == 0).mean() < 0.9
     same_bits(got, ref)
 
@@ -129,4 +132,4 @@ def test_at_the_edge_of_underflow_a_product_is_judged_as_rounded(engine, flushed
     with flushed():
         engine.product(got, I, P, Q, 2, lanes, 1)
     np.testing.assert_array_equal(got[:, :2] / info.tiny, [[0, 1], [0, 1]])
-    same_bits(got, layer.product(np.zeros_like(got), P, Q))
+    same_bits(got, products.product(np.zeros_like(got), P, Q))

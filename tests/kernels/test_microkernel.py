@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from fastmlp import layer
-from fastmlp.cpu import vector_bits
+from fastmlp.codegen.cpu import vector_bits
 from fastmlp.kernels.microkernel import TILE_HEIGHTS
+from fastmlp.reference import products
 
 N_ROWS, N_STEPS = max(max(heights) for heights in TILE_HEIGHTS) + 3, 7
 VECTORS = range(1, len(TILE_HEIGHTS) + 1)
@@ -18,7 +18,7 @@ def operands(dtype):
         random.normal(size=shape).astype(dtype)
         for shape in ((N_ROWS, N_STEPS), (N_STEPS, len(TILE_HEIGHTS) * lanes), (N_ROWS, len(TILE_HEIGHTS) * lanes))
     )
-    return P, Q, I, [layer.product(I, P[:, :k], Q[:k]) for k in range(N_STEPS + 1)]
+    return P, Q, I, [products.product(I, P[:, :k], Q[:k]) for k in range(N_STEPS + 1)]
 
 
 def lanes_of(dtype):

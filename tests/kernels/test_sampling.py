@@ -3,21 +3,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastmlp import reference
+from fastmlp.codegen.cpu import vector_bits
+from fastmlp.codegen.jit import kernel
 from fastmlp.config import Config
-from fastmlp.cpu import vector_bits
-from fastmlp.jit import kernel
 from fastmlp.kernels import layout as at
 from fastmlp.kernels import sampling
-from fastmlp.kernels.sampling import (
-    KINDS,
-    gather_columns,
-    gather_rows,
-    permutation_fill,
-    transpose,
-)
-from fastmlp.model import Model
-from fastmlp.params import Params
+from fastmlp.kernels.layout import DataArrays
+from fastmlp.kernels.sampling import DTYPE_CODES, gather_columns, gather_rows, permutation_fill, transpose
+from fastmlp.model.kernel_args import Targets
+from fastmlp.model.model import Model
+from fastmlp.model.params import Params
+from fastmlp.reference import network
 
 SIZES = [1, 3, 4, 5, 8, 15, 16, 17, 33]
 SAMPLES = ["uint8", "float32", "float64", "strided"]
@@ -52,10 +48,10 @@ def test_the_generator_gives_the_numbers_of_vigna_s_reference_code():
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 7, 64, 1009])
 @pytest.mark.parametrize("state", [0, 1, 2**63, 2**64 - 1])
-def test_a_permutation_equals_its_namesake(n, state):
+def test_a_permutation_equals_its_reference(n, state):
     got, ref = np.full(n, -1, np.int32), np.full(n, -1, np.int32)
     permutation_fill(got, np.uint64(state))
-    reference.permutation_fill(ref, state)
+    network.permutation_fill(ref, state)
     np.testing.assert_array_equal(got, ref)
 
 
@@ -80,13 +76,13 @@ def test_every_permutation_is_as_likely_as_any_other():
 @pytest.mark.parametrize("kind", SAMPLES)
 @pytest.mark.parametrize("width", SIZES)
 @pytest.mark.parametrize("m", [1, 5, 16, 17])
-def test_a_gathered_panel_equals_its_namesake(engine, flushed, same_bits, dtype, kind, width, m):
+def test_a_gathered_panel_equals_its_reference(engine, flushed, same_bits, dtype, kind, width, m):
     X, first, column, stride = engine.samples(kind, 40, 40), 2, 3, 48
     data, scaling = data_of(X, dtype)
     rows, out = np.random.default_rng(m).permutation(40).astype(np.int32), np.full(32 * stride, np.nan, dtype)
     with flushed():
-        gather_rows(data, rows, first, m, column, width, out, 0, stride)
-    ref = reference.gather_rows(X, rows[first : first + m], scaling, dtype)[:, column : column + width]
+        gather_rows(data, rows, (first, m), (column, width), out, 0, stride)
+    ref = network.gather_rows(X, rows[first : first + m], scaling, dtype)[:, column : column + width]
     same_bits(out.reshape(32, stride)[:m, :width], ref)
 
 
@@ -94,7 +90,7 @@ def test_a_gathered_panel_equals_its_namesake(engine, flushed, same_bits, dtype,
 @pytest.mark.parametrize("m", [1, 5, 16, 17])
 def test_a_gathered_panel_ends_with_copies_of_its_last_sample(engine, dtype, kind, m):
     X, lanes, out = engine.samples(kind, 20, 20), vector_bits() // 8 // dtype.itemsize, np.zeros((32, 48), dtype)
-    gather_rows(data_of(X, dtype)[0], np.arange(20, dtype=np.int32), 0, m, 0, 20, out.reshape(-1), 0, 48)
+    gather_rows(data_of(X, dtype)[0], np.arange(20, dtype=np.int32), (0, m), (0, 20), out.reshape(-1), 0, 48)
     assert (out[m : -(-m // lanes) * lanes] == out[m - 1]).all()
 
 
@@ -103,31 +99,31 @@ def test_a_gathered_panel_ends_with_copies_of_its_last_sample(engine, dtype, kin
 def test_the_last_panel_ends_in_zeros(engine, dtype, kind, width):
     X, lanes = engine.samples(kind, 4, width), vector_bits() // 8 // dtype.itemsize
     out = np.full((16, 48), np.nan, dtype)
-    gather_rows(data_of(X, dtype)[0], np.arange(4, dtype=np.int32), 0, 4, 0, width, out.reshape(-1), 0, 48)
+    gather_rows(data_of(X, dtype)[0], np.arange(4, dtype=np.int32), (0, 4), (0, width), out.reshape(-1), 0, 48)
     assert (out[:4, width : -(-width // lanes) * lanes] == 0).all()
 
 
 @pytest.mark.parametrize("kind", SAMPLES)
 @pytest.mark.parametrize("m", [1, 5, 16, 17])
-def test_a_panel_gathered_as_columns_equals_its_namesake(engine, flushed, same_bits, dtype, kind, m):
+def test_a_panel_gathered_as_columns_equals_its_reference(engine, flushed, same_bits, dtype, kind, m):
     config = Config(hidden=(), precision=dtype.name)
     X = engine.samples(kind, 40, engine.panel(dtype) + 9)
     layers, (data, scaling) = engine.Layers(config, (X.shape[1], 2), 17), data_of(X, dtype)
     rows = np.random.default_rng(m).permutation(40).astype(np.int32)
-    start, stride, panel = layers.frame[[at.COLUMNS, at.STRIDE, at.PANEL]]
+    start, stride, panel = layers.common[[at.COLUMNS, at.STRIDE, at.PANEL]]
     for width in (1, 15, 16, 17, 63, 64, panel - 1, panel):
         with flushed():
-            gather_columns(data, rows, 2, m, 5, width, layers.work, layers.frame)
+            gather_columns(data, rows, (2, m), (5, width), layers.work, layers.common)
         got = layers.work[start : start + width * stride].reshape(width, stride)[:, :m].T
-        same_bits(got, reference.gather_rows(X, rows[2 : 2 + m], scaling, dtype)[:, 5 : 5 + width])
+        same_bits(got, network.gather_rows(X, rows[2 : 2 + m], scaling, dtype)[:, 5 : 5 + width])
 
 
 def test_a_number_too_small_for_float32_is_zero(flushed, same_bits):
     X, out = np.array([[1e-40, -1e-40, 1e-38, -1e-300]]), np.ones(256, np.float32)
     one, nothing = np.ones(16, np.float32), np.full(16, -0.0, np.float32)
-    data = np.frombuffer(X.tobytes(), np.uint8), X.nbytes, KINDS["float64"], one, nothing
+    data = DataArrays(np.frombuffer(X.tobytes(), np.uint8), X.nbytes, DTYPE_CODES["float64"], one, nothing)
     with flushed():
-        gather_rows(data, np.zeros(1, np.int32), 0, 1, 0, 4, out, 0, 16)
+        gather_rows(data, np.zeros(1, np.int32), (0, 1), (0, 4), out, 0, 16)
     same_bits(out[:4], np.array([0.0, -0.0, 0.0, -0.0], np.float32))
 
 
@@ -143,11 +139,14 @@ class Gathered:
     """Targets of a batch of m samples as the kernels leave them: labels or values, and weights."""
 
     def __init__(self, dtype, m, targets, n_outputs=1, total=None):
-        self.rows, frame = np.random.default_rng(2).permutation(60).astype(np.int32), np.zeros(at.N_PLACES, np.int64)
-        frame[[at.STRIDE, at.TARGETS, at.WEIGHTS]] = 80, 0, 80 * n_outputs
+        self.rows, common = (
+            np.random.default_rng(2).permutation(60).astype(np.int32),
+            np.zeros(at.N_COMMON_ENTRIES, np.int64),
+        )
+        common[[at.STRIDE, at.TARGETS, at.WEIGHTS]] = 80, 0, 80 * n_outputs
         self.out, batch = np.full(80 * (n_outputs + 1), 7, dtype), (np.int64(3), np.int64(m))
         self.total = sampling.batch_weight(targets, self.rows, batch)
-        sampling.gather_targets(targets, self.rows, batch, n_outputs, self.total, self.out, frame)
+        sampling.gather_targets(targets, self.rows, batch, n_outputs, self.total, self.out, common)
         lanes = vector_bits() // 8 // dtype.itemsize
         self.whole = -(-m // lanes) * lanes
         self.places = self.rows[np.minimum(3 + np.arange(self.whole), 2 + m)]
@@ -160,7 +159,7 @@ NO_LABELS, NO_WEIGHTS = np.zeros(0, np.int32), np.zeros(0)
 @pytest.mark.parametrize("m", SIZES)
 def test_labels_are_numbers_and_weights_end_with_the_batch(dtype, m):
     y = np.arange(60, dtype=np.int32)
-    got = Gathered(dtype, m, (y, np.zeros((0, 1), dtype), NO_WEIGHTS))
+    got = Gathered(dtype, m, Targets(y, np.zeros((0, 1), dtype), NO_WEIGHTS))
     np.testing.assert_array_equal(got.values, [y[got.places]])
     np.testing.assert_array_equal(got.weights, np.where(np.arange(got.whole) < m, dtype.type(1 / m), 0))
 
@@ -169,33 +168,33 @@ def test_labels_are_numbers_and_weights_end_with_the_batch(dtype, m):
 def test_values_lie_an_output_a_row_and_weights_are_shares(dtype, m):
     random = np.random.default_rng(m)
     Y, weights = random.normal(size=(60, 3)).astype(dtype), random.uniform(0, 1, 60)
-    got = Gathered(dtype, m, (NO_LABELS, Y, weights), n_outputs=3)
+    got = Gathered(dtype, m, Targets(NO_LABELS, Y, weights), n_outputs=3)
     np.testing.assert_array_equal(got.values, Y[got.places].T)
-    parts, total = reference.weights_of(weights[got.rows[3 : 3 + m]], m)
+    parts, total = network.weights_of(weights[got.rows[3 : 3 + m]], m)
     assert got.total == total
     np.testing.assert_array_equal(got.weights[:m], parts.astype(dtype))
     assert not got.weights[m:].any()
 
 
 def test_a_batch_whose_weights_are_zero_weighs_nothing(dtype):
-    got = Gathered(dtype, 5, (np.zeros(60, np.int32), np.zeros((0, 1), dtype), np.zeros(60)))
+    got = Gathered(dtype, 5, Targets(np.zeros(60, np.int32), np.zeros((0, 1), dtype), np.zeros(60)))
     assert got.total == 0
     assert not got.weights.any()
 
 
 @pytest.mark.parametrize("batch", [1, 4, 7, 33])
 @pytest.mark.parametrize("dropped", [0, 1, 20_000, 65_535])
-def test_masks_equal_their_namesake(dtype, batch, dropped):
-    frame, out = np.zeros(at.N_PLACES, np.int64), np.zeros(80, dtype)
-    frame[[at.BATCH, at.DROPPED, at.DRAW, at.MASK, at.NUMBERS]] = batch, dropped, -(2**62), 0, 64
-    out[64 + at.KEPT] = 65536 / (65536 - dropped)
-    ref = reference.dropout_masks(dropped, 2**64 - 2**62, 2, 5, batch).astype(dtype)
+def test_masks_equal_their_reference(dtype, batch, dropped):
+    common, out = np.zeros(at.N_COMMON_ENTRIES, np.int64), np.zeros(80, dtype)
+    common[[at.BATCH, at.DROPPED, at.DRAW, at.MASK, at.SCALARS]] = batch, dropped, -(2**62), 0, 64
+    out[64 + at.KEEP_SCALE] = 65536 / (65536 - dropped)
+    ref = network.dropout_masks(dropped, 2**64 - 2**62, 2, 5, batch).astype(dtype)
     for neuron in range(5):
-        sampling.dropout_fill(out, frame, 2, neuron)
+        sampling.dropout_fill(out, common, 2, neuron)
         np.testing.assert_array_equal(out[:batch], ref[:, neuron])
 
 
 def test_dropout_drops_its_share_and_keeps_the_mean():
-    masks = reference.dropout_masks(round(0.3 * 65536), 11, 1, 1000, 100)
+    masks = network.dropout_masks(round(0.3 * 65536), 11, 1, 1000, 100)
     assert abs((masks == 0).mean() - 0.3) < 0.005
     assert abs(masks.mean() - 1) < 0.01

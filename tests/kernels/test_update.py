@@ -1,10 +1,13 @@
 import numpy as np
 import pytest
 
-from fastmlp import formula, rounding
 from fastmlp.config import Config
-from fastmlp.handover import first_powers, hyper_of
-from fastmlp.kernels.update import ADAM, CODES, N_COEFFICIENTS, SGD, coefficients_of_step
+from fastmlp.kernels.layout import ParamArrays
+from fastmlp.kernels.update import ADAM, N_COEFFICIENTS, SGD, coefficients_of_step
+from fastmlp.model.kernel_args import hyperparameters_of, initial_powers
+from fastmlp.reference import arithmetic
+from fastmlp.reference import update as reference_update
+from fastmlp.settings import OPTIMIZERS
 
 SHAPES = [(1, 1), (1, 16), (2, 17), (3, 64), (5, 65)]
 STRIDE, START = 80, 16
@@ -26,39 +29,39 @@ class Block:
         random = np.random.default_rng(0)
         self.shape, self.dtype = shape, dtype
         self.theta, self.m, self.G = (
-            rounding.flush((scale * random.normal(size=START + 6 * STRIDE)).astype(dtype)) for _ in range(3)
+            arithmetic.flush((scale * random.normal(size=START + 6 * STRIDE)).astype(dtype)) for _ in range(3)
         )
-        self.v = rounding.flush(np.square(scale**0.5 * random.normal(size=self.m.size)).astype(dtype))
-        self.kept = np.zeros_like(self.theta)
+        self.v = arithmetic.flush(np.square(scale**0.5 * random.normal(size=self.m.size)).astype(dtype))
+        self.gradient = np.zeros_like(self.theta)
         self.before = [self.part(array).copy() for array in (self.theta, self.m, self.v)]
 
     def part(self, array):
         return array[START:].reshape(-1, STRIDE)[: self.shape[0], : self.shape[1]]
 
     def update(self, engine, optimizer, c):
-        params, G = (self.theta, self.m, self.v, self.kept), self.G[START:]
+        params, G = ParamArrays(self.theta, self.m, self.v, self.gradient), self.G[START:]
         engine.update_block(params, START, STRIDE, G, STRIDE, np.array(self.shape), optimizer, c)
         return [self.part(array) for array in params[:3]]
 
 
-@pytest.mark.parametrize("optimizer", CODES)
-def test_coefficients_equal_their_namesakes(flushed, same_bits, dtype, optimizer):
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_coefficients_equal_their_references(flushed, same_bits, dtype, optimizer):
     config, got = settings_of(dtype, optimizer, 0.01), np.zeros(2 * N_COEFFICIENTS, dtype)
-    powers, ref_powers = first_powers(), first_powers()
+    powers, ref_powers = initial_powers(), initial_powers()
     for _ in range(50):
         with flushed():
-            coefficients_of_step(hyper_of(config, 0.3), powers, CODES[optimizer], 1.0, got)
-        c = formula.coefficients_of_step(config, 0.3, ref_powers)
+            coefficients_of_step(hyperparameters_of(config, 0.3), powers, OPTIMIZERS[optimizer].code, 1.0, got)
+        c = reference_update.coefficients_of_step(config, 0.3, ref_powers)
         same_bits(got, both(c, dtype))
 
 
 def test_coefficients_too_small_to_hold_are_zero(flushed, same_bits):
     config, got = Config(optimizer="adam", l2=1e-40, beta1=0.1), np.zeros(2 * N_COEFFICIENTS, np.float32)
-    powers, ref_powers = first_powers(), first_powers()
+    powers, ref_powers = initial_powers(), initial_powers()
     for _ in range(400):
         with flushed():
-            coefficients_of_step(hyper_of(config, 0.3), powers, ADAM, 1.0, got)
-        c = formula.coefficients_of_step(config, 0.3, ref_powers)
+            coefficients_of_step(hyperparameters_of(config, 0.3), powers, ADAM, 1.0, got)
+        c = reference_update.coefficients_of_step(config, 0.3, ref_powers)
     assert (powers[0], c.l2) == (0, 0)
     same_bits(got[:N_COEFFICIENTS], np.array(c))
 
@@ -66,34 +69,35 @@ def test_coefficients_too_small_to_hold_are_zero(flushed, same_bits):
 @pytest.mark.parametrize("scale", [1.0, "tiny"])
 @pytest.mark.parametrize("l2", [0.0, 0.01])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_sgd_equals_its_namesake(engine, flushed, same_bits, dtype, shape, l2, scale):
+def test_sgd_equals_its_reference(engine, flushed, same_bits, dtype, shape, l2, scale):
     config = settings_of(dtype, "sgd", l2)
     block = Block(dtype, shape, 4 * float(np.finfo(dtype).tiny) if scale == "tiny" else scale)
-    c = formula.coefficients_of_step(config, 0.3, first_powers())
+    c = reference_update.coefficients_of_step(config, 0.3, initial_powers())
+    w0 = block.before[0]
     with flushed():
         w, _, _ = block.update(engine, SGD, both(c, dtype))
-    same_bits(w, formula.sgd_update(block.before[0], block.part(block.G), c))
+    same_bits(w, reference_update.sgd_update(w0, arithmetic.fma(c.l2, w0, block.part(block.G)), c))
 
 
 @pytest.mark.parametrize("scale", [1.0, "tiny"])
 @pytest.mark.parametrize("l2", [0.0, 0.01])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_adam_equals_its_namesake(engine, flushed, same_bits, dtype, shape, l2, scale):
+def test_adam_equals_its_reference(engine, flushed, same_bits, dtype, shape, l2, scale):
     config = settings_of(dtype, "adam", l2)
     block = Block(dtype, shape, 4 * float(np.finfo(dtype).tiny) if scale == "tiny" else scale)
-    c = formula.coefficients_of_step(config, 0.3, first_powers())
+    c = reference_update.coefficients_of_step(config, 0.3, initial_powers())
     with flushed():
         got = block.update(engine, ADAM, both(c, dtype))
     w, m, v = block.before
-    m, v = formula.adam_moments(m, v, rounding.fma(c.l2, w, block.part(block.G)), c)
-    for one, other in zip(got, (formula.adam_update(w, m, v, c), m, v), strict=True):
+    m, v = reference_update.adam_moments(m, v, arithmetic.fma(c.l2, w, block.part(block.G)), c)
+    for one, other in zip(got, (reference_update.adam_update(w, m, v, c), m, v), strict=True):
         same_bits(one, other)
 
 
 def test_an_update_touches_no_row_but_its_own(engine, dtype):
     block = Block(dtype, (2, 64))
     before = block.theta.copy()
-    c = formula.coefficients_of_step(settings_of(dtype, "sgd", 0.0), 0.3, first_powers())
+    c = reference_update.coefficients_of_step(settings_of(dtype, "sgd", 0.0), 0.3, initial_powers())
     block.update(engine, SGD, both(c, dtype))
     block.part(block.theta)[:] = block.part(before)
     np.testing.assert_array_equal(block.theta, before)
@@ -103,6 +107,6 @@ def test_adam_s_first_step_is_the_learning_rate_whatever_the_gradient(engine, dt
     """Equation (10) at t = 1: mhat / sqrt(vhat) is the gradient's sign."""
     block = Block(dtype, (3, 64))
     block.m[:] = block.v[:] = 0
-    c = formula.coefficients_of_step(settings_of(dtype, "adam", 0.0), 0.125, first_powers())
+    c = reference_update.coefficients_of_step(settings_of(dtype, "adam", 0.0), 0.125, initial_powers())
     w, _, _ = block.update(engine, ADAM, both(c, dtype))
     np.testing.assert_allclose(w - block.before[0], -0.125 * np.sign(block.part(block.G)), rtol=1e-5)

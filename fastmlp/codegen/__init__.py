@@ -1,0 +1,1 @@
+"""Code generation for this machine: the kernel decorator, CPU features, and LLVM intrinsics. No mathematics."""

@@ -1,0 +1,63 @@
+"""The layers of a network with the input scaling folded into the first one."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastmlp.data.scaling import MAX_DISTANCE
+from fastmlp.errors import DataError
+from fastmlp.model.model import Model
+
+#: Weights (fan_in, fan_out) and biases (fan_out,).
+WeightsAndBiases = tuple[NDArray[Any], NDArray[Any]]
+
+
+def folded_layers(model: Model) -> list[WeightsAndBiases]:
+    """Weights and biases of each layer in float64; the first layer takes samples that are not scaled.
+
+    ``(X * factor + offset) @ W + b`` is ``X @ (factor[:, None] * W) + (b + offset @ W)``.
+
+    Raises
+    ------
+    DataError
+        If an offset is so large that folding it into the bias would lose more than 1 % of the feature's spread.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> model = fastmlp.init_model(fastmlp.Config(hidden=()), n_features=1, n_classes=2)
+    >>> model.weights[0] = [[3.0, 4.0]]
+    >>> model.scaling = np.array([2.0]), np.array([-1.0])
+    >>> folded_layers(model)
+    [(array([[6., 8.]]), array([-3., -4.]))]
+    """
+    layers = [(W.astype(np.float64), b.astype(np.float64)) for W, b in zip(model.weights, model.biases, strict=True)]
+    if model.scaling is not None:
+        (factor, offset), (W, b) = model.scaling, layers[0]
+        _check_distance(offset, model.config.dtype)
+        layers[0] = factor[:, None] * W, b + offset @ W
+    return layers
+
+
+def _check_distance(offset: NDArray[np.float64], dtype: str) -> None:
+    """Constant features are checked too: their offset is subtracted exactly only before the product."""
+    limit, distance = MAX_DISTANCE * float(np.finfo(np.float32).eps / np.finfo(dtype).eps), abs(offset)
+    if distance.max() > limit:
+        where = f"the mean of feature {distance.argmax()} is {distance.max():.3g} times its spread away from zero"
+        raise DataError(f"{where}, too far for a bias in {dtype} to subtract it; to_onnx keeps the scaling")
+
+
+def as_dtype(array: NDArray[Any], dtype: str) -> NDArray[Any]:
+    """The array in C order and in a dtype.
+
+    Raises
+    ------
+    DataError
+        If the scaling made a weight too large for the dtype.
+    """
+    with np.errstate(over="ignore"):
+        array = np.ascontiguousarray(array, dtype)
+    if not np.isfinite(array).all():
+        raise DataError(f"the first layer's weights, multiplied by the scaling, exceed {dtype}'s range: use float64")
+    return array

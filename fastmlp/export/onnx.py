@@ -1,0 +1,170 @@
+"""An ONNX file of a network: its graph, of standard operators."""
+
+import json
+import math
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastmlp.errors import ConfigError, MissingExtraError, OutputError
+from fastmlp.io.atomic import write_atomic
+from fastmlp.model.model import Model
+from fastmlp.model.parts import is_binary, output_of
+from fastmlp.settings import ACTIVATIONS, LEAKY_SLOPE
+
+#: The first opset whose Softmax works along an axis, of 2020, has everything that is used here; the file's layout is of
+#: 2021. Newer ones would say the same to fewer runtimes.
+OPSET, LAYOUT = 13, 8
+INPUT_TYPES = ("uint8", "float32", "float64")
+#: What a file may have: protobuf counts its bytes in 31 bits.
+MAX_BYTES = 2**31 - 2**20
+
+
+class Graph:
+    """Nodes and constants in the order in which they are added; a value is known by its name."""
+
+    def __init__(self, onnx: Any, precision: str) -> None:
+        self._onnx, self._precision = onnx, precision
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+
+    def add(self, operator: str, *inputs: str, result: str | None = None, **attributes: Any) -> str:
+        """A node, and the name of its result."""
+        name = result or f"{operator}_{len(self.nodes)}"
+        self.nodes.append(self._onnx.helper.make_node(operator, list(inputs), [name], name=name, **attributes))
+        return name
+
+    def array(self, name: str, array: NDArray[Any]) -> str:
+        """A constant in the network's precision."""
+        array = np.asarray(array, self._precision, order="C")
+        self.constants.append(self._onnx.numpy_helper.from_array(array, name))
+        return name
+
+    def number(self, value: float) -> str:
+        """A constant of one number."""
+        name = f"number_{value!r}"
+        known = any(constant.name == name for constant in self.constants)
+        return name if known else self.array(name, np.array(value))
+
+    def type_of(self, dtype: str) -> int:
+        """ONNX's code of a type of numbers."""
+        return int(self._onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+
+
+def _leaky_relu(graph: Graph, z: str) -> str:
+    return graph.add("Max", z, graph.add("Mul", z, graph.number(LEAKY_SLOPE)))
+
+
+def _elu(graph: Graph, z: str) -> str:
+    below = graph.add("Exp", graph.add("Min", z, graph.number(0.0)))
+    return graph.add("Add", graph.add("Relu", z), graph.add("Sub", below, graph.number(1.0)))
+
+
+def _gelu(graph: Graph, z: str) -> str:
+    """``z / 2 * (1 + tanh(sqrt(2 / pi) * (z + 0.044715 z**3)))`` (Hendrycks and Gimpel 2016)."""
+    square = graph.add("Mul", graph.add("Mul", z, z), graph.number(0.044715))
+    bent = graph.add("Mul", z, graph.add("Add", square, graph.number(1.0)))
+    share = graph.add("Tanh", graph.add("Mul", bent, graph.number(math.sqrt(2 / math.pi))))
+    return graph.add("Mul", graph.add("Mul", z, graph.number(0.5)), graph.add("Add", share, graph.number(1.0)))
+
+
+def _silu(graph: Graph, z: str) -> str:
+    return graph.add("Mul", z, graph.add("Sigmoid", z))
+
+
+def _softplus(graph: Graph, z: str) -> str:
+    """``max(z, 0) + log(1 + exp(-abs(z)))``, which does not overflow."""
+    tail = graph.add("Exp", graph.add("Neg", graph.add("Abs", z)))
+    return graph.add("Add", graph.add("Relu", z), graph.add("Log", graph.add("Add", tail, graph.number(1.0))))
+
+
+#: Activations that are composed of several operators, or of none: each takes the graph and the name of its input.
+COMPOSED: dict[str, Callable[[Graph, str], str]] = {
+    "identity": lambda _, z: z,
+    "leaky_relu": _leaky_relu,
+    "elu": _elu,
+    "gelu": _gelu,
+    "silu": _silu,
+    "softplus": _softplus,
+}
+
+
+def write_onnx(path: str | os.PathLike[str], model: Model, input_type: str | None = None) -> None:
+    """Write the file; see `fastmlp.Model.to_onnx`."""
+    try:
+        import onnx
+    except ImportError:
+        raise MissingExtraError("onnx", "onnx", "An .onnx file") from None
+    precision = model.config.dtype
+    input_type = precision if input_type is None else input_type
+    if input_type not in INPUT_TYPES:
+        raise ConfigError(f"input_type: expected one of {', '.join(map(repr, INPUT_TYPES))}, got {input_type!r}")
+    if model.params.theta.nbytes > MAX_BYTES:
+        raise OutputError(f"the network has more than the 2 GB that {path} may have; a .safetensors file takes it")
+    graph = Graph(onnx, precision)
+    outputs = _add_output(graph, _add_layers(graph, _add_input(graph, model, input_type), model), model)
+    info = onnx.helper.make_tensor_value_info
+    onnx_graph = onnx.helper.make_graph(
+        graph.nodes,
+        "fastmlp",
+        [info("X", graph.type_of(input_type), ["n_samples", model.params.sizes[0]])],
+        [info(name, graph.type_of(dtype), shape) for name, dtype, shape in outputs],
+        graph.constants,
+    )
+    opsets = [onnx.helper.make_opsetid("", OPSET)]
+    proto = onnx.helper.make_model(onnx_graph, opset_imports=opsets, ir_version=LAYOUT, producer_name="fastmlp")
+    if model.class_names is not None:
+        onnx.helper.set_model_props(proto, {"class_names": json.dumps(model.class_names)})
+    content = proto.SerializeToString()
+    write_atomic(path, "ONNX file", lambda file: file.write(content))
+
+
+def _add_input(graph: Graph, model: Model, input_type: str) -> str:
+    precision, value = model.config.dtype, "X"
+    if input_type != precision:
+        value = graph.add("Cast", value, to=graph.type_of(precision))
+    if model.scaling is not None:
+        factor, offset = model.scaling
+        value = graph.add("Mul", value, graph.array("factor", factor))
+        value = graph.add("Add", value, graph.array("offset", offset))
+    return value
+
+
+def _add_layers(graph: Graph, value: str, model: Model) -> str:
+    last = len(model.params.weights) - 1
+    for i, (W, b) in enumerate(zip(model.params.weights, model.params.biases, strict=True)):
+        value = graph.add("Gemm", value, graph.array(f"weights_{i}", W), graph.array(f"biases_{i}", b))
+        if i < last:
+            value = _add_activation(graph, value, model.config.activation)
+    return value
+
+
+def _add_activation(graph: Graph, value: str, name: str) -> str:
+    operator = ACTIVATIONS[name].onnx
+    return COMPOSED[name](graph, value) if operator is None else graph.add(operator, value)
+
+
+def _add_output(graph: Graph, logits: str, model: Model) -> list[tuple[str, str, list[str | int]]]:
+    """Name, type and shape of each output."""
+    output, precision, n_outputs = output_of(model.config), model.config.dtype, model.params.sizes[-1]
+    shape: list[str | int] = ["n_samples", n_outputs]
+    if output in ("identity", "exp"):
+        graph.add("Exp" if output == "exp" else "Identity", logits, result="values")
+        return [("values", precision, shape)]
+    if output == "sigmoid" and not is_binary(model.config, model.params):
+        graph.add("Sigmoid", logits, result="probabilities")
+        holds = graph.add("Greater", "probabilities", graph.number(0.5))
+        graph.add("Cast", holds, result="label", to=graph.type_of("int64"))
+        return [("probabilities", precision, shape), ("label", "int64", shape)]
+    if output == "sigmoid":
+        second = graph.add("Sigmoid", logits)
+        first = graph.add("Sub", graph.number(1.0), second)
+        graph.add("Concat", first, second, result="probabilities", axis=1)
+        shape[1] = 2
+    else:
+        graph.add("Softmax", logits, result="probabilities", axis=1)
+    graph.add("ArgMax", "probabilities", result="label", axis=1, keepdims=0)
+    return [("probabilities", precision, shape), ("label", "int64", shape[:1])]

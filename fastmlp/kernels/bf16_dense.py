@@ -1,0 +1,158 @@
+"""Forward pass, backward pass and update of a fully connected layer with bf16 products.
+
+The arguments are those of `fastmlp.kernels.dense`. Weights are split into bf16 terms block by block, between their
+update and their next use: stored, the terms would take half as much memory again and would not stay in L2.
+"""
+
+import numpy as np
+
+from fastmlp.codegen.bf16 import STEPS, WORDS
+from fastmlp.codegen.jit import kernel
+from fastmlp.codegen.simd import address, n_lanes, prefetch
+from fastmlp.kernels import layout as at
+from fastmlp.kernels.activation import hidden_backward
+from fastmlp.kernels.bf16_matmul import TILE, bf16_product
+from fastmlp.kernels.bf16_pack import block_transpose, columns_panel_pack, rows_panel_pack, rows_split, samples_pack
+from fastmlp.kernels.dense import bias_forward, prefetch_next_panel
+from fastmlp.kernels.matmul import matrix
+from fastmlp.kernels.update import update_block
+
+#: Rows of tiles in a block of W that is updated, then split, then used.
+BLOCK_TILES = 2
+#: Factor of operands that are not the weights or deltas of pixels.
+ONE = np.float32(1.0)
+
+
+@kernel(inline=True)
+def bf16_block_update(net, layer, block, samples, m, rule):
+    """``dW = A^T dZ`` (4, 5) on a block of weights, and their update; the weights are prefetched meanwhile.
+
+    block: (first row, first column, rows, columns). samples: (offset of the tiles of A by samples, their terms).
+    """
+    row, column, n_rows, width = block
+    work, common, theta, (optimizer, c) = net.work, net.common, net.params.theta, rule
+    n_groups, height, terms, stride = (
+        (m + STEPS - 1) // STEPS,
+        common[at.TILE_HEIGHT],
+        common[at.TERMS],
+        layer[at.W_STRIDE],
+    )
+    start = layer[at.W] + row * stride + column
+    for i in range(start, start + n_rows * stride, stride):
+        for k in range(0, width, n_lanes(work)):
+            prefetch(theta, i + k)
+    gradient, zero_row = matrix(work, common[at.GRADIENT], common[at.PANEL]), matrix(work, common[at.ZEROS], 0)
+    deltas = address(work, common[at.DELTA_TILES] + row // height * n_groups * terms * TILE)
+    sizes = height, n_groups, terms, samples[1]
+    bf16_product(gradient, zero_row, deltas, address(work, samples[0]), n_rows, width, sizes)
+    update_block(net.params, start, stride, gradient, n_rows, width, optimizer, c)
+
+
+@kernel(inline=True)
+def bf16_block_forward(net, layer, block, factor, input_terms, m):
+    """``Z += A W`` for a block of weights (as in `bf16_block_update`), which are multiplied by factor and split."""
+    row, column, n_rows, width = block
+    work, common = net.work, net.common
+    n_blocks, height, terms, tiles = (
+        (width + STEPS - 1) // STEPS,
+        common[at.TILE_HEIGHT],
+        common[at.TERMS],
+        common[at.WEIGHT_TILES],
+    )
+    W = matrix(net.params.theta, layer[at.W] + row * layer[at.W_STRIDE] + column, layer[at.W_STRIDE])
+    rows_split(W, factor, (n_rows, width), terms, height, work, tiles)
+    Z = matrix(work, layer[at.A] + row * common[at.STRIDE], common[at.STRIDE])
+    sizes = height, n_blocks, terms, input_terms
+    bf16_product(Z, Z, address(work, tiles), address(work, common[at.FEATURE_TILES]), n_rows, m, sizes)
+
+
+@kernel(inline=True)
+def deltas_split(net, layer, factor, m):
+    """A layer's deltas, multiplied by factor and split, as the first operand of its gradient."""
+    work, common = net.work, net.common
+    dZ = matrix(work, layer[at.DZ], common[at.STRIDE])
+    sizes = layer[at.FAN_OUT], m
+    rows_split(dZ, factor, sizes, common[at.TERMS], common[at.TILE_HEIGHT], work, common[at.DELTA_TILES])
+
+
+@kernel
+def bf16_fused_update_forward(data, order, net, layer, previous, next_batch, rule):
+    """`fused_update_forward` with bf16 products.
+
+    A batch is gathered once, as the next batch, into the layouts of both products; that of the gradient is kept until
+    the batch is the previous one.
+    """
+    work, common = net.work, net.common
+    panel, fan_in, fan_out = common[at.PANEL], layer[at.FAN_IN], layer[at.FAN_OUT]
+    n, terms = BLOCK_TILES * common[at.TILE_HEIGHT], common[at.INPUT_TERMS]
+    factor = work[common[at.SCALARS] + at.PIXEL_SCALE]
+    if previous[1] > 0:
+        deltas_split(net, layer, factor, previous[1])
+    for k in range(0, fan_in, panel):
+        width = min(panel, fan_in - k)
+        n_groups = (previous[1] + STEPS - 1) // STEPS
+        samples = common[at.PREVIOUS_TILES] + k // WORDS * n_groups * terms * TILE, terms
+        if next_batch[1] > 0:
+            samples_pack(data, order, next_batch, (k, width), work, common)
+        for j in range(0, fan_out, n):
+            block = j, k, min(n, fan_out - j), width
+            if k + width < fan_in:
+                following = k + width, min(width, fan_in - k - width)
+                prefetch_next_panel(data, order, next_batch, (j, block[2]), layer, following)
+            if previous[1] > 0:
+                bf16_block_update(net, layer, block, samples, previous[1], rule)
+            if next_batch[1] > 0:
+                bf16_block_forward(net, layer, block, factor, terms, next_batch[1])
+    if next_batch[1] > 0:
+        common[at.PREVIOUS_TILES], common[at.NEXT_TILES] = common[at.NEXT_TILES], common[at.PREVIOUS_TILES]
+
+
+@kernel
+def bf16_forward(net, below, layer, m):
+    """`dense_forward` with bf16 products."""
+    common = net.common
+    panel, fan_in, fan_out, terms = common[at.PANEL], layer[at.FAN_IN], layer[at.FAN_OUT], common[at.TERMS]
+    n = BLOCK_TILES * common[at.TILE_HEIGHT]
+    bias_forward(net, layer, m)
+    for k in range(0, fan_in, panel):
+        width = min(panel, fan_in - k)
+        rows_panel_pack(net.work, common, below[at.A] + k * common[at.STRIDE], width, m)
+        for j in range(0, fan_out, n):
+            block = j, k, min(n, fan_out - j), width
+            bf16_block_forward(net, layer, block, ONE, terms, m)
+
+
+@kernel
+def bf16_backward(net, below, layer, m):
+    """`dense_backward` with bf16 products."""
+    work, common, theta = net.work, net.common, net.params.theta
+    panel, fan_in, fan_out, height = common[at.PANEL], layer[at.FAN_IN], layer[at.FAN_OUT], common[at.TILE_HEIGHT]
+    stride, terms, tiles = common[at.STRIDE], common[at.TERMS], common[at.WEIGHT_TILES]
+    n, scratch, W_stride = BLOCK_TILES * height, common[at.GRADIENT], layer[at.W_STRIDE]
+    for k in range(0, fan_out, panel):
+        width = min(panel, fan_out - k)
+        rows_panel_pack(work, common, layer[at.DZ] + k * stride, width, m)
+        sizes = height, (width + STEPS - 1) // STEPS, terms, terms
+        for j in range(0, fan_in, n):
+            rows = min(n, fan_in - j)
+            block_transpose(theta, layer[at.W] + k * W_stride + j, W_stride, width, rows, work, scratch, panel)
+            rows_split(matrix(work, scratch, panel), ONE, (rows, width), terms, height, work, tiles)
+            dA = matrix(work, below[at.DZ] + j * stride, stride)
+            start = matrix(work, common[at.ZEROS], 0) if k == 0 else dA
+            bf16_product(dA, start, address(work, tiles), address(work, common[at.FEATURE_TILES]), rows, m, sizes)
+    hidden_backward(work, common, below, m)
+
+
+@kernel
+def bf16_update(net, below, layer, m, rule):
+    """`dense_update` with bf16 products."""
+    common = net.common
+    panel, fan_in, fan_out, stride = common[at.PANEL], layer[at.FAN_IN], layer[at.FAN_OUT], common[at.STRIDE]
+    n, samples = BLOCK_TILES * common[at.TILE_HEIGHT], (common[at.FEATURE_TILES], common[at.TERMS])
+    deltas_split(net, layer, ONE, m)
+    for k in range(0, fan_in, panel):
+        width = min(panel, fan_in - k)
+        columns_panel_pack(net.work, common, below[at.A] + k * stride, width, m)
+        for j in range(0, fan_out, n):
+            block = j, k, min(n, fan_out - j), width
+            bf16_block_update(net, layer, block, samples, m, rule)

@@ -1,0 +1,1 @@
+"""The network: parameters, workspace, prediction, evaluation, and model files."""

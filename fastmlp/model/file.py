@@ -1,0 +1,76 @@
+"""A network's parts in a file, ``.safetensors`` or ``.npz`` by the suffix. Knows nothing of what a network does."""
+
+import os
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from fastmlp.config import Config
+from fastmlp.errors import DataError
+from fastmlp.io.npz import Arrays, Npz, read_npz, write_npz
+from fastmlp.io.safetensors import SUFFIX, read_safetensors, write_safetensors
+from fastmlp.model.params import Params
+from fastmlp.model.parts import Parts, Scaling, is_binary
+
+FILE_VERSION = 1
+
+
+def write_model(path: str | os.PathLike[str], parts: Parts) -> None:
+    """Write a network; see `fastmlp.Model.save`."""
+    header = {"config": parts.config.to_dict(), "class_names": parts.class_names, "n_epochs": parts.n_epochs}
+    arrays = {f"weights_{i}": W for i, W in enumerate(parts.params.weights)}
+    arrays |= {f"biases_{i}": b for i, b in enumerate(parts.params.biases)}
+    if parts.scaling is not None:
+        arrays["factor"], arrays["offset"] = parts.scaling
+    write = write_safetensors if _is_safetensors(path) else write_npz
+    write(path, "model", FILE_VERSION, header, arrays)
+
+
+def read_model(path: str | os.PathLike[str]) -> Parts:
+    """Read a network; see `fastmlp.load_model`."""
+    read = read_safetensors if _is_safetensors(path) else read_npz
+    with read(path, "model", FILE_VERSION) as (header, arrays):
+        config, names, n_epochs = Config.from_dict(header["config"]), header["class_names"], header["n_epochs"]
+        params = _read_params(arrays, config)
+        scaling = _read_scaling(arrays, params.sizes[0])
+        n_classes = 2 if is_binary(config, params) else params.sizes[-1]
+        if names is not None and not (len(names) == n_classes and all(isinstance(name, str) for name in names)):
+            raise DataError(f"its class names are {names!r}; expected {n_classes} strings")
+        if not isinstance(n_epochs, int) or n_epochs < 0:
+            raise DataError(f"its number of epochs is {n_epochs!r}")
+        return Parts(config, params, scaling, names and tuple(names), n_epochs)
+
+
+def _is_safetensors(path: str | os.PathLike[str]) -> bool:
+    return Path(path).suffix.lower() == SUFFIX
+
+
+def _read_params(arrays: Arrays, config: Config) -> Params:
+    """Shapes first, for which the file is known to have room: only then is memory taken."""
+    layers = range(len(config.hidden) + 1)
+    names = [f"weights_{i}" for i in layers]
+    heads = [arrays.header(name) if isinstance(arrays, Npz) else arrays[name] for name in names]
+    shapes = [head.shape for head in heads]
+    sizes = (shapes[0][0], *(shape[-1] for shape in shapes))
+    if sizes[1:-1] != config.hidden:
+        raise ValueError(f"its hidden layers are {sizes[1:-1]}, those of its config {config.hidden}")
+    if shapes != list(pairwise(sizes)) or any(head.dtype.kind != "f" for head in heads):
+        raise ValueError(f"its weights, of the shapes {shapes}, are no layers of floats that follow each other")
+    params = Params(sizes, config.dtype)
+    with np.errstate(over="ignore"):
+        for i, name in enumerate(names):
+            params.weights[i][...] = arrays[name]
+            if not np.isfinite(params.weights[i]).all():
+                raise ValueError(f"weights[{i}] takes numbers that are finite in {config.dtype}")
+    params.biases.assign(arrays[f"biases_{i}"] for i in layers)
+    return params
+
+
+def _read_scaling(arrays: Arrays, n_features: int) -> Scaling | None:
+    if "factor" not in arrays:
+        return None
+    scaling = arrays["factor"], arrays["offset"]
+    if any(part.shape != (n_features,) or part.dtype != np.float64 or not np.isfinite(part).all() for part in scaling):
+        raise ValueError(f"its scaling is not two arrays of {n_features} finite float64 numbers")
+    return scaling

@@ -1,0 +1,101 @@
+"""The arguments of the kernels' entry points, made from a config, its targets and its parameters."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastmlp.config import Config
+from fastmlp.kernels import epoch, update
+from fastmlp.kernels.layout import ParamArrays
+from fastmlp.model.params import aligned_zeros
+from fastmlp.settings import OPTIMIZERS
+
+
+class Targets(NamedTuple):
+    """Targets of the samples as the kernels take them.
+
+    Attributes
+    ----------
+    labels : ndarray (n_samples,) of int32
+        Class labels for cross-entropy; empty for the other losses.
+    values : ndarray (n_samples, n_outputs)
+        Target values for the other losses, in the dtype of the parameters; empty for cross-entropy.
+    weights : ndarray (n_samples,) of float64
+        Sample weights; empty where all are equal.
+    """
+
+    labels: NDArray[np.int32]
+    values: NDArray[Any]
+    weights: NDArray[np.float64]
+
+    def part(self, rows: NDArray[Any]) -> "Targets":
+        """The targets of some samples."""
+        return Targets(
+            self.labels[rows] if len(self.labels) else self.labels,
+            self.values[rows] if len(self.values) else self.values,
+            self.weights[rows] if len(self.weights) else self.weights,
+        )
+
+    @classmethod
+    def of(
+        cls, y: NDArray[Any], config: Config, weights: NDArray[Any] | None = None, for_training: bool = True
+    ) -> "Targets":
+        """From checked labels or values; in training, those of sigmoid outputs are smoothed towards 1/2."""
+        dtype, labels = np.dtype(config.dtype), np.zeros(0, np.int32)
+        weights = np.zeros(0) if weights is None else np.ascontiguousarray(weights, np.float64)
+        if config.loss == "cross_entropy":
+            return cls(np.ascontiguousarray(y, np.int32), np.zeros((0, 1), dtype), weights)
+        values = np.array(y, dtype).reshape(len(y), -1)
+        if config.loss == "binary_cross_entropy" and for_training and config.label_smoothing > 0:
+            values = (values * (1 - config.label_smoothing) + config.label_smoothing / 2).astype(dtype)
+        return cls(labels, values, weights)
+
+
+def hyperparameters_of(config: Config, lr: float) -> NDArray[np.float64]:
+    """The hyperparameters that the coefficients of a step are computed from, at a learning rate."""
+    hyper = np.zeros(update.N_HYPERPARAMETERS)
+    hyper[update.HYPER_LR], hyper[update.HYPER_L2], hyper[update.HYPER_EPS] = lr, config.l2, config.eps
+    hyper[update.HYPER_BETA1], hyper[update.HYPER_BETA2] = config.beta1, config.beta2
+    hyper[update.HYPER_MOMENTUM], hyper[update.HYPER_DECAY] = config.momentum, config.weight_decay
+    hyper[update.HYPER_CLIP] = config.clip_norm
+    hyper[update.L2_PER_WEIGHT], hyper[update.EPS_HAT] = config.l2_scale == "batch", config.eps_form == "eps_hat"
+    return hyper
+
+
+def integers_of(
+    config: Config,
+    first: int,
+    stop: int,
+    shuffle: bool = False,
+    order_state: int = 0,
+    dropout_state: int = 0,
+    offset: int = 0,
+) -> NDArray[np.int64]:
+    """The integers of `fastmlp.kernels.epoch.train_chunk`: its steps, the optimizer, states of the generator."""
+    integers = np.zeros(epoch.N_INTEGERS, np.int64)
+    integers[epoch.FIRST], integers[epoch.STOP], integers[epoch.OFFSET] = first, stop, offset
+    integers[epoch.OPTIMIZER], integers[epoch.SHUFFLE] = OPTIMIZERS[config.optimizer].code, shuffle
+    states = np.array([order_state, dropout_state], np.uint64)
+    integers[[epoch.ORDER_STATE, epoch.DROPOUT_STATE]] = states.view(np.int64)
+    return integers
+
+
+def arrays_for_prediction(theta: NDArray[Any]) -> ParamArrays:
+    """The parameters alone."""
+    empty = np.zeros(0, theta.dtype)
+    return ParamArrays(theta, empty, empty, empty)
+
+
+def arrays_for_training(config: Config, theta: NDArray[Any]) -> ParamArrays:
+    """The parameters, the optimizer's moment estimates, and the gradient where its norm is clipped."""
+    wanted = [moment in OPTIMIZERS[config.optimizer].moments for moment in "mv"]
+    wanted.append(config.clip_norm > 0)
+    return ParamArrays(theta, *(aligned_zeros(theta.size if needed else 0, theta.dtype) for needed in wanted))
+
+
+def initial_powers() -> NDArray[np.float64]:
+    """The powers of the optimizer before its first step, see `fastmlp.kernels.update`."""
+    powers = np.ones(update.N_POWERS)
+    powers[update.STEPS] = 0
+    return powers

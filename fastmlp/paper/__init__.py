@@ -1,0 +1,1 @@
+"""The paper's experiments, its claims with verdicts, and a report."""

@@ -1,0 +1,60 @@
+"""About: the versions, the machine and the data that a study's figures hold for."""
+
+import platform
+from importlib.metadata import version
+from typing import Any
+
+from fastmlp.codegen import cpu
+from fastmlp.codegen.cpu import available_cores
+from fastmlp.data import Dataset
+from fastmlp.version import __version__
+
+
+def describe_study(dataset: Dataset) -> dict[str, dict[str, Any]]:
+    """What ``study.json`` says beside the settings.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        What the study trains and tests on.
+
+    Returns
+    -------
+    dict
+        Of three: versions, machine, data.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> describe_study(fastmlp.Dataset([[0.0], [1.0]], [0, 1], [[0.5]], [1]))["data"]["n_test"]
+    1
+    """
+    packages = {name: version(name) for name in ("numpy", "numba", "llvmlite")}
+    words = cpu.describe()
+    return {
+        "versions": {"fastmlp": __version__, "python": platform.python_version(), **packages},
+        "machine": {
+            "cpu": _cpu_name() or words["cpu"],
+            "vectors": words["vector width"],
+            "cores": available_cores(),
+            "system": platform.platform(),
+        },
+        "data": {
+            "name": dataset.name or "unnamed",
+            "checksum": dataset.checksum(),
+            "n_train": len(dataset.X_train),
+            "n_test": len(dataset.X_test),
+            "n_features": dataset.n_features,
+            "n_classes": dataset.n_classes,
+            "majority_accuracy": dataset.majority_accuracy,
+        },
+    }
+
+
+def _cpu_name() -> str | None:
+    """As Linux has it; `platform` knows none there."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return None

@@ -1,0 +1,1 @@
+"""Training: the loop over epochs, schedules, early stopping, history, checkpoints."""

@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+from fastmlp.errors import DataError
+from fastmlp.export.folding import as_dtype, folded_layers
+from fastmlp.settings import ACTIVATIONS, LOSSES
+
+
+def test_every_activation_and_loss_has_its_equation(networks):
+    assert (set(networks.activations), set(networks.losses)) == (set(ACTIVATIONS), set(LOSSES))
+
+
+def test_the_first_layer_takes_the_scaling_and_the_others_stay(networks):
+    network, X = networks.make(), networks.samples()
+    (W, b), *others = folded_layers(network)
+    factor, offset = network.scaling
+    ref = (X * factor + offset) @ network.params.weights[0].astype(float) + network.params.biases[0]
+    np.testing.assert_allclose(X @ W + b, ref, rtol=1e-13, atol=1e-13)
+    for (V, c), W, b in zip(others, network.params.weights[1:], network.params.biases[1:], strict=False):
+        np.testing.assert_array_equal(V, W)
+        np.testing.assert_array_equal(c, b)
+
+
+def test_folding_leaves_the_network_as_it_is(networks):
+    network = networks.make(precision="float64")
+    before = network.params.theta.copy()
+    for W, b in folded_layers(network):
+        W[:], b[:] = 0, 0
+    np.testing.assert_array_equal(network.params.theta, before)
+
+
+def test_a_weight_that_the_scaling_makes_too_large_is_refused():
+    assert as_dtype(np.array([1e39]), "float64") == 1e39
+    with pytest.raises(DataError, match="exceed float32's range: use float64"):
+        as_dtype(np.array([1e39]), "float32")
+
+
+@pytest.mark.parametrize(("precision", "far"), [("float32", 2.0**18), ("float64", 2.0**47)])
+def test_a_feature_too_far_from_zero_is_refused(precision, far, networks):
+    network = networks.make(precision=precision)
+    network.scaling[1][2] = far
+    folded_layers(network)
+    network.scaling[1][2] = -2 * far
+    with pytest.raises(DataError, match=r"feature 2 is .* times its spread away from zero, too far .*to_onnx"):
+        folded_layers(network)

@@ -1,0 +1,197 @@
+import json
+import os
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import fastmlp
+from fastmlp.config import Config
+from fastmlp.errors import DataNotFoundError, FileFormatError, OutputError
+from fastmlp.io.npz import read_npz
+from fastmlp.io.safetensors import read_safetensors, write_safetensors
+
+safetensors_numpy = pytest.importorskip("safetensors.numpy", reason="safetensors is not installed")
+
+
+@pytest.fixture(scope="module")
+def trained(blobs):
+    return fastmlp.train(blobs, Config(hidden=(7, 6), n_epochs=2, batch_size=8)).model
+
+
+@pytest.fixture
+def path(trained, tmp_path):
+    trained.save(tmp_path / "model.safetensors")
+    return tmp_path / "model.safetensors"
+
+
+def parts(path):
+    """The file's own header, and the bytes after it."""
+    octets = path.read_bytes()
+    (n,) = struct.unpack("<Q", octets[:8])
+    return json.loads(octets[8 : 8 + n]), octets[8 + n :]
+
+
+def write(path, header, octets):
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + octets)
+
+
+def refuses(path, reason=""):
+    message = f"{path.name} is not a model that this fastmlp reads: .*{reason}"
+    with pytest.raises(FileFormatError, match=message):
+        fastmlp.load_model(path)
+    return True
+
+
+def test_a_loaded_model_is_the_same_bit_for_bit(trained, path):
+    twin = fastmlp.load_model(path)
+    np.testing.assert_array_equal(twin.params.theta, trained.params.theta)
+    np.testing.assert_array_equal(twin.scaling, trained.scaling)
+    assert (twin.config, twin.n_epochs, twin.class_names) == (trained.config, 2, None)
+
+
+def test_an_untrained_model_with_names_comes_back(tmp_path):
+    model = fastmlp.init_model(Config(hidden=(), precision="float64"), 5, 2)
+    model.class_names = ("käse", "brot")
+    model.save(tmp_path / "MODEL.SafeTensors")
+    twin = fastmlp.load_model(tmp_path / "MODEL.SafeTensors")
+    assert (twin.class_names, twin.scaling, twin.config.precision) == (("käse", "brot"), None, "float64")
+
+
+def test_safetensors_own_reader_finds_the_layers(trained, path):
+    arrays = safetensors_numpy.load_file(path)
+    assert set(arrays) == {
+        "weights_0",
+        "weights_1",
+        "weights_2",
+        "biases_0",
+        "biases_1",
+        "biases_2",
+        "factor",
+        "offset",
+    }
+    np.testing.assert_array_equal(arrays["weights_0"], trained.weights[0])
+
+
+def test_the_header_is_that_of_an_npz(trained, path, tmp_path):
+    trained.save(tmp_path / "model.npz")
+    with read_npz(tmp_path / "model.npz", "model", 1) as (ref, _), read_safetensors(path, "model", 1) as (got, _):
+        assert got == ref
+    kept = json.loads(parts(path)[0]["__metadata__"]["header"])
+    assert {name: kept[name] for name in kept if name != "checksum"} == ref
+
+
+def test_a_file_is_replaced_whole_and_by_the_same_one(trained, path):
+    before = path.read_bytes()
+    path.write_bytes(b"old")
+    trained.save(path)
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == ["model.safetensors"]
+
+
+def test_a_place_that_cannot_be_written_or_read_is_named(trained, tmp_path):
+    place = tmp_path / "nowhere" / "model.safetensors"
+    with pytest.raises(OutputError, match=r"the model could not be written to .*model\.safetensors: "):
+        trained.save(place)
+    with pytest.raises(DataNotFoundError, match=r"there is no model at .*model\.safetensors"):
+        fastmlp.load_model(place)
+
+
+def test_a_file_of_another_kind_or_version_is_refused(tmp_path):
+    write_safetensors(tmp_path / "a.safetensors", "model", 2, {}, {"y": np.zeros(1)})
+    write_safetensors(tmp_path / "b.safetensors", "ramp", 1, {}, {"y": np.zeros(1)})
+    safetensors_numpy.save_file({"y": np.zeros(1)}, tmp_path / "c.safetensors")
+    assert refuses(tmp_path / "a.safetensors", "it has version 2; version 1 is read")
+    assert refuses(tmp_path / "b.safetensors", "its format is 'fastmlp ramp'")
+    assert refuses(tmp_path / "c.safetensors", "header")
+
+
+def test_an_npz_by_the_wrong_name_is_refused(trained, tmp_path):
+    trained.save(tmp_path / "model.npz")
+    (tmp_path / "model.npz").rename(tmp_path / "model.safetensors")
+    assert refuses(tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize("content", [b"", b"no tensors", b"\xff" * 8, b"\x02" + b"\x00" * 7 + b"{}", b"\x00" * 64])
+def test_a_foreign_file_is_refused(content, tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(content)
+    assert refuses(tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"shape": [7, 5]},
+        {"shape": [5, 8]},
+        {"shape": [1 << 40, 1 << 40]},
+        {"shape": [-5, -7]},
+        {"dtype": "F64"},
+        {"dtype": "I32"},
+        {"dtype": "BF16"},
+        {"dtype": "F33"},
+        {"data_offsets": [0, 1 << 60]},
+        {"data_offsets": [140, 0]},
+        {"data_offsets": [4, 144]},
+    ],
+)
+def test_a_file_that_lies_about_an_array_is_refused(lie, path):
+    header, octets = parts(path)
+    assert header["weights_0"]["shape"] == [5, 7]
+    header["weights_0"] |= lie
+    write(path, header, octets)
+    assert refuses(path)
+
+
+def test_a_file_that_lies_about_its_settings_is_refused(path):
+    header, octets = parts(path)
+    for word, lie in (('"n_epochs": 2,', '"n_epochs": 3,'), ('"sigmoid"', '"tanh"')):
+        notes = dict(header["__metadata__"])
+        assert word in notes["header"]
+        notes["header"] = notes["header"].replace(word, lie)
+        write(path, {**header, "__metadata__": notes}, octets)
+        assert refuses(path, "its checksum is that of other content")
+
+
+def good(**changes):
+    W, b = np.ones((2, 3)), np.zeros(3)
+    return {"weights_0": W, "biases_0": b, "factor": np.ones(2), "offset": np.zeros(2), **changes}
+
+
+@pytest.mark.parametrize(
+    ("header", "arrays", "reason"),
+    [
+        ({"config": {"hidden": [4]}}, good(), "weights_1"),
+        ({"config": {"hidden": [4]}}, good(weights_1=np.ones((3, 2))), r"hidden layers are \(3,\)"),
+        ({"config": {"hidden": [], "lr": 1}}, good(), "unknown setting 'lr'"),
+        ({"config": {"hidden": []}}, good(biases_0=np.zeros(4)), r"biases\[0\] has shape \(3,\)"),
+        ({"config": {"hidden": []}}, good(weights_0=np.full((2, 3), np.nan)), r"weights\[0\] takes numbers"),
+        ({"config": {"hidden": []}}, good(offset=np.zeros(3)), "its scaling is not"),
+        ({"config": {"hidden": []}, "class_names": ["a"]}, good(), "its class names are"),
+        ({"config": {"hidden": []}, "n_epochs": -1}, good(), "its number of epochs is -1"),
+    ],
+)
+def test_a_file_whose_parts_do_not_fit_is_refused(header, arrays, reason, tmp_path):
+    path = tmp_path / "model.safetensors"
+    write_safetensors(path, "model", 1, {"class_names": None, "n_epochs": 0, **header}, arrays)
+    assert refuses(path, reason)
+
+
+@settings(
+    max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_a_damaged_file_is_refused_or_does_no_harm(data, trained, tmp_path):
+    path = tmp_path / "model.safetensors"
+    trained.save(path)
+    octets = bytearray(path.read_bytes())
+    octets[data.draw(st.integers(0, len(octets) - 1))] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(octets[: data.draw(st.sampled_from([len(octets), len(octets) // 2]))])
+    try:
+        got = fastmlp.load_model(path)
+    except FileFormatError:
+        return
+    np.testing.assert_array_equal(got.params.theta, trained.params.theta)
+    assert got.config == trained.config

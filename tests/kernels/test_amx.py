@@ -1,0 +1,46 @@
+"""The kernels for AMX where the CPU has none: the units' own tests, run on an emulator of its instructions."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fastmlp.codegen.amx import unavailable_reason
+from fastmlp.codegen.cpu import features, vector_bits
+
+sys.path.append(str(Path(__file__).parents[1]))
+
+from amx_emulator import WHY_NOT, environment
+
+TESTS = Path(__file__).parents[1]
+
+#: Of the tests of precisions those that train on a unit.
+TRAINING = "kernels or n_jobs or broken_off or records_its_precision or goes_on_in"
+
+
+@pytest.fixture(scope="module")
+def report():
+    """What pytest says of them in a process of its own, whose kernels are compiled for AMX."""
+    if "amx-bf16" in features() and not unavailable_reason():
+        pytest.skip("this CPU has AMX: its kernels' tests run on it")
+    if WHY_NOT or vector_bits() < 512 or "avx512bf16" not in features():
+        pytest.skip(WHY_NOT or "this CPU lacks AVX512-BF16, whose conversions go with AMX")
+    command = [
+        *(sys.executable, "-m", "pytest", "-q", "-p", "no:faulthandler", "-p", "no:cacheprovider", "-p", "amx_plugin"),
+        *(TESTS / "kernels" / "test_bf16_matmul.py", TESTS / "training" / "test_precision.py", "-k", TRAINING),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), cwd=TESTS.parent)
+    return done.stdout + done.stderr
+
+
+def test_the_units_tests_pass_on_amxs_instructions(report):
+    last = report.strip().splitlines()[-1]
+    assert re.fullmatch(r"\d{3} passed, \d+ deselected in .*", last), report[-4000:]
+
+
+def test_amxs_instructions_were_carried_out(report):
+    counts = re.search(r"tdpbf16ps (\d+), ldtilecfg (\d+)", report)
+    assert int(counts[1]) > 50_000
+    assert int(counts[2]) > 300
