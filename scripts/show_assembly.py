@@ -1,7 +1,7 @@
-"""Print the assembly of the register tiles' inner loops: python scripts/show_assembly.py [float32|float64]
+"""Print the assembly of the register tiles' inner loops: python scripts/show_assembly.py [float32] [float64]
 
-What the machine code should look like: a fused multiply-add for every vector of the tile, a load for each of its
-columns, a broadcast for each of its rows (or one inside the multiply-add), no load or store of an accumulator.
+The machine code of a tile should be, per step of K: one fused multiply-add per vector of the tile, one load per column
+of vectors, one broadcast per row (or a broadcast operand of the multiply-add), and no load or store of an accumulator.
 """
 
 import re
@@ -14,23 +14,20 @@ from fastmlp.codegen import cpu
 from fastmlp.codegen.jit import kernel
 from fastmlp.kernels.matmul import matrix, product, product_descent
 
-# Where the sum is: the last operand in the AT&T spelling that LLVM gives for x86, the first one on Arm.
-ACCUMULATOR = re.compile(r"\s(?:vfn?madd\w+\s.*%(\w+)$|fmla\s+(v\w+))")
+#: Fused multiply-adds in the AT&T syntax that LLVM prints for x86, and on Arm. x86's last operand is the destination
+#: d; the digits of the name say which of d, the middle operand m and the first operand s are multiplied and added:
+#: 132: d s + m, 213: m d + s, 231: m s + d.
+MULTIPLY_ADD = re.compile(r"\s(?:vfmadd(132|213|231)p[sd]|(fmla))\s+(.*)$")
+MOVE = re.compile(r"\svmov[ua]p[sd]\s+(.*)$")
+VECTOR_REGISTER = re.compile(r"%[xyz]mm\d+$")
 
 
 @kernel
-def multiply(C, P, Q):
-    """Both products. They are not kept on disk: machine code that comes from there has no assembly to show."""
-    sums = matrix(C, 0, C.shape[1])
-    rows, columns = matrix(P, 0, P.shape[1]), matrix(Q, 0, Q.shape[1])
-    product(sums, sums, rows, columns, C.shape[0], C.shape[1], P.shape[1])
-    product_descent(sums, rows, columns, C[0, 0], C[0, 0], C.shape[0], C.shape[1], P.shape[1])
-
-
-def assembly(compiled):
-    """Lines of a compiled kernel."""
-    (text,) = compiled.inspect_asm().values()
-    return text.splitlines()
+def multiply(C, A, B):
+    """Both products. They are not cached on disk: machine code from there has no assembly to show."""
+    c, a, b = matrix(C, 0, C.shape[1]), matrix(A, 0, A.shape[1]), matrix(B, 0, B.shape[1])
+    product(c, c, a, b, C.shape[0], C.shape[1], A.shape[1])
+    product_descent(c, a, b, C[0, 0], C[0, 0], C.shape[0], C.shape[1], A.shape[1])
 
 
 def loops(lines):
@@ -47,23 +44,79 @@ def loops(lines):
                 label, block = None, []
 
 
-def n_accumulators(block):
-    return len({found.group(1, 2) for found in map(ACCUMULATOR.search, block) if found})
+def operands(text):
+    """Operands of an instruction, memory operands whole."""
+    return re.findall(r"(?:[^,(]|\([^)]*\))+", text.replace(" ", ""))
 
 
-def main():
-    dtype = sys.argv[1] if len(sys.argv) > 1 else "float32"
+def addend_and_sum(line):
+    """Where a fused multiply-add takes its addend from and where it leaves the sum; None for another instruction."""
+    found = MULTIPLY_ADD.search(line)
+    if found is None:
+        return None
+    if found[2]:
+        return (operands(found[3])[0],) * 2
+    first, middle, destination = operands(found[3])
+    return {"132": middle, "213": first, "231": destination}[found[1]], destination
+
+
+def chains_and_stores(block, sums):
+    """(number of chains of fused multiply-adds in a loop, number of their sums that it stores).
+
+    sums: places that hold the result of a multiply-add, registers and memory; brought up to date. A chain begins where
+    the addend is none of them.
+    """
+    n_chains = n_stored = 0
+    for line in block:
+        if (places := addend_and_sum(line)) is not None:
+            addend, total = places
+            n_chains += addend not in sums
+            sums.add(total)
+        elif (found := MOVE.search(line)) is not None:
+            source, target = operands(found[1])
+            n_stored += source in sums and not VECTOR_REGISTER.match(target)
+            (sums.add if source in sums else sums.discard)(target)
+        elif re.search(r"\sst[rp]\s+q", line):
+            n_stored += 1
+        elif target := VECTOR_REGISTER.search(line):
+            sums.discard(target[0])
+    return n_chains, n_stored
+
+
+def accumulators(block):
+    """(number of accumulators of a loop, number of them that are stored in every iteration).
+
+    A loop that is unrolled continues a sum in other registers, and may pass it through moves and memory, so that
+    counting destination registers overstates the number. A sum may also be stored in the iteration after its own, so
+    the stores are those of a second iteration. Operands that are stored and reloaded are not counted (on Arm they are).
+    """
+    sums = set()
+    n_accumulators, _ = chains_and_stores(block, sums)
+    _, n_stored = chains_and_stores(block, sums)
+    return n_accumulators, n_stored
+
+
+def tiles(compiled, dtype):
+    """(number of accumulators, number that are stored, lines) of every loop that multiplies and adds.
+
+    compiled: a product of matrices; dtype: name of theirs.
+    """
+    (text,) = (text for types, text in compiled.inspect_asm().items() if dtype in str(types))
+    blocks = ((*accumulators(block), block) for block in loops(text.splitlines()))
+    return [tile for tile in blocks if tile[0] > 0]
+
+
+def show(dtype):
+    """Print the loops of both products for a dtype."""
     multiply(*np.zeros((3, 64, 64), dtype))
     for name, compiled in (("product", product), ("product_descent", product_descent)):
-        tiles = list(loops(assembly(compiled)))
-        most = max(map(n_accumulators, tiles))
-        for tile in tiles:
-            if n_accumulators(tile) == most:
-                print("\n".join(tile))
-                counts = Counter(line.split()[0] for line in tile)
-                print(f"# {name}: {dtype}, {cpu.vector_bits()}-bit vectors, {most} accumulators")
-                print("# " + ", ".join(f"{n} {instruction}" for instruction, n in counts.most_common()))
+        for n, n_stored, block in tiles(compiled, dtype):
+            print("\n".join(block))
+            counts = Counter(line.split()[0] for line in block)
+            print("# " + ", ".join(f"{count} {instruction}" for instruction, count in counts.most_common()))
+            print(f"# {name}: {dtype}, {cpu.vector_bits()}-bit vectors, {n} accumulators, {n_stored} stored")
 
 
 if __name__ == "__main__":
-    main()
+    for name in sys.argv[1:] or ["float32"]:
+        show(name)

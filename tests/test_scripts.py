@@ -38,18 +38,6 @@ def test_measure_init_gives_a_line_for_every_init():
     assert all(re.fullmatch(r"\w+ +0\.\d{4} ± \d\.\d{4}   \d\.\d{4} ± \d\.\d{4}", line) for line in lines[2:])
 
 
-@pytest.mark.skipif(not cpu.has_fma(), reason="without FMA there are no fused multiply-adds to see")
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_inner_loop_holds_the_sums_of_a_whole_tile_in_registers(dtype):
-    text = run("show_assembly.py", dtype)
-    tiles = [n_vectors * heights[0] for n_vectors, heights in enumerate(cpu.tile_heights(), 1)]
-    bits = f"{cpu.vector_bits()}-bit vectors, {max(tiles)} accumulators"
-    assert [line for line in text.splitlines() if line.endswith("accumulators")] == [
-        f"# {name}: {dtype}, {bits}" for name in ("product", "product_descent") for _ in range(tiles.count(max(tiles)))
-    ]
-    assert not re.search(r"vmov[ua]p[sd]\s+%.mm\d+, *.*\(|\bst[rp]\s+q", text), "a sum is stored inside the loop"
-
-
 @pytest.fixture(scope="module")
 def tune_blocks():
     spec = importlib.util.spec_from_file_location("tune_blocks", SCRIPTS / "tune_blocks.py")

@@ -175,4 +175,22 @@ def emit_sums(
             a = splat(builder, builder.load(builder.gep(a_rows[r], [offset])), B.vector.count)
             for v in range(vectors):
                 builder.store(add(builder, a, b[v], builder.load(acc[r][v])), acc[r][v])
+        body = builder.basic_block
+    # AVX-512 broadcasts from memory within the multiply-add, without a register.
+    n_operands = vectors if cpu.vector_bits() == 512 else rows + vectors
+    if rows * vectors + 2 * n_operands > cpu.n_registers():
+        disable_unrolling(body.terminator)
     return [[builder.load(total) for total in row] for row in acc]
+
+
+def disable_unrolling(branch: ir.Instruction) -> None:
+    """Keep LLVM from unrolling the loop that a branch closes.
+
+    An unrolled loop loads the operands of two steps at once: on AVX2, where tiles of 8 x 1 and 4 x 2 vectors then need
+    more than 16 registers, LLVM spilled an accumulator in every iteration.
+    """
+    module = branch.module
+    option = module.add_metadata(["llvm.loop.unroll.disable"])
+    loop = ir.MDValue(module, (), name=str(len(module.metadata)))
+    loop.operands = (loop, option)  # LLVM identifies a loop by metadata whose first operand is itself
+    branch.set_metadata("llvm.loop", loop)
