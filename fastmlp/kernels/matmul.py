@@ -43,7 +43,21 @@ def column_partition(N, lanes):
 
 @kernel
 def product(C, C0, A, B, M, N, K):
-    """``C = C0 + A B``; C0 may be C, or one row with a row stride of 0."""
+    """``C = C0 + A B``, in tiles of MR x NR.
+
+    Parameters
+    ----------
+    C : matrix (M, N)
+        Written. Rows have room for whole vectors; what is written beyond column N is the product with what B has there.
+    C0 : matrix (M, N)
+        Where the sums start: C itself, another matrix, or one row with a row stride of 0.
+    A : matrix (M, K)
+        Read one element at a time, so any strides will do.
+    B : matrix (K, N)
+        Read in vectors: a column stride of 1, and rows with room for whole vectors.
+    M, N, K : int
+        Sizes. Where K is 0, C0 is copied.
+    """
     lanes = n_lanes(C[0])
     n_vectors, width = column_partition(N, lanes)
     for v in range(0, n_vectors, width):
@@ -55,7 +69,21 @@ def product(C, C0, A, B, M, N, K):
 
 @kernel
 def product_descent(C, A, B, alpha, beta, M, N, K):
-    """``C = C + alpha (beta C + A B)``: a step of gradient descent on weights C, whose gradient is ``beta C + A B``."""
+    """``C = C + alpha (beta C + A B)``: a step of gradient descent on weights C, whose gradient is ``beta C + A B``.
+
+    Parameters
+    ----------
+    C : matrix (M, N)
+        Read and written. Rows have room for whole vectors.
+    A, B : matrix (M, K), matrix (K, N)
+        As in `product`.
+    alpha : scalar of C's dtype
+        Minus the learning rate.
+    beta : scalar of C's dtype
+        The L2 coefficient.
+    M, N, K : int
+        Sizes.
+    """
     lanes = n_lanes(C[0])
     n_vectors, width = column_partition(N, lanes)
     for v in range(0, n_vectors, width):

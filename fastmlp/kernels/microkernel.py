@@ -19,6 +19,8 @@ sum is split among lanes: the bits are those of the scalar loop, whatever MR, NR
 Edges. Of the heights in `TILE_HEIGHTS` the tallest that fits the remaining rows is taken, of its widths the requested
 one. A partial last vector is computed whole: every row is padded to whole vectors. Emitting a loop for every height,
 not for some, made the first compilation twice as long and no product faster.
+
+docs/kernels.md has the layouts of the operands and the order of the sums.
 """
 
 from collections.abc import Callable, Iterable
@@ -77,8 +79,16 @@ class Operand:
 def product_tile(_: Any, C: Any, C0: Any, A: Any, B: Any, rows_left: Any, vectors: Any, K: Any) -> Any:
     """``C = C0 + A B`` on the tallest tile that fits rows_left; returns its height.
 
-    C, C0, A, B: matrices, as `fastmlp.kernels.matmul.matrix` makes them; the row stride of C0 may be 0. vectors: width
-    of the tile, from 1 to MAX_VECTORS. K: length of the sums.
+    Parameters
+    ----------
+    C, C0, A, B : matrix
+        As `fastmlp.kernels.matmul.product` describes them, each from the tile's first row and column on.
+    rows_left : int
+        Rows of C from the tile's first row on, at least 1. MR is the tallest of `TILE_HEIGHTS` that is not more.
+    vectors : int
+        NR in vectors, from 1 to MAX_VECTORS.
+    K : int
+        Number of products in each sum.
     """
     vector = Vector(C[0].dtype)
 
@@ -100,7 +110,7 @@ def product_tile(_: Any, C: Any, C0: Any, A: Any, B: Any, rows_left: Any, vector
 def descent_tile(_: Any, C: Any, A: Any, B: Any, alpha: Any, beta: Any, rows_left: Any, vectors: Any, K: Any) -> Any:
     """``C = C + alpha (beta C + A B)`` on the tallest tile that fits rows_left; returns its height.
 
-    alpha, beta: scalars of C's dtype. The others are those of `product_tile`.
+    alpha and beta are those of `fastmlp.kernels.matmul.product_descent`, the others those of `product_tile`.
     """
     dtype = C[0].dtype
     vector = Vector(dtype)
