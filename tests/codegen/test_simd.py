@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastmlp.codegen import simd
+from fastmlp.codegen import float_bits, simd
 from fastmlp.codegen.cpu import vector_bits
 from fastmlp.codegen.jit import kernel
 from fastmlp.codegen.simd import vload, vstore
@@ -38,12 +38,12 @@ def say(x, y, halves, counted, out):
     vstore(out, 9 * n, simd.where_less(a, b, a, -1.0))
     vstore(out, 10 * n, simd.where_equal(a, b, 7.0, b))
     vstore(out, 11 * n, simd.polynomial(h, (2.0, 3.0, 4.0)))
-    vstore(out, 12 * n, simd.exponent(a))
-    vstore(out, 13 * n, simd.mantissa(a))
+    vstore(out, 12 * n, float_bits.exponent(a))
+    vstore(out, 13 * n, float_bits.mantissa(a))
     vstore(out, 14 * n, simd.broadcast(x, 1))
     vstore(out, 15 * n, simd.zeros(x))
     vstore(out, 16 * n, vload(simd.address(x, n), 0))
-    vstore(out, 17 * n, simd.two_to(vload(counted, 0)))
+    vstore(out, 17 * n, float_bits.two_to(vload(counted, 0)))
     return simd.is_float32(a)
 
 
