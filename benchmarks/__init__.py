@@ -1,1 +1,1 @@
-"""How fast fastmlp is: beside its rivals, from commit to commit, kernel by kernel. Knows kernels only in `suites`."""
+"""Benchmarks: comparisons with other libraries, the regression check between commits, and pytest-benchmark suites."""

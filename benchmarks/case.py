@@ -1,6 +1,6 @@
-"""What is trained, and the arrays that every rival is given: one table feeds the rivals, the suites and the gate.
+"""Benchmark cases: the networks that are trained, and the arrays that every rival trains them on.
 
-Knows networks and data; nothing of who trains them or how they are timed.
+One table of cases serves the comparisons and the suites.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-#: Samples that a network is judged by; ten times as many tell no more.
-N_JUDGED = 1000
+#: Samples that `Workload.loss` is computed over; ten times as many give no better check.
+N_LOSS_SAMPLES = 1000
 #: Pixels to network input, as fastmlp scales uint8.
 SCALE = 1 / 255
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A network, and how it is trained: sigmoid layers, softmax, cross-entropy, float32."""
+    """A network and its training settings: sigmoid layers, softmax, cross-entropy, float32."""
 
     sizes: tuple[int, ...]
     batch_size: int
@@ -40,17 +40,21 @@ class Case:
 
     @property
     def n_steps(self) -> int:
-        """Steps in an epoch."""
+        """Steps per epoch."""
         return -(-self.n_samples // self.batch_size)
 
     @property
     def flops(self) -> int:
-        """Useful floating-point operations in an epoch: three products a layer, but no gradient of the input."""
+        """Useful floating-point operations per epoch: three products per layer, two in the first.
+
+        The first layer needs no gradient of its input.
+        """
         layers = [fan_in * fan_out for fan_in, fan_out in pairwise(self.sizes)]
         return self.n_samples * (6 * sum(layers) - 2 * layers[0])
 
 
-#: Small networks get a thousand steps, so that an epoch is long against the clock; CIFAR-10 and MNIST their own length.
+#: By name. An epoch of tiny and small has a thousand steps, which is long enough to time; mnist and paper have as many
+#: samples as MNIST and CIFAR-10.
 CASES = {
     "tiny": Case(sizes=(64, 32, 10), batch_size=32, n_samples=32_000),
     "small": Case(sizes=(64, 100, 100, 10), batch_size=64, n_samples=64_000),
@@ -65,7 +69,7 @@ CASES = {
 
 @dataclass(frozen=True)
 class Workload:
-    """A case with everything that a rival needs to train it, so that all start alike and see one order."""
+    """A case with its data, initial weights and orders of the samples, which are the same for every rival."""
 
     case: Case
     X: NDArray[np.uint8]
@@ -82,16 +86,16 @@ class Workload:
 
     @cached_property
     def inputs(self) -> Floats:
-        """X as the network sees it, in memory of its own."""
+        """X scaled to [0, 1] in float32: a copy."""
         return np.multiply(self.X, np.float32(SCALE), dtype=np.float32)
 
     def batches(self, order: NDArray[np.int32]) -> list[NDArray[np.int32]]:
-        """The samples' numbers, a batch each, the last one perhaps short."""
+        """Sample indices of each batch; the last one may be shorter."""
         return [order[i : i + self.case.batch_size] for i in range(0, len(order), self.case.batch_size)]
 
     def loss(self, weights: list[NDArray], biases: list[NDArray]) -> float:
-        """Mean cross-entropy of the first samples, in float64: the one judge of what every rival has learnt."""
-        A = self.X[:N_JUDGED] * np.float64(SCALE)
+        """Mean cross-entropy over the first samples, in float64, by which all rivals are validated."""
+        A = self.X[:N_LOSS_SAMPLES] * np.float64(SCALE)
         for W, b in zip(weights[:-1], biases[:-1], strict=True):
             A = 1 / (1 + np.exp(-(A @ W.astype(np.float64) + b)))
         logits = A @ weights[-1].astype(np.float64) + biases[-1]
@@ -100,6 +104,7 @@ class Workload:
         return float(-log_probs[np.arange(len(A)), self.y[: len(A)]].mean())
 
     def save(self, folder: Path) -> None:
+        """Write the workload into a new folder."""
         folder.mkdir()
         np.save(folder / "X.npy", self.X)
         np.savez(folder / "rest.npz", *self.weights, *self.biases, y=self.y, orders=self.orders)
@@ -107,6 +112,7 @@ class Workload:
 
     @classmethod
     def load(cls, folder: Path) -> Workload:
+        """Read the workload that `save` wrote."""
         settings, n_threads = json.loads((folder / "case.json").read_text())
         case = Case(**settings | {"sizes": tuple(settings["sizes"])})
         n_layers = len(case.sizes) - 1
@@ -117,7 +123,7 @@ class Workload:
 
 
 def synthetic_data(n_samples: int, n_features: int, n_classes: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    """Pixels that can be learnt, but not wholly: a pattern a class under noise, a third of the labels at random."""
+    """Noisy pixels with one pattern per class; a third of the labels is random, so that not all can be learnt."""
     rng = np.random.default_rng(0)
     y = rng.integers(n_classes, size=n_samples, dtype=np.int32)
     patterns = rng.integers(0, 40, size=(n_classes, n_features), dtype=np.uint8)
@@ -130,14 +136,14 @@ def synthetic_data(n_samples: int, n_features: int, n_classes: int) -> tuple[NDA
 
 
 def has_cifar10() -> bool:
-    """Whether CIFAR-10 is on this machine, in ``FASTMLP_DATA`` or the user's cache."""
+    """Whether CIFAR-10 is on this machine, in the directory ``FASTMLP_DATA`` or in the user's cache."""
     from fastmlp.data import available
 
     return any(entry.name == "cifar10" and entry.present for entry in available())
 
 
 def load_data(case: Case) -> tuple[NDArray[np.uint8], NDArray[np.int32], str]:
-    """The case's samples, labels, and their source: CIFAR-10 where it fits and is on this machine, or made up."""
+    """Samples, labels and the name of their source: CIFAR-10 if it has the case's shape and is here, else synthetic."""
     import fastmlp
 
     if case.sizes[0] == 3072 and has_cifar10():
@@ -147,7 +153,7 @@ def load_data(case: Case) -> tuple[NDArray[np.uint8], NDArray[np.int32], str]:
 
 
 def config_of(case: Case, n_epochs: int):
-    """The case in fastmlp's own words."""
+    """The case as a `fastmlp.Config`."""
     import fastmlp
 
     return fastmlp.Config(
@@ -161,7 +167,7 @@ def config_of(case: Case, n_epochs: int):
 
 
 def make_workload(case: Case, n_epochs: int, n_threads: int = 1) -> tuple[Workload, str]:
-    """The case with data, fastmlp's initial weights and its order of the samples; and where the data come from."""
+    """The case with data, fastmlp's initial weights and orders of the samples; and the name of the data's source."""
     import fastmlp
     from fastmlp.kernels.sampling import permutation_fill
     from fastmlp.seeding import Purpose, stream

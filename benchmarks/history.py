@@ -1,7 +1,7 @@
-"""The records that pytest-benchmark stored, over commits.
+"""Results that pytest-benchmark stored, over commits.
 
-Times are multiplied by the FMA peak of their own run, so that a machine's bad day, or another machine, is no slowdown:
-what is drawn is the arithmetic that a core could have done meanwhile.
+Times are multiplied by the FMA peak measured in the same run. The product is the number of operations that a core could
+have done in that time, so that a slower or busier machine does not appear as a slower commit.
 """
 
 import json
@@ -11,18 +11,18 @@ from typing import NamedTuple
 
 
 class Point(NamedTuple):
-    """A benchmark's least time in one record."""
+    """Minimum time of one benchmark in one stored run."""
 
     group: str
     name: str
     commit: str
     date: str
-    #: Least seconds times the peak in FLOP/s.
+    #: Minimum seconds times the FMA peak in FLOP/s.
     peak_flops: float
 
 
 def load(storage: Path) -> list[Point]:
-    """Every benchmark in the JSON files under a folder, the oldest first, that tells the peak of its run."""
+    """The benchmarks in the JSON files under a folder, oldest first; those without the FMA peak are skipped."""
     records = [json.loads(path.read_text()) for path in sorted(Path(storage).rglob("*.json"))]
     points = [
         Point(
@@ -40,7 +40,7 @@ def load(storage: Path) -> list[Point]:
 
 
 def series(points: list[Point]) -> dict[str, dict[str, list[tuple[str, float]]]]:
-    """Group to name to (date, figure relative to the first one's)."""
+    """By group and name: dates, and values relative to the first one."""
     groups: dict = defaultdict(lambda: defaultdict(list))
     for point in points:
         groups[point.group][point.name].append((point.date, point.peak_flops))
@@ -51,12 +51,12 @@ def series(points: list[Point]) -> dict[str, dict[str, list[tuple[str, float]]]]
 
 
 def plot(points: list[Point], path: Path) -> None:
-    """Draw each group: normalised time over records, relative to the first."""
+    """Draw the normalised times of each group over the stored runs, relative to the first run."""
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
     if not points:
-        raise SystemExit("no stored benchmark tells its peak; make some: pytest benchmarks --benchmark-autosave")
+        raise SystemExit("no stored benchmark has the FMA peak; store some: pytest benchmarks --benchmark-autosave")
     dates = {point.date: point.commit for point in points}
     places = {date: place for place, date in enumerate(dates)}
     groups = series(points)

@@ -1,4 +1,4 @@
-"""What the figures were measured on, and how processes are kept to their cores. Knows the operating system alone."""
+"""The machine: its description in records, pinning of processes to cores, and the memory of a process."""
 
 import os
 import platform
@@ -11,24 +11,27 @@ from pathlib import Path
 from fastmlp.codegen import cpu
 
 PACKAGES = ("numpy", "numba", "llvmlite", "scikit-learn", "torch", "jax", "jaxlib")
-#: Read by OpenBLAS, MKL, OpenMP and Accelerate when they are loaded; XLA goes by the affinity.
+#: Read by OpenBLAS, MKL, OpenMP and Accelerate when they are loaded; XLA uses the CPU affinity.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 def pin(n_threads: int) -> list[int]:
-    """Keep this process, and those it starts, to that many cores and threads; gives the cores ([]: it cannot)."""
+    """Restrict this process, and those that it starts, to n_threads cores and threads; return the cores.
+
+    The list is empty if the operating system does not support it.
+    """
     for name in THREAD_VARIABLES:
         os.environ[name] = str(n_threads)
     if not hasattr(os, "sched_setaffinity"):
         return []
-    # The last cores: the first one answers most interrupts.
+    # The last cores, since the first one handles most interrupts.
     cores = sorted(os.sched_getaffinity(0))[-n_threads:]
     os.sched_setaffinity(0, cores)
     return cores
 
 
 def describe(n_threads: int) -> dict:
-    """Machine, versions and threads, as records keep them."""
+    """Description of the machine, versions and threads, as stored in records."""
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "commit": _commit(),
@@ -42,9 +45,9 @@ def describe(n_threads: int) -> dict:
 
 
 def peak_memory_mb() -> float:
-    """Most memory (1e6 bytes) that this process has had resident."""
+    """Peak resident memory of this process in MB (1e6 bytes)."""
     try:
-        # Not getrusage: on Linux its figure survives exec, so that a small child of a large parent has the parent's.
+        # Not getrusage: on Linux its value survives exec, so that a small child process reports its parent's peak.
         with open("/proc/self/status") as lines:
             return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024 / 1e6
     except (OSError, StopIteration):
@@ -54,13 +57,13 @@ def peak_memory_mb() -> float:
 
 
 def anonymous_memory_mb() -> float:
-    """Memory (1e6 bytes) that this process has to itself now, no file's pages among it; Linux alone tells."""
+    """Anonymous resident memory of this process in MB (1e6 bytes), without pages of mapped files; Linux only."""
     with open("/proc/self/status") as lines:
         return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) * 1024 / 1e6
 
 
 def _commit() -> str | None:
-    """What git calls the code that is measured, with a mark where it was changed since."""
+    """The checked-out commit, marked as dirty if files have changed since."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
     done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True)
     return done.stdout.strip() or None

@@ -1,6 +1,6 @@
-"""Two processes, ours and a rival's, that train the same epoch in turn, so that each pair shares the machine's state.
+"""Paired comparison: two processes, fastmlp and a rival, train the same epoch in turn.
 
-Knows how to start, ask and end a worker; nothing of what it trains, and nothing of how the figures are presented.
+The two times of a pair are measured under nearly the same load of the machine: their ratio varies less than they do.
 """
 
 import json
@@ -17,21 +17,27 @@ ROOT = Path(__file__).parents[1]
 
 
 class WorkerError(RuntimeError):
-    """A rival's process ended before it had trained its epochs."""
+    """A worker process ended before it had answered all requests."""
 
 
 class Worker:
-    """A process that trains one epoch a request."""
+    """A worker process that answers each request, a line of text, with a line of JSON.
+
+    Attributes
+    ----------
+    ready : dict
+        The first line that it wrote.
+    """
 
     def __init__(self, command: list[str], environment: dict[str, str] | None = None, cwd: Path = ROOT):
         self.command = command
-        # A file, not a pipe: nobody reads it until the process ends, and a full pipe would stop it.
-        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - it is closed with the process
+        # A file, not a pipe: it is read only after the process has ended, and a full pipe would block the process.
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in __exit__
         self.process = subprocess.Popen(
             [sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
             text=True, cwd=cwd, env=environment,
         )  # fmt: skip
-        self.hello = self._read()
+        self.ready = self._read()
 
     def _read(self) -> dict:
         line = self.process.stdout.readline()
@@ -43,9 +49,9 @@ class Worker:
             raise WorkerError(f"{' '.join(self.command)}: " + "; ".join(tail))
         return json.loads(line)
 
-    def ask(self, what: str = "epoch") -> dict:
-        """What it answers to a line."""
-        print(what, file=self.process.stdin, flush=True)
+    def request(self, line: str = "epoch") -> dict:
+        """Send a line and return the answer."""
+        print(line, file=self.process.stdin, flush=True)
         return self._read()
 
     def __enter__(self) -> "Worker":
@@ -59,7 +65,21 @@ class Worker:
 
 @dataclass
 class PairedComparison:
-    """What ours and a rival did, pair by pair; the first pair, a warm-up, is in `losses` only."""
+    """Measurements of fastmlp and a rival, one entry per pair; the warm-up pair is in `losses` only.
+
+    Attributes
+    ----------
+    rival, label, version : str
+        Module, label and version of the rival.
+    compile_s, ours_compile_s : float
+        Seconds of compilation, the rival's and fastmlp's.
+    peaks : list of float
+        FMA peak in FLOP/s, measured next to each pair.
+    ours_s, rival_s : list of float
+        Seconds per epoch.
+    losses : list of (float, float)
+        Loss after each epoch, fastmlp's and the rival's.
+    """
 
     rival: str
     label: str
@@ -76,14 +96,14 @@ class PairedComparison:
 
 
 def run_pairs(rival: str, folder: Path, n_epochs: int) -> PairedComparison:
-    """Train the task in the folder: a warm-up, then n_epochs pairs, each side first in turn, beside the peak."""
+    """Train the workload in the folder: a warm-up pair, then n_epochs pairs; the sides alternate in going first."""
     with _start(OURS, folder) as ours, _start(rival, folder) as theirs:
-        versus = rivals.load(rival).label, theirs.hello["version"]
-        comparison = PairedComparison(rival, *versus, theirs.hello["compile_s"], ours.hello["compile_s"])
+        label, version = rivals.load(rival).label, theirs.ready["version"]
+        comparison = PairedComparison(rival, label, version, theirs.ready["compile_s"], ours.ready["compile_s"])
         for pair in range(n_epochs + 1):
             flops_per_s = peak.measure()
             first, second = (ours, theirs) if pair % 2 else (theirs, ours)
-            answers = {first: first.ask(), second: second.ask()}
+            answers = {first: first.request(), second: second.request()}
             comparison.losses.append((answers[ours]["loss"], answers[theirs]["loss"]))
             if pair:
                 comparison.peaks.append(max(flops_per_s, peak.measure()))

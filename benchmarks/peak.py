@@ -1,8 +1,9 @@
-"""The peak of fused multiply-adds on one core, measured where and when something else is measured.
+"""The FMA peak: the highest rate of fused multiply-adds on one core, measured next to each benchmark.
 
-Chains of vector multiply-adds that never leave the registers, of fastmlp's own vector width. A register tile in L1
-comes within 1.5 % of it (Emerald Rapids: 178.6 GFLOP/s against 176.5 for 6 x 4 vectors and 256 steps), but a peak taken
-with the package's tile would fall with the tile, and hide a slower tile from whoever divides by it.
+It is measured with independent chains of vector multiply-adds that stay in registers, of the vector width that fastmlp
+uses. The register tile of the matrix product, with operands in L1, comes within 1.5 % of it (Emerald Rapids: 176.5 of
+178.6 GFLOP/s for 6 x 4 vectors and 256 steps). The tile itself is not used as the peak: if it became slower, so would
+the peak, and a share of the peak would not show it.
 """
 
 from functools import cache
@@ -18,9 +19,9 @@ from fastmlp.codegen import cpu
 from fastmlp.codegen.jit import kernel
 from fastmlp.codegen.simd import Vector, call
 
-#: Two units, four or five cycles each: ten chains fill them, and twelve fit the sixteen registers of AVX2.
+#: Two FMA units with a latency of four or five cycles need ten chains; twelve fit the sixteen registers of AVX2.
 N_CHAINS = 12
-#: A millisecond or less at a time: short enough to fall between two interruptions.
+#: A millisecond or less per run: short enough to fit between two interruptions by the operating system.
 N_STEPS = 50_000
 
 
@@ -52,16 +53,16 @@ def _run_chains(x, n_steps):
 
 
 @cache
-def _warm() -> None:
+def _compile() -> None:
     _run_chains(np.zeros(64, np.float32), 1)
 
 
 def measure(seconds: float = 0.02) -> float:
-    """FLOP/s of one core at its best within the given time."""
-    _warm()
+    """FMA peak of one core in FLOP/s: the fastest run within the given time."""
+    _compile()
     best, stop = float("inf"), perf_counter() + seconds
     while perf_counter() < stop:
-        # One half: the chains tend to 1, far from zero, subnormals and infinity.
+        # With 0.5, the chains converge to 1: no zeros, subnormal numbers or infinities.
         x = np.full(64, 0.5, np.float32)
         start = perf_counter()
         _run_chains(x, N_STEPS)

@@ -1,7 +1,8 @@
-"""One commit's process in a comparison: ``python probe.py``, the commit's package being first on PYTHONPATH.
+"""Worker process of the regression check: ``python probe.py``, with a commit's package first on PYTHONPATH.
 
-Stands alone and uses the front entry only, so that it runs unchanged against any commit. For each line on standard
-input, the name of a probe, it answers the least seconds of a few short runs: short ones fall between interruptions.
+It imports nothing but the public API of fastmlp, so that it runs unchanged with any commit. For each line on standard
+input, the name of a probe, it prints the minimum time of a few runs, which are short enough to fit between two
+interruptions by the operating system.
 """
 
 import json
@@ -17,7 +18,7 @@ N_RUNS = 3
 
 
 def training(sizes, batch_size, n_steps, X_dtype="uint8", **settings):
-    """Seconds of an epoch, as the history has them."""
+    """A probe that returns the seconds per epoch of training, as recorded in the history."""
     dataset = _data(sizes, batch_size * n_steps, X_dtype)
     settings = {"learning_rate": 0.1, "batch_size": batch_size, "hidden": sizes[1:-1], **settings}
     config = fastmlp.Config(n_epochs=N_RUNS, **settings)
@@ -25,7 +26,7 @@ def training(sizes, batch_size, n_steps, X_dtype="uint8", **settings):
 
 
 def predicting(sizes, n_samples):
-    """Seconds of `predict_proba`."""
+    """A probe that returns the seconds of `predict_proba`."""
     dataset = _data(sizes, n_samples, "float32")
     model = fastmlp.init_model(fastmlp.Config(hidden=sizes[1:-1]), sizes[0], sizes[-1])
 
@@ -49,7 +50,7 @@ def _data(sizes, n_samples, dtype):
     return fastmlp.Dataset(X, y, X[:16], y[:16])
 
 
-#: Ten to thirty milliseconds each; together they spend their time in every kernel.
+#: Ten to thirty milliseconds each; together they run every kernel.
 PROBES = {
     "tiny": lambda: training((64, 32, 10), 32, 1000),
     "small, tanh, L2": lambda: training((64, 100, 100, 10), 64, 250, activation="tanh", l2=0.001),
@@ -63,8 +64,8 @@ PROBES = {
 }
 
 
-def made(make):
-    """A probe that has run once; None where the commit, or with a warning this CPU, lacks what it measures."""
+def prepared(make):
+    """A probe that has run once, or None if the commit (by an error) or this CPU (by a warning) does not support it."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         try:
@@ -77,9 +78,9 @@ def made(make):
 
 
 def main():
-    """Answer requests until there are none."""
+    """Answer requests until standard input ends."""
     fastmlp.warmup()
-    runs = {name: run for name, make in PROBES.items() if (run := made(make)) is not None}
+    runs = {name: run for name, make in PROBES.items() if (run := prepared(make)) is not None}
     print(json.dumps({"package": fastmlp.__file__, "probes": list(runs)}), flush=True)
     for line in sys.stdin:
         print(json.dumps({"seconds": runs[line.strip()]()}), flush=True)

@@ -1,7 +1,7 @@
-"""A rival's process: trains one epoch for every line on its standard input, and answers each with a line of JSON.
+"""Worker process of a rival: ``python -m benchmarks.worker RIVAL FOLDER``, with the workload in the folder.
 
-``python -m benchmarks.worker RIVAL FOLDER``, the task being in the folder. Its first line tells that it is ready.
-Knows how to be asked; nothing of whom it is compared with.
+It writes a line of JSON when it is ready, then trains one epoch per line on standard input and answers with its seconds
+and loss as a line of JSON.
 """
 
 import contextlib
@@ -16,25 +16,25 @@ from benchmarks.case import Workload
 
 
 class Channel:
-    """Answers on the real standard output; whatever a library prints goes to standard error."""
+    """Answers on standard output; what a library prints is redirected to standard error."""
 
     def __init__(self):
         self.out = os.fdopen(os.dup(1), "w")
         os.dup2(2, 1)
 
     def answer(self, **values):
-        """Print a line, and wait for the next; there is none when the run is over."""
+        """Print an answer and wait for the next request; exit if there is none."""
         print(json.dumps(values), file=self.out, flush=True)
         if not sys.stdin.readline():
             raise SystemExit
 
 
 def main(name: str, folder: str) -> None:
-    """Train a rival on the task in a folder."""
-    channel, rival, task = Channel(), rivals.load(name), Workload.load(Path(folder))
+    """Train a rival on the workload in a folder, epoch by epoch."""
+    channel, rival, workload = Channel(), rivals.load(name), Workload.load(Path(folder))
     warnings.simplefilter("ignore")
     rival.train(
-        task,
+        workload,
         lambda compile_s: channel.answer(compile_s=compile_s, version=rival.version()),
         lambda epoch_s, loss: channel.answer(epoch_s=epoch_s, loss=loss),
     )

@@ -1,39 +1,39 @@
-"""The rivals, one module each, each with the same three names.
+"""The rivals, one module each, with the same three names.
 
-- ``label``: what it is called in tables and plots.
-- ``version()``: of what it is made of.
-- ``train(task, ready, report)``: trains for `task.n_epochs` epochs. It calls ``ready(compile_s)`` when all is in memory
-  and compiled, and ``report(epoch_s, loss)`` after each epoch, `loss` by `Workload.loss`, outside the clock. Both calls
-  return when the next epoch is wanted.
+- ``label``: its name in tables and plots.
+- ``version()``: the library that it uses, and its version.
+- ``train(workload, ready, report)``: trains for `workload.n_epochs` epochs. It calls ``ready(compile_s)`` once the data
+  is in memory and the code is compiled, and ``report(epoch_s, loss)`` after each epoch; the loss is that of
+  `Workload.loss`, whose time is not included. Both calls return when the next epoch is requested.
 
-Each is at its best honest set-up, found by trying the alternatives that its docstring names. The order of the samples
-is given to the rivals, outside the clock; fastmlp shuffles inside it. Rivals need not add up a training loss; fastmlp
-does. A rival's package is imported inside its functions, so that a missing one can be left out; one that this CPU has
-no unit for raises `NoBf16Error`, and is left out too.
+Each rival has its fastest set-up that computes the same training; its docstring names the alternatives that were tried.
+The order of the samples is given to the rivals and is not part of their time; fastmlp's time includes its shuffle.
+fastmlp also sums up the training loss, which rivals need not do. A rival imports its library inside its functions, so
+that it can be left out where the library is missing. A rival that needs bf16 instructions raises `NoBf16Error` where
+this CPU does not have them, and is left out too.
 """
 
 import importlib
 from types import ModuleType
 
-#: Whose speed the others are compared with.
+#: The baseline of all comparisons.
 OURS = "fastmlp_float32"
-#: Ours that need a bf16 unit which not every CPU has.
+#: fastmlp in precisions that need bf16 instructions, which not every CPU has.
 BF16_NAMES = ("fastmlp_bf16x3", "fastmlp_bf16x2", "fastmlp_bf16")
-NAMES = (
-    "fastmlp_uint8",
-    *BF16_NAMES,
-    "numpy_blas",
-    "sklearn_mlp",
-    "torch_eager",
-    "torch_compiled",
-    "torch_bf16",
-    "jax_scan",
-    "jax_unfused",
-)
+#: Other libraries, and their set-ups in float32.
+LIBRARIES = {
+    "NumPy": ("numpy_blas",),
+    "scikit-learn": ("sklearn_mlp",),
+    "PyTorch": ("torch_eager", "torch_compiled"),
+    "JAX": ("jax_scan", "jax_unfused"),
+}
+LIBRARY_OF = {name: library for library, names in LIBRARIES.items() for name in names}
+#: All rivals, in the order of the full table.
+NAMES = ("fastmlp_uint8", *BF16_NAMES, *LIBRARY_OF, "torch_bf16")
 
 
 class NoBf16Error(RuntimeError):
-    """This CPU has no unit that is suited to the rival's precision."""
+    """This CPU has no bf16 instructions with which the rival's precision would be faster than float32."""
 
 
 def load(name: str) -> ModuleType:

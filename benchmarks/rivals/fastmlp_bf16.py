@@ -1,6 +1,6 @@
-"""Ours, from the pixels, the large products left to the CPU's bf16 unit.
+"""fastmlp with uint8 samples and ``precision="bf16"``: large products by bf16 instructions.
 
-Operands are rounded to bf16, as PyTorch's are where it is allowed.
+Each operand is rounded to bf16, as PyTorch does where bf16 is allowed.
 """
 
 from functools import partial

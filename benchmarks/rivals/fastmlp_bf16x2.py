@@ -1,6 +1,6 @@
-"""Ours, from the pixels, the large products left to the CPU's bf16 unit.
+"""fastmlp with uint8 samples and ``precision="bf16x2"``: large products by bf16 instructions.
 
-Numbers are the sum of two bf16 terms.
+Each operand is the sum of two bf16 terms.
 """
 
 from functools import partial

@@ -1,9 +1,9 @@
-"""Ours, from float32 samples like everybody's. The time is what `fastmlp.train` itself writes into its history."""
+"""fastmlp with float32 samples, as the other libraries have. The time is ``train_s`` of its history."""
 
 from functools import partial
 from importlib.metadata import version as version_of
 
-from benchmarks.case import N_JUDGED, config_of
+from benchmarks.case import N_LOSS_SAMPLES, config_of
 from benchmarks.rivals import NoBf16Error
 
 label = "fastmlp"
@@ -13,17 +13,17 @@ def version():
     return f"numba {version_of('numba')}"
 
 
-def train(task, ready, report, kind="float32", precision="float32"):
+def train(workload, ready, report, kind="float32", precision="float32"):
     import fastmlp
     from fastmlp.training.precision import resolve
 
-    X, scale = (task.X, "auto") if kind == "uint8" else (task.inputs, "none")
-    dataset = fastmlp.Dataset(X, task.y, X[:N_JUDGED], task.y[:N_JUDGED], scale)
-    config, reason = resolve(config_of(task.case, task.n_epochs).replace(precision=precision), X)
+    X, scale = (workload.X, "auto") if kind == "uint8" else (workload.inputs, "none")
+    dataset = fastmlp.Dataset(X, workload.y, X[:N_LOSS_SAMPLES], workload.y[:N_LOSS_SAMPLES], scale)
+    config, reason = resolve(config_of(workload.case, workload.n_epochs).replace(precision=precision), X)
     if reason:
         raise NoBf16Error(reason)
     model = fastmlp.init_model(config, dataset.n_features, dataset.n_classes)
-    model.weights, model.biases = task.weights, task.biases
+    model.weights, model.biases = workload.weights, workload.biases
     ready(fastmlp.warmup(config.precision))
     fastmlp.train(dataset, config, model, partial(_progress, report))
 

@@ -1,4 +1,4 @@
-"""Ours, from the pixels as they lie."""
+"""fastmlp with uint8 samples, which it converts batch by batch."""
 
 from functools import partial
 

@@ -1,8 +1,8 @@
-"""JAX: a whole epoch in one `lax.scan`, parameters and moments donated, batches gathered by index inside it.
+"""JAX: a whole epoch in one `lax.scan`, with parameters and moments donated and batches gathered inside it.
 
-Ahead-of-time compilation, so that nothing is trained before the clock starts. A step unrolled four times, a one-hot
-instead of `take_along_axis`, vectors of 512 bits, and oneDNN's products were within the noise of this. XLA flushes
-subnormals by itself.
+It is compiled ahead of time, so that no training precedes the measurement. Four steps per iteration of the scan,
+one-hot labels in place of `take_along_axis`, 512-bit vectors and oneDNN's matrix products made no difference above the
+noise. XLA flushes subnormal numbers by itself.
 """
 
 import os
@@ -18,32 +18,34 @@ def version():
     return f"jax {jax.__version__}"
 
 
-def train(task, ready, report, flags=""):
-    single = "--xla_cpu_multi_thread_eigen=false " if task.n_threads == 1 else ""
+def train(workload, ready, report, flags=""):
+    single = "--xla_cpu_multi_thread_eigen=false " if workload.n_threads == 1 else ""
     os.environ["XLA_FLAGS"] = single + flags
     import jax
     import jax.numpy as jnp
 
-    params = [(jnp.array(W), jnp.array(b)) for W, b in zip(task.weights, task.biases, strict=True)]
+    params = [(jnp.array(W), jnp.array(b)) for W, b in zip(workload.weights, workload.biases, strict=True)]
     zeros = jax.tree.map(jnp.zeros_like, params)
-    n_moments = 2 if task.case.optimizer == "adam" else 0
+    n_moments = 2 if workload.case.optimizer == "adam" else 0
     state = params, tuple(jax.tree.map(jnp.copy, zeros) for _ in range(n_moments)), jnp.zeros((), jnp.float32)
-    data = jnp.array(task.inputs), jnp.array(task.y)
+    data = jnp.array(workload.inputs), jnp.array(workload.y)
     start = perf_counter()
-    lowered = jax.jit(partial(_epoch, task.case), donate_argnums=0).lower(state, *data, jnp.array(task.orders[0]))
+    lowered = jax.jit(partial(_epoch, workload.case), donate_argnums=0).lower(
+        state, *data, jnp.array(workload.orders[0])
+    )
     epoch = lowered.compile()
     ready(perf_counter() - start)
-    for order in task.orders:
+    for order in workload.orders:
         order = jax.block_until_ready(jnp.array(order))
         start = perf_counter()
         state = jax.block_until_ready(epoch(state, *data, order))
         elapsed = perf_counter() - start
         weights, biases = zip(*jax.device_get(state[0]), strict=True)
-        report(elapsed, task.loss(weights, biases))
+        report(elapsed, workload.loss(weights, biases))
 
 
 def _epoch(case, state, X, y, order):
-    """All full batches in a scan, and the short one behind it."""
+    """Train on all full batches in a scan, then on the shorter last batch."""
     import jax
 
     n_full = order.size // case.batch_size * case.batch_size

@@ -1,4 +1,4 @@
-"""JAX as in `jax_scan`, with the other setting of XLA's flag for fusion on the CPU (on, by default)."""
+"""JAX as in `jax_scan`, with XLA's fusion emitters for the CPU, which are on by default, turned off."""
 
 from functools import partial
 

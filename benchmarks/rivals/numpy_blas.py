@@ -1,4 +1,4 @@
-"""NumPy: every buffer made beforehand, every product and update in place, float32 throughout."""
+"""NumPy: all buffers allocated before training, all products and updates in place, float32 throughout."""
 
 from time import perf_counter
 
@@ -11,35 +11,35 @@ def version():
     return f"numpy {np.__version__}"
 
 
-def train(task, ready, report):
-    network = Network(task)
-    X, y = task.inputs, task.y.astype(np.intp)
+def train(workload, ready, report):
+    network = Network(workload)
+    X, y = workload.inputs, workload.y.astype(np.intp)
     ready(0.0)
-    for order in task.orders:
-        batches = task.batches(order.astype(np.intp))
+    for order in workload.orders:
+        batches = workload.batches(order.astype(np.intp))
         start = perf_counter()
         for batch in batches:
             network.step(X, y, batch)
-        report(perf_counter() - start, task.loss(network.weights, network.biases))
+        report(perf_counter() - start, workload.loss(network.weights, network.biases))
 
 
 class Network:
     """A network and its training step."""
 
-    def __init__(self, task):
-        case = self.case = task.case
-        self.weights, self.biases = [W.copy() for W in task.weights], [b.copy() for b in task.biases]
+    def __init__(self, workload):
+        case = self.case = workload.case
+        self.weights, self.biases = [W.copy() for W in workload.weights], [b.copy() for b in workload.biases]
         self.dW, self.db = [np.empty_like(W) for W in self.weights], [np.empty_like(b) for b in self.biases]
         self.A = [np.empty((case.batch_size, size), np.float32) for size in case.sizes]
         self.dZ = [np.empty_like(A) for A in self.A[1:]]
-        self.slope = [np.empty_like(A) for A in self.A[1:-1]]
+        self.derivatives = [np.empty_like(A) for A in self.A[1:-1]]
         self.rows = np.arange(case.batch_size)
         self.update = {"sgd": _sgd, "adam": _Adam(self.weights + self.biases)}[case.optimizer]
 
     def step(self, X, y, batch):
         m = len(batch)
         A, dZ = [A[:m] for A in self.A], [dZ[:m] for dZ in self.dZ]
-        # mode="raise", the default, gathers into a buffer first and copies that.
+        # The default mode="raise" gathers into a temporary buffer and copies that.
         np.take(X, batch, axis=0, out=A[0], mode="clip")
         self._forward(A)
         _softmax_delta(A[-1], self.rows[:m], y[batch], out=dZ[-1])
@@ -49,11 +49,11 @@ class Network:
             if self.case.l2:
                 self.dW[layer] += np.float32(self.case.l2) * self.weights[layer]
             if layer:
-                slope = self.slope[layer - 1][:m]
-                np.subtract(1, A[layer], out=slope)
-                slope *= A[layer]
+                derivative = self.derivatives[layer - 1][:m]
+                np.subtract(1, A[layer], out=derivative)
+                derivative *= A[layer]
                 np.matmul(dZ[layer], self.weights[layer].T, out=dZ[layer - 1])
-                dZ[layer - 1] *= slope
+                dZ[layer - 1] *= derivative
         self.update(self.weights + self.biases, self.dW + self.db, self.case.learning_rate)
 
     def _forward(self, A):
@@ -82,7 +82,7 @@ def _sgd(params, gradients, lr):
 
 
 class _Adam:
-    """The bias corrections are folded into two numbers a step, as in Kingma and Ba, end of section 2."""
+    """Adam, with the bias corrections folded into two factors per step (Kingma and Ba, end of section 2)."""
 
     def __init__(self, params):
         self.m, self.v = [np.zeros_like(p) for p in params], [np.zeros_like(p) for p in params]

@@ -1,6 +1,6 @@
-"""scikit-learn's MLPClassifier: float32 kept, no momentum, no early stopping, no check for NaN in every epoch's data.
+"""scikit-learn's MLPClassifier in float32, without momentum, early stopping or a check of the data for NaN per epoch.
 
-`partial_fit` trains one epoch a call and keeps the optimizer's state; it gathers its batches itself, as `fit` does.
+Each call of `partial_fit` trains one epoch and keeps the optimizer's state; it gathers its batches as `fit` does.
 """
 
 from importlib.metadata import version as version_of
@@ -15,32 +15,32 @@ def version():
     return f"scikit-learn {version_of('scikit-learn')}"
 
 
-def train(task, ready, report):
+def train(workload, ready, report):
     import sklearn
     from sklearn.neural_network import MLPClassifier
 
     sklearn.set_config(assume_finite=True)
-    case, X, orders = task.case, task.inputs, _GivenOrders(task.orders)
+    case, X, orders = workload.case, workload.inputs, _GivenOrders(workload.orders)
     network = MLPClassifier(
         hidden_layer_sizes=case.sizes[1:-1], activation="logistic", solver=case.optimizer, alpha=0.0,
         batch_size=case.batch_size, learning_rate_init=case.learning_rate, momentum=0.0, nesterovs_momentum=False,
-        n_iter_no_change=task.n_epochs + 2, tol=0.0, random_state=0,
+        n_iter_no_change=workload.n_epochs + 2, tol=0.0, random_state=0,
     )  # fmt: skip
     first = slice(0, case.batch_size)
-    network.partial_fit(X[first], task.y[first], classes=np.arange(case.sizes[-1]))
+    network.partial_fit(X[first], workload.y[first], classes=np.arange(case.sizes[-1]))
     del network._optimizer
     network.random_state = orders
-    for ours, theirs in zip(task.weights + task.biases, network.coefs_ + network.intercepts_, strict=True):
+    for ours, theirs in zip(workload.weights + workload.biases, network.coefs_ + network.intercepts_, strict=True):
         theirs[...] = ours
     ready(0.0)
-    for _ in task.orders:
+    for _ in workload.orders:
         start = perf_counter()
-        network.partial_fit(X, task.y)
-        report(perf_counter() - start, task.loss(network.coefs_, network.intercepts_))
+        network.partial_fit(X, workload.y)
+        report(perf_counter() - start, workload.loss(network.coefs_, network.intercepts_))
 
 
 class _GivenOrders(np.random.RandomState):
-    """Shuffles into the orders that it was given, one after another."""
+    """Random state whose `shuffle` gives the workload's orders, one after another."""
 
     def __init__(self, orders):
         super().__init__(0)

@@ -1,7 +1,7 @@
-"""PyTorch with a compiled step, its matrix products allowed to round their operands to bf16.
+"""PyTorch with a compiled step, whose matrix products may round their operands to bf16.
 
-Where the CPU has no AMX, oneDNN computes in float32 all the same: on a Genoa, which has AVX512-BF16, losses equal those
-of the row without.
+Without AMX, oneDNN computes in float32 nevertheless: on a Genoa, which has AVX512-BF16, the losses equal those of
+`torch_compiled`.
 """
 
 from functools import partial

@@ -1,7 +1,8 @@
 """PyTorch with a whole step compiled: gather, forward, backward by `torch.func.grad`, and the update, in one graph.
 
-Microseconds a step, 64-32-10 (the paper's network): so 107 (1320); compiling the loss alone, with its fused optimizer
-outside, 315 (1770); eager 370 to 430 (1500 to 1650). `max-autotune` and the C++ wrapper gave nothing that stayed.
+Microseconds per step of 64-32-10 (of the paper's network): 107 (1320); with only the loss compiled and PyTorch's fused
+optimizer outside the graph 315 (1770); eager 370 to 430 (1500 to 1650). `max-autotune` and the C++ wrapper gave no
+reproducible gain.
 """
 
 from functools import partial
@@ -13,17 +14,17 @@ label = "PyTorch, compiled"
 version = torch_eager.version
 
 
-def train(task, ready, report, precision="highest"):
+def train(workload, ready, report, precision="highest"):
     import torch
 
-    X, y = torch_eager.prepare(task, precision)
-    params = _params(task)
+    X, y = torch_eager.prepare(workload, precision)
+    params = _params(workload)
     moments = [torch.zeros_like(p) for p in (*params, *params)]
-    step = torch.compile(partial(_step, task.case.optimizer), dynamic=False, fullgraph=True)
-    rates = _rates(task.case, task.n_epochs * task.case.n_steps)
-    ready(_compile(task, step, X, y, params, moments, rates[0]))
-    for epoch, order in enumerate(task.orders):
-        batches = torch.from_numpy(order).long().split(task.case.batch_size)
+    step = torch.compile(partial(_step, workload.case.optimizer), dynamic=False, fullgraph=True)
+    rates = _rates(workload.case, workload.n_epochs * workload.case.n_steps)
+    ready(_compile(workload, step, X, y, params, moments, rates[0]))
+    for epoch, order in enumerate(workload.orders):
+        batches = torch.from_numpy(order).long().split(workload.case.batch_size)
         epoch_rates = rates[epoch * len(batches) : (epoch + 1) * len(batches)]
         start = perf_counter()
         with torch.no_grad():
@@ -31,18 +32,18 @@ def train(task, ready, report, precision="highest"):
                 step(X, y, batch, params, moments, rate)
         elapsed = perf_counter() - start
         arrays = [p.numpy() for p in params]
-        report(elapsed, task.loss(arrays[::2], arrays[1::2]))
+        report(elapsed, workload.loss(arrays[::2], arrays[1::2]))
 
 
-def _params(task):
+def _params(workload):
     import torch
 
-    pairs = zip(task.weights, task.biases, strict=True)
+    pairs = zip(workload.weights, workload.biases, strict=True)
     return [torch.from_numpy(array.copy()) for pair in pairs for array in pair]
 
 
 def _rates(case, n_steps):
-    """A tensor a step: Adam's learning rate and eps with the step's bias corrections in them; SGD's learning rate."""
+    """One tensor per step: SGD's learning rate, or Adam's learning rate and eps including the bias corrections."""
     import torch
 
     if case.optimizer == "sgd":
@@ -75,17 +76,17 @@ def _step(optimizer, X, y, batch, params, moments, rate):
             p.sub_(rate[0] * m / (v.sqrt() + rate[1]))
 
 
-def _compile(task, step, X, y, params, moments, rate):
-    """Seconds that the two sizes of batch take on their first step; what they trained is undone."""
+def _compile(workload, step, X, y, params, moments, rate):
+    """Compile the step for both batch sizes and return the seconds; parameters and moments are restored."""
     import torch
 
-    kept = [p.clone() for p in params]
+    saved = [p.clone() for p in params]
     start = perf_counter()
     with torch.no_grad():
-        for batch in {len(batch): batch for batch in task.batches(task.orders[0])}.values():
+        for batch in {len(batch): batch for batch in workload.batches(workload.orders[0])}.values():
             step(X, y, torch.from_numpy(batch).long(), params, moments, rate)
         elapsed = perf_counter() - start
-        for p, q in zip(params, kept, strict=True):
+        for p, q in zip(params, saved, strict=True):
             p.copy_(q)
         for m in moments:
             m.zero_()

@@ -1,7 +1,7 @@
-"""PyTorch, eager: batches gathered by index from one tensor, fused optimizer, subnormals flushed.
+"""PyTorch, eager: batches gathered by index from one tensor, a fused optimizer, subnormal numbers flushed.
 
-Plain indexing instead of `index_select`, gradients kept and zeroed instead of dropped, and optimizers that are not
-fused were no faster (Adam without fusing: twice the time).
+Indexing in place of `index_select`, gradients set to zero in place of None, and optimizers that are not fused were not
+faster (Adam that is not fused: twice the time).
 """
 
 from itertools import pairwise
@@ -16,21 +16,21 @@ def version():
     return f"torch {torch.__version__}"
 
 
-def train(task, ready, report, precision="highest"):
+def train(workload, ready, report, precision="highest"):
     import torch
 
-    X, y = prepare(task, precision)
-    layers = [torch.nn.Linear(*fans) for fans in pairwise(task.case.sizes)]
-    for layer, W, b in zip(layers, task.weights, task.biases, strict=True):
+    X, y = prepare(workload, precision)
+    layers = [torch.nn.Linear(*fans) for fans in pairwise(workload.case.sizes)]
+    for layer, W, b in zip(layers, workload.weights, workload.biases, strict=True):
         layer.weight.data = torch.from_numpy(W.T.copy())
         layer.bias.data = torch.from_numpy(b.copy())
     hidden = [part for layer in layers[:-1] for part in (layer, torch.nn.Sigmoid())]
     network = torch.nn.Sequential(*hidden, layers[-1])
-    kind = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[task.case.optimizer]
-    optimizer = kind(network.parameters(), lr=task.case.learning_rate, fused=True)
+    kind = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[workload.case.optimizer]
+    optimizer = kind(network.parameters(), lr=workload.case.learning_rate, fused=True)
     ready(0.0)
-    for order in task.orders:
-        batches = torch.from_numpy(order).long().split(task.case.batch_size)
+    for order in workload.orders:
+        batches = torch.from_numpy(order).long().split(workload.case.batch_size)
         start = perf_counter()
         for batch in batches:
             optimizer.zero_grad(set_to_none=True)
@@ -39,14 +39,14 @@ def train(task, ready, report, precision="highest"):
             optimizer.step()
         elapsed = perf_counter() - start
         weights = [layer.weight.detach().numpy().T for layer in layers]
-        report(elapsed, task.loss(weights, [layer.bias.detach().numpy() for layer in layers]))
+        report(elapsed, workload.loss(weights, [layer.bias.detach().numpy() for layer in layers]))
 
 
-def prepare(task, precision):
-    """PyTorch's switches, and the samples as tensors."""
+def prepare(workload, precision):
+    """Set PyTorch's threads, flush mode and precision; return samples and labels as tensors."""
     import torch
 
-    torch.set_num_threads(task.n_threads)
+    torch.set_num_threads(workload.n_threads)
     torch.set_flush_denormal(True)
     torch.set_float32_matmul_precision(precision)
-    return torch.from_numpy(task.inputs), torch.from_numpy(task.y).long()
+    return torch.from_numpy(workload.inputs), torch.from_numpy(workload.y).long()

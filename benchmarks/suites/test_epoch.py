@@ -1,4 +1,4 @@
-"""Epochs through the front entry, CIFAR-10's and MNIST's shape. `train` copies the model: nothing to reset."""
+"""Epochs by `fastmlp.train`, in the shapes of CIFAR-10 and MNIST. `train` copies the model: no reset is needed."""
 
 from dataclasses import replace
 
@@ -36,7 +36,7 @@ def test_epoch(measure, shape, settings, kind):
 
 @pytest.mark.benchmark(group="epoch")
 @pytest.mark.parametrize("precision", BF16_TERMS)
-def test_epoch_on_a_bf16_unit(measure, precision):
+def test_epoch_with_bf16_instructions(measure, precision):
     case = CASES["paper"]
     X, y, _ = load_data(case)
     config, reason = resolve(config_of(case, n_epochs=1).replace(precision=precision), X)

@@ -1,4 +1,4 @@
-"""Every product, activation and update, alone, its operands in cache: at the paper's shapes and at odd ones."""
+"""Single kernels (products, activations, loss, updates) with operands in cache, at the paper's and at odd shapes."""
 
 import numpy as np
 import pytest
@@ -14,20 +14,20 @@ from fastmlp.model.params import aligned_zeros
 from fastmlp.settings import ACTIVATIONS, OPTIMIZERS
 
 FLOAT32 = np.dtype(np.float32)
-#: FLOPs of a benchmark: some milliseconds, so that a call from Python and the clock cost nothing.
+#: FLOPs of a benchmark: some milliseconds, so that the call from Python and the timer are negligible.
 WORK = 4e8
-#: outputs x batch x inputs of `W A`; the paper's layers, and primes.
+#: (fan_out, batch, fan_in) of ``W A``: the paper's layers, and primes.
 SHAPES = [(100, 64, 3072), (100, 64, 100), (10, 64, 100), (97, 61, 1013), (1, 1, 1)]
-#: Arithmetic operations an element, a fused multiply-add being two, as the kernels' sources have them.
+#: Arithmetic operations per element, counted in the kernels' sources; a fused multiply-add counts as two.
 ACTIVATION_FLOPS = {"sigmoid": (25, 3), "tanh": (29, 3), "relu": (1, 1)}
 UPDATE_FLOPS = {"sgd": 4, "adam": 27}
 
 
 def padded(values):
-    """The array as the kernels lay it out, and its row stride: zeros up to a whole, odd number of cache lines."""
+    """The array in the kernels' layout, and its row stride: rows padded with zeros to an odd number of cache lines."""
     n_rows, n_columns = values.shape
     stride = row_stride(n_columns, 4)
-    # Sixteen rows more: a kernel may read and write a partial vector or tile whole.
+    # Sixteen more rows: kernels may read and write whole vectors and tiles at the edges.
     memory = aligned_zeros((n_rows + 16) * stride, FLOAT32)
     memory[: n_rows * stride].reshape(n_rows, stride)[:, :n_columns] = values
     return memory, stride
@@ -134,7 +134,7 @@ def test_activation(measure, rng, name, direction, shape):
     flops = ACTIVATION_FLOPS[name][direction == "backward"] * Z.size * n_calls
 
     def reset():
-        # Each call multiplies the deltas by the derivatives: those of one keep them away from subnormal numbers.
+        # Each call multiplies the deltas by the derivatives again: zero deltas never become subnormal numbers.
         memory[:] = original
         if direction == "backward":
             memory[:offset] = {"sigmoid": 0.5, "tanh": 0.0, "relu": 1.0}[name]

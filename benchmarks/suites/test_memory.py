@@ -1,4 +1,4 @@
-"""Peak memory of the CIFAR-10 run over the bare import, in a process of its own. Its images are 184 MB."""
+"""Peak memory of a CIFAR-10 run beyond that of the import, in a process of its own. The images take 184 MB."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from benchmarks.case import has_cifar10, synthetic_data
 from benchmarks.paired import ROOT
 
 DATA_MB = 60_000 * 3072 / 1e6
-#: As the command runs it, whose process keeps SciPy out: Numba imports scipy.linalg, 16 MB, where it can.
+#: By the command line, which prevents that Numba imports scipy.linalg (16 MB).
 PROGRAM = """
 import json, sys
 from benchmarks.machine import peak_memory_mb
@@ -30,7 +30,7 @@ finally:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """CIFAR-10, or as many pixels in its place."""
+    """CIFAR-10, or synthetic pixels of the same shape."""
     if has_cifar10():
         return "cifar10"
     X, y = synthetic_data(60_000, 3072, 10)
@@ -39,7 +39,7 @@ def data(tmp_path_factory):
     return str(file)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="the resource module is of POSIX")
+@pytest.mark.skipif(sys.platform == "win32", reason="the resource module is POSIX-only")
 @pytest.mark.benchmark(group="memory")
 def test_cifar10_run(measure, benchmark, data):
     answers = []

@@ -1,4 +1,4 @@
-"""An epoch over memory-mapped pixels, a thousand samples to a million: its time grows as they do, its memory not."""
+"""Epochs over a thousand to a million memory-mapped samples: time grows in proportion, memory does not."""
 
 import json
 import os
@@ -14,9 +14,9 @@ from benchmarks.paired import ROOT
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 N_HELD_OUT = 100
-#: Of training: the order of a million samples takes 4 MB, their labels as much; their pixels are 784.
+#: Limit of the memory that training adds. A million samples: 4 MB of order, 4 MB of labels, and 784 MB of file.
 ALLOWED_MB = 20
-#: Memory of its own, not pages of the file, which the system takes back when it likes.
+#: Anonymous memory is measured, without the pages of the mapped file, which the operating system may drop at any time.
 PROGRAM = """
 import json, sys
 import fastmlp
@@ -33,7 +33,7 @@ print(json.dumps([rows[-1]["train_s"], rows[-1]["train_loss"], max(seen) - befor
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory):
-    """Folders of as many samples as asked for, beginnings of one file."""
+    """A function that writes a folder with the first n_samples of one set of samples."""
     X, y = synthetic_data(SIZES[-1], CASES["mnist"].sizes[0], 10)
 
     def write(n_samples):
@@ -46,7 +46,7 @@ def samples(tmp_path_factory):
     return write
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="a process's own memory is read from /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="anonymous memory is read from /proc")
 @pytest.mark.benchmark(group="scale")
 @pytest.mark.parametrize("n_samples", SIZES)
 def test_samples(measure, benchmark, samples, n_samples):

@@ -1,4 +1,4 @@
-"""What a user waits for before anything is trained: import, first compilation, warm start, each in a new process."""
+"""Start-up times, each in a new process: import, first compilation, and start with cached kernels."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ print(fastmlp.train(fastmlp.Dataset(X, y, X, y), fastmlp.Config(n_epochs=1)).his
 
 @pytest.fixture
 def python(tmp_path):
-    """Run a program in a new process; its kernels are kept in a folder of this test's own."""
+    """A function that runs a program in a new process, with a kernel cache of this test's own."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
 
     def run(program, **changes):
@@ -36,7 +36,7 @@ def test_import(measure, python):
 
 @pytest.mark.benchmark(group="startup")
 def test_cold_compile(measure, python, tmp_path):
-    """An empty folder for the kernels in every round."""
+    """Every round has an empty kernel cache."""
     rounds = iter(range(100))
     measure(
         lambda folder: python(WARM_START, NUMBA_CACHE_DIR=str(folder)),

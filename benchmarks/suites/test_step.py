@@ -1,4 +1,4 @@
-"""Steps of the six networks, without the loop around them: what a step costs when Python has gone."""
+"""Training steps of the six networks, without the training loop around them."""
 
 from dataclasses import replace
 
