@@ -1,6 +1,6 @@
-"""Compare the initial weights that `Config.init` offers: test accuracy and loss over seeds, mean and deviation.
+"""Compare the initial weights of `Config.init`: mean and standard deviation of test accuracy and loss over seeds.
 
-The paper's network and settings, unless flags say otherwise: python scripts/measure_init.py --help
+The network and settings are the paper's unless given otherwise: python scripts/measure_init.py --help
 """
 
 import argparse
@@ -11,8 +11,8 @@ import fastmlp
 from fastmlp.settings import Init
 
 
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Compare the initial weights that Config.init offers.")
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Compare the initial weights of Config.init.")
     parser.add_argument("--data", default="cifar10")
     parser.add_argument("--data-dir")
     parser.add_argument("--n-epochs", type=int, default=20)
@@ -22,15 +22,15 @@ def parse() -> argparse.Namespace:
 
 
 def main() -> None:
-    flags = parse()
+    flags = parse_arguments()
     data = fastmlp.load_data(flags.data, flags.data_dir)
     base = fastmlp.Config(n_epochs=flags.n_epochs, decay_rate=flags.decay_rate)
     print(f"{data.name}, {flags.n_epochs} epochs, decay rate {flags.decay_rate:g}, {flags.n_seeds} seeds")
     print(f"{'init':20}  test accuracy      test loss")
     for init in get_args(Init):
         runs = [fastmlp.train(data, base.replace(init=init, seed=seed)) for seed in range(flags.n_seeds)]
-        lasts = [run.history[-1] for run in runs]
-        columns = [[last[name] for last in lasts] for name in ("test_accuracy", "test_loss")]
+        last_rows = [run.history[-1] for run in runs]
+        columns = [[row[name] for row in last_rows] for name in ("test_accuracy", "test_loss")]
         shown = [f"{mean(column):.4f} ± {stdev(column):.4f}" for column in columns]
         print(f"{init:20}  {shown[0]}   {shown[1]}", flush=True)
 

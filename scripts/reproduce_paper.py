@@ -1,6 +1,6 @@
-"""Run the paper's three figures, and say which of its claims hold: python scripts/reproduce_paper.py FOLDER
+"""Run the paper's three figures and print a verdict on each claim: python scripts/reproduce_paper.py FOLDER
 
-`fastmlp paper --out FOLDER` does the same, with a bar, and writes figures and a page.
+`fastmlp paper --out FOLDER` does the same with a progress bar, and writes the figures and a report.
 """
 
 import argparse
@@ -17,6 +17,6 @@ parser.add_argument("--n-repeats", type=int, default=10)
 parser.add_argument("--n-epochs", type=int, default=20)
 flags = parser.parse_args()
 
-dataset, how = fastmlp.load_data(flags.data), {"n_repeats": flags.n_repeats, "n_epochs": flags.n_epochs}
-for claim in judge({number: run_figure(number, dataset, flags.folder, **how) for number in FIGURES}):
+dataset, options = fastmlp.load_data(flags.data), {"n_repeats": flags.n_repeats, "n_epochs": flags.n_epochs}
+for claim in judge({number: run_figure(number, dataset, flags.folder, **options) for number in FIGURES}):
     print(f"{'holds' if claim.holds else 'does not hold'}: {claim.text}\n  {claim.measured}")

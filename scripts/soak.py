@@ -1,7 +1,7 @@
-"""Train, save, load and predict again and again, and show that memory and files come to nothing; then start together.
+"""Soak test: train, save, load and predict repeatedly, to find leaks of memory and files; then start many processes.
 
-Two thousand short runs, and the process's memory and open files on the way. Then eight processes at once, on an empty
-cache of kernels: all must finish, with the same weights.
+The first part does two thousand short runs and prints the memory and the number of open files of the process. The
+second starts eight processes at once on an empty kernel cache: all must finish with the same weights.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import fastmlp
 from fastmlp.study.run import digest
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-FIRST = """
+FIRST_RUN = """
 import fastmlp
 from fastmlp.study.run import digest
 digits = fastmlp.load_data("digits")
@@ -29,7 +29,7 @@ print(digest(fastmlp.train(digits, fastmlp.Config(hidden=(20,), n_epochs=1)).mod
 
 
 def resident_mb() -> float:
-    """Memory in use now, where the system says so, or else the most there was."""
+    """Resident memory in MB; the peak on systems that do not report the current value."""
     statm = Path("/proc/self/statm")
     if statm.exists():
         return int(statm.read_text().split()[1]) * PAGE_BYTES / 1e6
@@ -42,6 +42,7 @@ def n_open_files() -> int:
 
 
 def soak(n_runs: int, folder: Path) -> None:
+    """Train, save, load and predict n_runs times, with some studies and diverging runs in between."""
     digits = fastmlp.load_data("digits")
     print(f"{'runs':>6}{'MB':>9}{'files':>7}{'seconds':>9}")
     start = perf_counter()
@@ -62,19 +63,20 @@ def soak(n_runs: int, folder: Path) -> None:
 
 
 def start_together(n_processes: int, folder: Path) -> bool:
+    """Start processes at once on an empty kernel cache; whether all finished with the weights that this one gets."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder / "cache"), "TMPDIR": str(folder)}
-    command, start = [sys.executable, "-c", FIRST], perf_counter()
+    command, start = [sys.executable, "-c", FIRST_RUN], perf_counter()
     running = [
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(n_processes)
     ]
-    said = [process.communicate()[0].strip() for process in running]
+    digests = [process.communicate()[0].strip() for process in running]
     finished = sum(process.returncode == 0 for process in running)
     seconds, files = perf_counter() - start, [path.name for path in folder.rglob("*") if path.is_file()]
-    kinds = f"{len(set(said))} kind{'s' * (len(set(said)) > 1)} of weights, {len(files)} files kept"
-    print(f"{finished} of {n_processes} processes finished in {seconds:.1f} s, {kinds}")
+    found = f"{len(set(digests))} different weights, {len(files)} files left"
+    print(f"{finished} of {n_processes} processes finished in {seconds:.1f} s, {found}")
     digits = fastmlp.load_data("digits")
-    here = digest(fastmlp.train(digits, fastmlp.Config(hidden=(20,), n_epochs=1)).model)
-    return finished == n_processes and set(said) == {here} and all(name.endswith(".pickle") for name in files)
+    expected = digest(fastmlp.train(digits, fastmlp.Config(hidden=(20,), n_epochs=1)).model)
+    return finished == n_processes and set(digests) == {expected} and all(name.endswith(".pickle") for name in files)
 
 
 def main() -> int:

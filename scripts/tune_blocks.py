@@ -1,8 +1,8 @@
-"""Search tile shapes and panel sizes on this machine, and print the lines for cpu.py: python scripts/tune_blocks.py
+"""Search tile shapes and panel sizes for this CPU, and print the lines for cpu.py: python scripts/tune_blocks.py
 
-A candidate is a copy of the package with another line in its cpu.py, in a process of its own, since kernels are
-compiled for it. It trains in turn with the package as it is. It wins where it is faster by 2 %, and the noise that the
-package shows beside a copy of itself. FASTMLP_VECTOR_BITS=256 searches the lines of AVX2 on a CPU that has AVX-512.
+A candidate is a copy of the package with one more line in its cpu.py, and has a process and kernels of its own. It
+trains in turn with the unchanged package, and is better if it is faster by 2 % plus the noise, which is the difference
+between the package and an unchanged copy. FASTMLP_VECTOR_BITS=256 searches the values for AVX2 on a CPU with AVX-512.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from statistics import geometric_mean, median
 from fastmlp.codegen import cpu
 
 PACKAGE = Path(cpu.__file__).parents[1]
-#: Layers, batch size, steps: tens of milliseconds each.
+#: Layer sizes, batch size, number of steps; tens of milliseconds each.
 NETWORKS = {
     "64-100-100-10": ((64, 100, 100, 10), 64, 400),
     "784-128-10": ((784, 128, 10), 128, 60),
@@ -43,7 +43,10 @@ for line in sys.stdin:
 
 
 def candidates() -> Iterator[tuple[str, str]]:
-    """Names and values for cpu.py: tiles up to so many vectors wide, as tall as registers allow or less, and panels."""
+    """Names and values for cpu.py: tile heights, for tiles of up to six vectors in width, and panel sizes.
+
+    Tiles are as high as the registers allow, or one or two rows less.
+    """
     n_registers = cpu.n_registers()
     for width in range(1, 7):
         for less in (0, 1, 2):
@@ -56,7 +59,7 @@ def candidates() -> Iterator[tuple[str, str]]:
 
 
 def copy_package(folder: Path, change: tuple[str, str] | None = None) -> Path:
-    """The package with one more line at the end of its cpu.py."""
+    """Copy the package into a folder, with one line more at the end of its cpu.py if a change is given."""
     shutil.copytree(PACKAGE, folder / "fastmlp", ignore=shutil.ignore_patterns("__pycache__"))
     if change is not None:
         with (folder / "fastmlp" / "codegen" / "cpu.py").open("a", encoding="utf-8") as file:
@@ -66,23 +69,23 @@ def copy_package(folder: Path, change: tuple[str, str] | None = None) -> Path:
 
 @contextmanager
 def trainer(folder: Path) -> Iterator[Callable[[str], float]]:
-    """Seconds of an epoch, by network, in a process with a folder's copy of the package."""
+    """A process with the package of a folder; gives a function from a network's name to the seconds of an epoch."""
     command = [sys.executable, "-c", TRAINER, json.dumps(NETWORKS)]
     environment = {**os.environ, "PYTHONPATH": str(folder), "NUMBA_CACHE_DIR": str(folder)}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=folder, env=environment, **pipes) as process:
 
-        def ask(network: str) -> float:
+        def train(network: str) -> float:
             print(network, file=process.stdin, flush=True)
             return float(process.stdout.readline())
 
         process.stdout.readline()
-        yield ask
+        yield train
         process.stdin.close()
 
 
 def speeds(base: Path, other: Path, n_pairs: int) -> list[float]:
-    """The other's speed over base's, by network: medians over pairs of epochs in turn."""
+    """Speed of the other package relative to base, per network: medians over pairs of epochs."""
     with trainer(base) as ours, trainer(other) as theirs:
         pairs = {name: [(ours(name), theirs(name)) for _ in range(n_pairs)] for name in NETWORKS}
     return [median(a / b for a, b in pairs[name]) for name in NETWORKS]
@@ -94,21 +97,21 @@ def main() -> None:
     parser.add_argument("--first", type=int, help="try the first few candidates only")
     flags = parser.parse_args()
     best: dict[str, tuple[float, str]] = {}
-    print("speed, this package's being 1: " + ", ".join(NETWORKS))
+    print("speed relative to this package: " + ", ".join(NETWORKS))
     with tempfile.TemporaryDirectory() as temporary:
         base = copy_package(Path(temporary, "base"))
-        noise = speeds(base, copy_package(Path(temporary, "twin")), flags.n_pairs)
-        print(*(f"{speed:.3f}" for speed in noise), "a copy of it", flush=True)
-        least = 1.02 + max(abs(speed - 1) for speed in noise)
+        noise = speeds(base, copy_package(Path(temporary, "copy")), flags.n_pairs)
+        print(*(f"{speed:.3f}" for speed in noise), "unchanged copy", flush=True)
+        threshold = 1.02 + max(abs(speed - 1) for speed in noise)
         for i, change in enumerate(islice(candidates(), flags.first)):
             ratios = speeds(base, copy_package(Path(temporary, str(i)), change), flags.n_pairs)
             print(*(f"{speed:.3f}" for speed in ratios), *change, flush=True)
-            best[change[0]] = max(best.get(change[0], (least, "")), (geometric_mean(ratios), change[1]))
+            best[change[0]] = max(best.get(change[0], (threshold, "")), (geometric_mean(ratios), change[1]))
     for name, (speed, value) in best.items():
         verdict = (
             f"{name}: Final = {value}  # {speed:.3f}"
             if value
-            else f"# {name} stays: nothing is {least:.3f} times as fast"
+            else f"# {name} stays: no candidate is {threshold:.3f} times as fast"
         )
         print(verdict)
 

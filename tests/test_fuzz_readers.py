@@ -1,4 +1,4 @@
-"""The first mutants of scripts/fuzz_readers.py: every reader works or refuses, in little time and memory."""
+"""The first mutants of scripts/fuzz_readers.py: every reader succeeds or refuses, within limits of time and memory."""
 
 import importlib.util
 import os
@@ -22,47 +22,47 @@ def load_script():
     return module
 
 
-SCRIPTED = load_script()
+FUZZ = load_script()
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows does not let a mapped file be replaced")
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not replace a mapped file")
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", SCRIPTED.READERS)
+@pytest.mark.parametrize("name", FUZZ.READERS)
 def test_a_mutant_is_read_or_refused(name, tmp_path, monkeypatch):
-    monkeypatch.setattr(cifar10, "RECORDS", SCRIPTED.RECORDS)
-    monkeypatch.setattr(cifar10, "PICKLED_EXTRA_BYTES", SCRIPTED.EXTRA_BYTES)
-    bench = SCRIPTED.Bench(name, tmp_path)
-    outcomes = Counter(bench.try_mutant(seed) for seed in range(N_MUTANTS))
+    monkeypatch.setattr(cifar10, "RECORDS", FUZZ.RECORDS)
+    monkeypatch.setattr(cifar10, "PICKLED_EXTRA_BYTES", FUZZ.EXTRA_BYTES)
+    harness = FUZZ.Harness(name, tmp_path)
+    outcomes = Counter(harness.try_mutant(seed) for seed in range(N_MUTANTS))
     assert set(outcomes) <= {"works", "refused"}
     assert outcomes["refused"] > 0
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_mutant_is_the_same_every_time(tmp_path, monkeypatch):
-    sound = SCRIPTED.Bench("npz", tmp_path).sound["x.npz"]
-    twins = []
+    valid = FUZZ.Harness("npz", tmp_path).valid["x.npz"]
+    mutants = []
     for now in (1e9, 2e9):
         monkeypatch.setattr("time.time", lambda now=now: now)
-        twins.append([SCRIPTED.mutate(sound, "zip", random.Random(seed)) for seed in range(20)])
-    assert twins[0] == twins[1]
-    assert len(set(twins[0])) > 15
+        mutants.append([FUZZ.mutate(valid, "zip", random.Random(seed)) for seed in range(20)])
+    assert mutants[0] == mutants[1]
+    assert len(set(mutants[0])) > 15
 
 
 @pytest.mark.parametrize("name", ["model", "study.json", "runs.jsonl"])
-def test_what_is_damaged_is_the_same_every_time(name, tmp_path):
-    assert SCRIPTED.Bench(name, tmp_path / "a").sound == SCRIPTED.Bench(name, tmp_path / "b").sound
+def test_the_valid_files_are_the_same_every_time(name, tmp_path):
+    assert FUZZ.Harness(name, tmp_path / "a").valid == FUZZ.Harness(name, tmp_path / "b").valid
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such file")
-def test_what_is_not_allowed_is_seen(tmp_path):
-    bench = SCRIPTED.Bench("csv", tmp_path)
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no /etc/passwd")
+def test_forbidden_actions_of_a_reader_are_reported(tmp_path):
+    harness = FUZZ.Harness("csv", tmp_path)
     wrong = {
-        "touched: open": lambda folder: (tmp_path / "beside").write_text("x"),
-        "touched: os.mkdir": lambda folder: (tmp_path / "folder").mkdir(),
-        "touched: open /etc/passwd": lambda folder: open("/etc/passwd").close(),
+        "forbidden: open": lambda folder: (tmp_path / "beside").write_text("x"),
+        "forbidden: os.mkdir": lambda folder: (tmp_path / "folder").mkdir(),
+        "forbidden: open /etc/passwd": lambda folder: open("/etc/passwd").close(),
         "memory": lambda folder: bytes(30 << 20),
         "KeyError": lambda folder: {}["x"],
     }
     for outcome, read in wrong.items():
-        bench.reader = bench.reader._replace(read=read)
-        assert bench.judge(20 << 20).startswith(outcome)
+        harness.reader = harness.reader._replace(read=read)
+        assert harness.outcome(20 << 20).startswith(outcome)

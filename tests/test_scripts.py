@@ -1,4 +1,4 @@
-"""The scripts run as they are; the long ones on little."""
+"""The scripts run; the long ones with small arguments."""
 
 import ast
 import importlib.util
@@ -26,13 +26,13 @@ def test_train_digits_reaches_a_high_accuracy():
     assert float(accuracies[-1]) > 0.95
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")
-def test_kill_training_finds_the_unbroken_runs_weights():
-    said = run("kill_training.py", "--data", "digits", "--n-kills", "1", "--n-writing", "0", "--n-signals", "0")
-    assert re.match(r"1 kills in \d+ runs; (\d+) of \1 came to the unbroken run's [0-9a-f]{16}\n", said)
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+def test_killed_and_resumed_training_equals_the_uninterrupted_run():
+    text = run("kill_training.py", "--data", "digits", "--n-kills", "1", "--n-writing", "0", "--n-signals", "0")
+    assert re.match(r"1 kills in \d+ runs; (\d+) of \1 equal the uninterrupted run, [0-9a-f]{16}\n", text)
 
 
-def test_measure_init_gives_a_line_for_every_init():
+def test_measure_init_prints_a_line_per_init():
     lines = run("measure_init.py", "--data", "digits", "--n-epochs", "1", "--n-seeds", "2").splitlines()
     assert lines[0] == "digits, 1 epochs, decay rate 0, 2 seeds"
     assert all(re.fullmatch(r"\w+ +0\.\d{4} ± \d\.\d{4}   \d\.\d{4} ± \d\.\d{4}", line) for line in lines[2:])
@@ -46,7 +46,7 @@ def tune_blocks():
     return module
 
 
-def test_every_tile_that_is_tried_fits_the_registers(tune_blocks):
+def test_every_candidate_tile_fits_into_the_registers(tune_blocks):
     tried = [ast.literal_eval(value) for name, value in tune_blocks.candidates() if name == "TILE_HEIGHTS"]
     tiles = [tile for heights in tried for tile in enumerate(heights[cpu.n_registers()], 1)]
     assert len(tried) >= 6
@@ -54,7 +54,7 @@ def test_every_tile_that_is_tried_fits_the_registers(tune_blocks):
     assert all(rows[-1] == 1 for _, rows in tiles)
 
 
-def test_a_candidate_is_the_package_with_another_size(tune_blocks, tmp_path):
+def test_a_candidate_is_a_copy_of_the_package_with_another_size(tune_blocks, tmp_path):
     folder = tune_blocks.copy_package(tmp_path / "8", ("PANEL_LINES", "8"))
     program = "from fastmlp.codegen import cpu, jit; print(cpu.__file__, cpu.panel_bytes(), jit.stamp())"
     command, environment = [sys.executable, "-c", program], {**os.environ, "PYTHONPATH": str(folder)}
@@ -65,25 +65,25 @@ def test_a_candidate_is_the_package_with_another_size(tune_blocks, tmp_path):
     assert stamp != jit.stamp()
 
 
-def test_compare_sklearn_gives_a_line_with_times_and_scores():
+def test_compare_sklearn_prints_a_line_with_times_and_scores():
     *_, line = run("compare_sklearn.py", "digits", "--n-seeds", "2").splitlines()
     number = r"0\.\d{4} ± 0\.\d{4}"
     assert re.fullmatch(rf"\| digits \| .* s \| .* s \| .* x \(.* to .*\) \| {number} \| {number} \|", line)
 
 
-def test_repeat_digits_gives_a_mean_and_a_spread_for_every_epoch():
+def test_repeat_digits_prints_a_mean_and_a_deviation_per_epoch():
     lines = run("repeat_digits.py").splitlines()
     assert len(lines) == 10
     assert all(re.fullmatch(r"epoch +\d+  test accuracy 0\.\d{4} ± 0\.\d{4}", line) for line in lines)
 
 
-def test_sweep_digits_names_the_best_of_six_settings():
+def test_sweep_digits_prints_the_best_of_six_settings():
     lines = run("sweep_digits.py").splitlines()
     assert len(lines) == 7
     assert lines[-1].startswith("best: {'optimizer': ")
 
 
-def test_reproduce_paper_gives_a_verdict_on_every_claim(tmp_path):
+def test_reproduce_paper_prints_a_verdict_on_every_claim(tmp_path):
     lines = run(
         "reproduce_paper.py", str(tmp_path), "--data", "digits", "--n-repeats", "1", "--n-epochs", "1"
     ).splitlines()
@@ -93,7 +93,7 @@ def test_reproduce_paper_gives_a_verdict_on_every_claim(tmp_path):
     assert "holds: The majority baseline is around 10 % (section 3)." in verdicts
 
 
-def test_fuzz_readers_counts_outcomes_of_a_reader():
+def test_fuzz_readers_counts_the_outcomes_of_a_reader():
     head, csv, *bugs = run("fuzz_readers.py", "--reader", "csv", "--n", "30").splitlines()
     assert head.split() == ["mutants", "works", "refused", "bugs", "seconds"]
     _, n, works, refused, n_bugs, _ = csv.split()
@@ -101,8 +101,8 @@ def test_fuzz_readers_counts_outcomes_of_a_reader():
     assert "".join(bugs) == ""
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows tells neither memory nor files in this way")
-def test_soak_shows_that_files_are_closed():
+@pytest.mark.skipif(os.name == "nt", reason="memory and open files are read from /proc or /dev")
+def test_soak_leaves_no_files_open():
     head, *lines = run("soak.py", "--n-runs", "8", "--n-processes", "0").splitlines()
     assert head.split() == ["runs", "MB", "files", "seconds"]
     assert len({line.split()[2] for line in lines}) == 1
