@@ -401,5 +401,5 @@ def test_the_readme_shows_every_directory_and_module_of_the_root():
 
 def test_the_readmes_commands_follow_each_other():
     lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
-    commands = ['pip install -e ".[all]" && fastmlp train', 'pip install -e ".[test]" && pytest']
+    commands = ['pip install -e ".[all]" && fastmlp train', 'pip install -e ".[test]" && pytest -n auto']
     assert any([first, second] == commands for first, second in pairwise(lines))
