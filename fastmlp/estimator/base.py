@@ -141,7 +141,10 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         incremental: bool = False,
         is_continued: bool = False,
     ) -> Any:
-        """Train for one epoch if `incremental`, else until the stopping rule; if continued, from the current weights."""
+        """Train the network and set the fitted attributes.
+
+        With `incremental` it trains for a single epoch, with `is_continued` it starts from the current weights.
+        """
         sizes, functions = hidden_sizes(self.hidden_layer_sizes), check_callbacks(self.callbacks)
         samples = self._training_samples(X, y, sample_weight, is_continued, incremental)
         validation = self._validation_samples(*validation_set)
