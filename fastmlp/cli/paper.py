@@ -26,7 +26,7 @@ def paper_command(
     precision: Precision = "float32",
     options: DataOptions = DataOptions(data="cifar10"),
 ) -> None:
-    """Reproduce the paper's figures and check its claims; a second start executes only the missing runs.
+    """Reproduce the paper's figures and check its claims; starting again executes only the missing runs.
 
     Parameters
     ----------

@@ -67,7 +67,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):
 
     @property
     def coefs_(self) -> LayerArrays:
-        """Weights of each layer, of shape (fan_in, fan_out). Assigning to the list or an item changes the network."""
+        """Weights of each layer, (fan_in, fan_out). Assigning to the attribute or to an item changes the network."""
         return LayerArrays(self.model_.weights)
 
     @coefs_.setter
@@ -76,7 +76,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):
 
     @property
     def intercepts_(self) -> LayerArrays:
-        """Biases of each layer, of shape (fan_out,). Assigning to the list or an item changes the network."""
+        """Biases of each layer, (fan_out,). Assigning to the attribute or to an item changes the network."""
         return LayerArrays(self.model_.biases)
 
     @intercepts_.setter
@@ -293,7 +293,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):
             getattr(repeat, "set_callbacks", lambda: None)()
         return repeat
 
-    def _is_valid(self, X: Any) -> bool:
+    def _needs_no_validation(self, X: Any) -> bool:
         """Whether scikit-learn's validation, which takes half the time of predicting one sample, is unnecessary."""
         if type(X) is not np.ndarray or X.dtype not in _X_OPTIONS["dtype"] or hasattr(self, "feature_names_in_"):
             return False
@@ -306,7 +306,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         """Outputs of the network, of shape (n_samples, n_outputs) and in its precision; their mean over the repeats."""
         if not hasattr(self, "model_"):
             check_is_fitted(self)
-        if not self._is_valid(X):
+        if not self._needs_no_validation(X):
             X = validate_data(self, X, reset=False, **_X_OPTIONS)
         X = _aligned(X)
         outputs = forward(self.model_, X)[0]

@@ -28,7 +28,7 @@ def check_callbacks(callbacks: Any) -> list[Callback]:
 
 
 class CallbackRunner:
-    """Calls the callbacks at the begin and end of a fit and of each epoch.
+    """Calls the callbacks at the beginning and end of a fit and of each epoch.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class CallbackRunner:
             self.fit_context.call_on_fit_task_begin(**self.arguments)
 
     def begin_epoch(self) -> None:
-        """Call scikit-learn's callbacks at the begin of an epoch."""
+        """Call scikit-learn's callbacks at the beginning of an epoch."""
         if self.fit_context is not None and hasattr(self.estimator, "_skl_callbacks"):
             self.epoch_context = self.fit_context.subcontext(task_name="epoch")
             self.epoch_context.call_on_fit_task_begin(

@@ -152,7 +152,7 @@ class Loop:
     validation : Samples or None
         The validation set.
     callbacks : CallbackRunner
-        Called at the begin and end of each epoch.
+        Called at the beginning and end of each epoch.
     state : PartialFitState or None
         State of the optimizer to continue with; ignored if it belongs to another optimizer than that of the config.
 

@@ -113,7 +113,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             Target values.
         sample_weight : array_like (n_samples,), optional
             Sample weights >= 0, not all 0.
-        X_val, y_val : optional
+        X_val, y_val : array_like, optional
             Validation set, whose score and loss are computed after each epoch. With `early_stopping` it is used instead
             of held-out training samples.
 

@@ -1,4 +1,4 @@
-"""Studies with made-up results, which are those of the paper unless told otherwise."""
+"""Studies with made-up results: by default those that the paper reports."""
 
 import pytest
 
