@@ -1,8 +1,8 @@
-"""The command line, the only part that prints. Knows how to ask and how to answer; the work is done further down.
+"""The command line: one module per group of commands, and `main`, which runs them.
 
-Results go to stdout; progress, notes and mistakes to stderr, so that ``fastmlp predict ... > file`` holds labels only.
-Exit codes: 0; 2 for a mistake, which the message names; 130 for Ctrl-C, 143 for SIGTERM; 141 where the reader of a
-pipe went away.
+Results go to stdout; progress, notes and errors go to stderr, so that ``fastmlp predict ... > file`` writes nothing but
+predictions to the file. Exit codes: 0 for success; 2 for an error, which the message describes; 130 after Ctrl-C; 143
+after SIGTERM; 141 if stdout is a pipe whose reader has closed it.
 """
 
 import os
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str, optional
-        The words after ``fastmlp``; those of the process if not given.
+        The arguments after ``fastmlp``; by default those of the process.
 
     Returns
     -------
@@ -48,8 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         except (CycloptsError, FastMLPError, MemoryError) as error:
             note(f"error: {error}")
             return 2
-        except OSError as error:  # of a full disk behind stdout, or of a pipe whose reader went away
-            _leave_stdout()
+        except OSError as error:  # stdout is a file on a full disk, or a pipe whose reader has closed it
+            _discard_output()
             if isinstance(error, BrokenPipeError):
                 return 141
             note(f"error: {error}")
@@ -57,8 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _leave_stdout() -> None:
-    """Python flushes it once more on its way out: what cannot be written must go somewhere."""
+def _discard_output() -> None:
+    """Redirect stdout to the null device if it cannot be flushed: Python flushes it again when it exits."""
     try:
         sys.stdout.flush()
     except OSError:

@@ -1,4 +1,4 @@
-"""App: the command line's frame, and the options that several commands share. Knows no command."""
+"""The command-line application, to which each command is added, and the options that several commands share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,11 +22,24 @@ except ImportError:
 
 
 def _convert(kind: Any, tokens: Sequence[Token]) -> Any:
-    """The conversion of cyclopts, without its rounding of 1.5 to an integer."""
-    if int in (kind, *get_args(kind)) and not all(token.value.lstrip("+-").isdecimal() for token in tokens):
-        given = " ".join(token.value for token in tokens)
-        raise CoercionError(msg=f"{tokens[0].keyword}: expected integers, got {given}")
+    """Convert words to values as cyclopts does, but refuse 1.5 as an integer, which cyclopts would round."""
+    if int in (kind, *get_args(kind)) and not all(_is_integer(token.value) for token in tokens):
+        raise CoercionError(msg=_not_integers(tokens, several=kind is not int))
     return convert(kind, tokens)
+
+
+def _is_integer(word: str) -> bool:
+    return word.lstrip("+-").isdecimal()
+
+
+def _not_integers(tokens: Sequence[Token], several: bool) -> str:
+    option, words = tokens[0].keyword, [token.value for token in tokens]
+    message = f"{option}: expected {'integers' if several else 'an integer'}, got {' '.join(words)}"
+    parts = [part for word in words for part in word.split(",")]
+    if several and all(map(_is_integer, parts)):
+        noun = "sizes" if option == "--hidden" else "numbers"
+        message += f"; separate {noun} by spaces: {option} {' '.join(parts)}"
+    return message
 
 
 app = App(
@@ -42,16 +55,16 @@ app = App(
 @Parameter(name="*", group="Data")
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
-    """Where samples and labels come from.
+    """The data set to load.
 
     Parameters
     ----------
     data : str
-        digits, cifar10, mnist or fashion-mnist, or a file or folder: .npz, .npy or .csv.
+        digits, cifar10, mnist or fashion-mnist, or the path of a file or folder: .npz, .npy or .csv.
     data_dir : path
-        Folder of the named data sets. Without it: FASTMLP_DATA, or the user's cache.
+        Folder of the named data sets; by default $FASTMLP_DATA, or else the user's cache folder.
     target : str
-        Column of a CSV file that holds the classes, or the numbers to be predicted.
+        Column of a CSV file with the classes or the values to predict.
     """
 
     data: str = "digits"
@@ -63,6 +76,6 @@ Settings = Annotated[Config, Parameter(name="*", group="Network and training")]
 
 
 def load(options: DataOptions, scale: str = "auto", loss: LossName = "cross_entropy") -> Dataset:
-    """The data that the options name, for a network that is trained with that loss."""
+    """Load the data set that the options name; the loss decides between classification and regression."""
     task = "regression" if LOSSES[loss].metric == "r2" else None
     return data.load_data(options.data, options.data_dir, target=options.target, scale=scale, task=task)

@@ -1,4 +1,4 @@
-"""The command export: a trained network in another format."""
+"""The command export, which converts a trained network to another format."""
 
 from pathlib import Path
 from typing import Literal
@@ -22,22 +22,24 @@ SUFFIXES = (".onnx", ".safetensors", ".npz")
 def export_command(
     model: Path, out: Path, /, *, input_type: Literal["uint8", "float32", "float64"] | None = None
 ) -> None:
-    """Write a trained network in the format that the suffix names: .onnx, .safetensors or .npz.
+    """Export a trained network to .onnx, .safetensors or .npz; the suffix of the file decides.
 
     Parameters
     ----------
     model : path
-        What train or export wrote: .npz or .safetensors.
+        Network to export: model.npz of a trained run, or an exported .npz or .safetensors file.
     out : path
-        File to write, or replace.
+        File to write; an existing file is replaced.
     input_type : str
-        .onnx: type of the samples that the graph takes; the network's own precision if not given.
+        For .onnx: data type of the input samples; by default the precision of the network.
     """
     suffix = out.suffix.lower()
     if suffix not in SUFFIXES:
-        raise ConfigError(f"out: expected a name that ends in one of {', '.join(SUFFIXES)}, got {out.name!r}")
+        raise ConfigError(
+            f"out: expected a file name that ends in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}, got {out.name!r}"
+        )
     if input_type is not None and suffix != ".onnx":
-        raise ConfigError(f"input_type: expected only with an .onnx file, got {input_type!r}")
+        raise ConfigError(f"--input-type: expected only for an .onnx file, got {input_type} for {out.name!r}")
     network = load_model(model)
     if suffix == ".onnx":
         network.to_onnx(out, input_type=input_type)

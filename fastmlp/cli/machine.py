@@ -1,4 +1,4 @@
-"""Machine: the commands data, warmup and info, about what is here."""
+"""The commands data, warmup and info: data sets, compiled kernels and properties of this machine."""
 
 import platform
 from pathlib import Path
@@ -19,26 +19,26 @@ from fastmlp.version import __version__
 
 @app.command(name="data")
 def data_command(name: str | None = None, /, *, data_dir: Path | None = None) -> None:
-    """List the data sets that have a name and where they lie, or fetch one.
+    """List the named data sets and their locations, or download one and print its location.
 
     Parameters
     ----------
     name : str
-        The data set to fetch; without it, all are listed.
+        Data set to download, unless it is there; without a name, all are listed.
     data_dir : path
-        Folder of the data sets. Without it: FASTMLP_DATA, or the user's cache.
+        Folder of the data sets; by default $FASTMLP_DATA, or else the user's cache folder.
     """
     if name is not None:
         print(data.fetch(name, data_dir))
         return
     for entry in data.available(data_dir):
-        place = entry.location or f"not here; {entry.download_bytes / 1e6:.0f} MB to fetch"
-        print(f"{entry.name:14}  {entry.description}\n{'':14}  {place}")
+        location = entry.location or f"not downloaded; {entry.download_bytes / 1e6:.0f} MB"
+        print(f"{entry.name:14}  {entry.description}\n{'':14}  {location}")
 
 
 @app.command(name="warmup")
 def warmup_command() -> None:
-    """Compile every kernel once, so that no later run has to."""
+    """Compile all kernels now, so that later runs start without compiling."""
     names: dict[Precision, str] = {"float32": "float32", "float64": "float64"}
     if not unavailable_reason():
         names["bf16"] = "bf16x3, bf16x2, bf16" if cpu.bf16_instructions() == "amx" else "bf16"
@@ -46,12 +46,12 @@ def warmup_command() -> None:
         compiled = not is_warm(precision)
         with spinner(f"compiling for {name}"):
             seconds = warmup(precision)
-        print(f"{name}: compiled in {seconds:.1f} s" if compiled else f"{name}: compiled already")
+        print(f"{name}: compiled in {seconds:.1f} s" if compiled else f"{name}: already compiled")
 
 
 @app.command(name="info")
 def info_command() -> None:
-    """Say what a bug report should: versions, CPU, vectors and tile, cache folder."""
+    """Print what a bug report needs: versions, CPU, vector width, register tile and cache folder."""
     about = {
         "fastmlp": __version__,
         "python": f"{platform.python_implementation()} {platform.python_version()}",
@@ -59,13 +59,13 @@ def info_command() -> None:
         "numpy": np.__version__,
         "platform": platform.platform(),
         **cpu.describe(),
-        "bf16 unit": _describe_unit(),
+        "bf16 instructions": _describe_bf16(),
         "cache folder": str(jit.cache_dir()),
     }
     for name, value in about.items():
-        print(f"{name:14}  {value}")
+        print(f"{name:17}  {value}")
 
 
-def _describe_unit() -> str:
-    unit, obstacle = cpu.bf16_instructions(), unavailable_reason()
-    return f"{unit}, idle: {obstacle}" if unit and obstacle else obstacle or unit
+def _describe_bf16() -> str:
+    instructions, reason = cpu.bf16_instructions(), unavailable_reason()
+    return f"{instructions}, not used: {reason}" if instructions and reason else reason or instructions

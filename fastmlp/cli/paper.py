@@ -1,4 +1,4 @@
-"""Paper: the command that runs the paper's three figures and writes the report."""
+"""The command paper, which runs the studies behind the paper's three figures and writes the report."""
 
 import shlex
 from pathlib import Path
@@ -26,7 +26,7 @@ def paper_command(
     precision: Precision = "float32",
     options: DataOptions = DataOptions(data="cifar10"),
 ) -> None:
-    """Run the paper's figures, and hold its claims against them; started again, it runs only what is missing.
+    """Reproduce the paper's figures and check its claims; starting again executes only the missing runs.
 
     Parameters
     ----------
@@ -35,22 +35,29 @@ def paper_command(
     figure : list of int
         1: L2 regularisation; 2: SGD and Adam at six learning rates; 3: decay of the learning rate.
     repeats : int
-        Runs a setting.
+        Number of runs per setting.
     epochs : int
-        Epochs a run.
+        Number of epochs per run.
     n_jobs : int
-        Runs at a time; -1 for one a core.
+        Number of concurrent runs; -1 for one per core.
     precision : str
-        float32, float64; or bf16x3, bf16x2, bf16, auto, which use the CPU's bf16 unit where it has a suitable one.
+        float32 or float64; or bf16x3, bf16x2, bf16 or auto, which use the CPU's bf16 instructions if they are suitable.
     """
     require_matplotlib()
     start, numbers, dataset = perf_counter(), check_figures(figure), load(options)
-    taken = resolve_and_report(Config(precision=precision), dataset).precision
+    resolved = resolve_and_report(Config(precision=precision), dataset).precision
     for number in numbers:
         note(f"figure {number}: {FIGURES[number].title}")
         with show_runs() as show:
             study = run_figure(
-                number, dataset, out, n_repeats=repeats, n_epochs=epochs, n_jobs=n_jobs, precision=taken, progress=show
+                number,
+                dataset,
+                out,
+                n_repeats=repeats,
+                n_epochs=epochs,
+                n_jobs=n_jobs,
+                precision=resolved,
+                progress=show,
             )
         print_study(study)
     words = ["fastmlp", "paper", "--data", options.data, "--out", out.name]

@@ -1,4 +1,4 @@
-"""Study: the commands sweep, study show, study plot and study merge."""
+"""The commands sweep, study show, study plot and study merge."""
 
 import math
 import sys
@@ -16,11 +16,11 @@ from fastmlp.metrics import words_of
 from fastmlp.settings import LOSSES
 from fastmlp.study.api import load_study, repeat, sweep
 from fastmlp.study.plan import label_of
-from fastmlp.study.result import Study, outcome_of
+from fastmlp.study.result import Study, summary_row
 from fastmlp.study.scheduler import StudyProgress
 from fastmlp.study.store import Shard, merge_stores
 
-study_app = App(name="study", help="Show, draw or merge studies that sweep and paper have kept.")
+study_app = App(name="study", help="Show, plot or merge the studies that sweep and paper have saved.")
 app.command(study_app)
 
 
@@ -44,63 +44,63 @@ def sweep_command(
     backend: Annotated[str | None, Parameter(group="Study")] = None,
     scheduler: Annotated[str | None, Parameter(group="Study")] = None,
 ) -> None:
-    """Train several settings, each again and again; started again with the same out, it runs only what is missing.
+    """Train several settings, each several times; with --out, starting again executes only the missing runs.
 
     Parameters
     ----------
     vary : list of str
-        A setting and its values, name=value,value,...; sizes of hidden layers as 100x100. Given several times, every
-        combination is trained; not given, the one setting is repeated.
+        A setting and its values: name=value,value,...; sizes of hidden layers are written 100x100. With several --vary,
+        every combination is trained; without any, the one setting is repeated.
     repeats : int
-        Runs a setting.
+        Number of runs per setting.
     out : path
-        Folder that keeps every finished run.
+        Folder in which each finished run is saved.
     shard : str
-        i/n, from 1/n to n/n: a part of the runs, for batch queues; study merge puts the parts together.
+        i/n, from 1/n to n/n: execute one of n parts of the runs, for batch queues; `fastmlp study merge` merges them.
     n_jobs : int
-        Runs at a time; -1 for one a core.
+        Number of concurrent runs; -1 for one per core.
     backend : str
-        threads, processes or dask; threads unless said otherwise.
+        threads (the default), processes or dask.
     scheduler : str
-        Address of Dask's scheduler.
+        Address of the Dask scheduler.
     """
     grid, part = read_grid(vary) if vary else {}, None if shard is None else _read_shard(shard)
-    if out is not None:  # whether it can be written to is better found out before the data is read
+    if out is not None:  # a folder that cannot be written to is reported before the data is loaded
         with writing(out):
             out.mkdir(parents=True, exist_ok=True)
     dataset = load(options, loss=next(iter(grid.get("loss", [config.loss]))))
     config = resolve_and_report(config, dataset)
     with show_runs() as show:
-        how: dict[str, Any] = {"out": out, "shard": part, "backend": backend, "scheduler": scheduler, "progress": show}
+        rest: dict[str, Any] = {"out": out, "shard": part, "backend": backend, "scheduler": scheduler, "progress": show}
         if grid:
-            study = sweep(dataset, config, grid, repeats, n_jobs, **how)
+            study = sweep(dataset, config, grid, repeats, n_jobs, **rest)
         else:
-            study = repeat(dataset, config, repeats, n_jobs, **how)
+            study = repeat(dataset, config, repeats, n_jobs, **rest)
     print_study(study)
 
 
 @study_app.command(name="show")
 def show_command(folder: Path, /) -> None:
-    """Print what each setting of a study comes to after its last epoch.
+    """Print a table of a study: the final loss and score of each setting, averaged over its runs.
 
     Parameters
     ----------
     folder : path
-        What was given as out.
+        Folder of the study, as given to sweep with --out.
     """
     print_study(load_study(folder))
 
 
 @study_app.command(name="plot")
 def plot_command(folder: Path, /, *, out: Path | None = None) -> None:
-    """Draw test loss and test accuracy over the epochs: means, and bands of one standard deviation.
+    """Plot test loss and test score over the epochs: means, with bands of one standard deviation.
 
     Parameters
     ----------
     folder : path
-        What was given as out.
+        Folder of the study, as given to sweep with --out.
     out : path
-        File to write; its ending decides the format. Without it: study.png in the folder.
+        File to write; the suffix decides the format. By default study.png in the folder.
     """
     axes, _ = load_study(folder).plot()
     plot.save_figure(axes, out or folder / "study.png")
@@ -109,26 +109,28 @@ def plot_command(folder: Path, /, *, out: Path | None = None) -> None:
 
 @study_app.command(name="merge")
 def merge_command(folder: Path, /, *others: Path) -> None:
-    """Gather the runs of shards in one file.
+    """Merge the runs of shards, and of other folders of the same study, into one file.
 
     Parameters
     ----------
     folder : path
-        Holds shards, and gets all runs.
+        Folder of the study, which receives all runs.
     others : path
-        More folders of the same study; they stay as they are.
+        Other folders of the same study, which are not changed.
     """
     print(f"{merge_stores(folder, list(others))} runs in {folder}")
 
 
 def read_grid(words: Sequence[str]) -> dict[str, list[Any]]:
-    """A grid from ``name=value,value`` words; what a value cannot be read as, Config refuses."""
+    """Read a grid from words of the form ``name=value,value``. Values that cannot be converted are left to `Config`."""
     grid: dict[str, list[Any]] = {}
     for word in words:
         name, equals, values = word.partition("=")
         name = name.replace("-", "_")
-        if not equals or name in grid:
-            raise ConfigError(f"--vary {word}: accepted is name=value,value,..., each name once, such as l2=0.01,0.001")
+        if not equals:
+            raise ConfigError(f"--vary: expected name=value,value,..., got {word}; for example --vary l2=0.01,0.001")
+        if name in grid:
+            raise ConfigError(f"--vary: expected each name once, got {name} twice; give all its values together")
         grid[name] = [_read_value(name, value.strip()) for value in values.split(",")] if values else []
     return grid
 
@@ -148,17 +150,17 @@ def _read_value(name: str, text: str) -> Any:
 def _read_shard(text: str) -> Shard:
     parts = text.split("/")
     if len(parts) != 2 or not all(part.isdecimal() for part in parts):
-        raise ConfigError(f"--shard {text}: accepted is i/n, from 1/n to n/n, such as 2/10")
+        raise ConfigError(f"--shard: expected i/n with 1 <= i <= n, got {text}; for example --shard 2/10")
     return int(parts[0]), int(parts[1])
 
 
 def print_study(study: Study) -> None:
-    """Print a table of the settings, each after its last epoch."""
+    """Print a table with the final results of each setting."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    rows = [outcome_of(study, setting) for setting in study.settings]
+    rows = [summary_row(study, setting) for setting in study.settings]
     table = Table("setting", box=SIMPLE_HEAD)
     for name in rows[0]:
         table.add_column(name, justify="right", no_wrap=True)
@@ -172,7 +174,7 @@ def print_study(study: Study) -> None:
 
 @contextmanager
 def show_runs() -> Iterator[Callable[[StudyProgress], None]]:
-    """One bar over runs and epochs; a line a run where there is no terminal."""
+    """Show one progress bar for all runs; without a terminal, print one line per run."""
     if not is_terminal():
         yield _show_run
         return
@@ -192,11 +194,11 @@ def show_runs() -> Iterator[Callable[[StudyProgress], None]]:
 
 
 def _show_run(p: StudyProgress) -> None:
-    if p.task is None or p.record is None:
+    if p.spec is None or p.record is None:
         return
-    outcome = "diverged"
+    result = "diverged"
     if p.record["status"] == "finished":
-        score = f"test_{LOSSES[p.task.config.loss].metric}"
-        outcome = f"{words_of(score)} {p.record['history'][score][-1]:.4f}"
-    run = f"{label_of(p.task.setting)}, repeat {p.task.repeat}"
-    note(f"run {p.n_done}/{p.n_runs}  {run}: {outcome}, {p.record['seconds']:.1f} s")
+        score = f"test_{LOSSES[p.spec.config.loss].metric}"
+        result = f"{words_of(score)} {p.record['history'][score][-1]:.4f}"
+    run = f"{label_of(p.spec.setting)}, repeat {p.spec.repeat}"
+    note(f"run {p.n_done}/{p.n_runs}  {run}: {result}, {p.record['seconds']:.1f} s")

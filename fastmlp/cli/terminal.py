@@ -1,4 +1,4 @@
-"""Terminal: what is said on the way, on stderr: notes, a bar, lines where there is no terminal. Knows no command."""
+"""Output to stderr during a command: notes, a spinner, and progress as a bar or, without a terminal, as lines."""
 
 import os
 import sys
@@ -18,34 +18,34 @@ from fastmlp.training.warmup import is_warm, warmup
 
 
 def note(text: str) -> None:
-    """Say a line on stderr."""
+    """Print a line to stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
 def compile_kernels(precision: Precision) -> None:
-    """Compile the kernels if they are not yet, and say so."""
+    """Compile the kernels for a precision, with a note, unless they are already compiled."""
     if not is_warm(precision):
         seconds = 30 if precision in BF16_TERMS else 20
-        note(f"compiling the kernels for {precision}: about {seconds} s, once on this machine")
+        note(f"compiling the kernels for {precision}: about {seconds} s, once per machine")
         with spinner(f"compiling for {precision}"):
             warmup(precision)
 
 
 def resolve_and_report(config: Config, dataset: Dataset) -> Config:
-    """The config with the precision that is taken on this machine, and a line where there is something to say of it."""
-    settled, reason = resolve(config, dataset.X_train)
+    """The config with the precision that is used on this machine; print the reason if it is not the given one."""
+    resolved, reason = resolve(config, dataset.X_train)
     if reason:
         note(reason)
-    return settled
+    return resolved
 
 
 def is_terminal() -> bool:
-    """Whether somebody watches stderr."""
+    """Whether stderr is a terminal that can show a progress bar."""
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def spinner(text: str) -> AbstractContextManager[object]:
-    """Something that moves while a block takes its time."""
+    """Show a spinner while a block runs, if stderr is a terminal."""
     from rich.console import Console
 
     return Console(stderr=True).status(text) if is_terminal() else nullcontext()
@@ -53,7 +53,7 @@ def spinner(text: str) -> AbstractContextManager[object]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn what goes wrong in a block that writes a file into an `OutputError`."""
+    """Turn an `OSError` in a block that writes a file into an `OutputError`."""
     try:
         yield
     except OSError as error:
@@ -61,26 +61,26 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def show_line(progress: Progress) -> None:
-    """A line an epoch, where there is no terminal; of more than twenty epochs, twenty lines at most."""
+    """Print one line per epoch, but at most twenty lines in all."""
     epoch, row = progress.epoch, progress.row
     if row is not None and (epoch % -(-progress.n_epochs // 20) == 0 or epoch == progress.n_epochs):
         speed = progress.n_samples / row["train_s"]
-        note(f"epoch {epoch}/{progress.n_epochs}  {_numbers(row['train_loss'], _scores(row), speed)}")
+        note(f"epoch {epoch}/{progress.n_epochs}  {_format_numbers(row['train_loss'], _format_scores(row), speed)}")
 
 
-def _scores(row: Row) -> str:
-    """What an epoch's network does on the sets that it was not trained on."""
+def _format_scores(row: Row) -> str:
+    """The scores of an epoch on the validation and test sets."""
     numbers = {words_of(name): number for name, number in row.items() if name.endswith(("accuracy", "r2"))}
     return "  ".join(f"{name} {number:.4f}" for name, number in numbers.items())
 
 
-def _numbers(loss: float, scores: str, speed: float) -> str:
+def _format_numbers(loss: float, scores: str, speed: float) -> str:
     return "  ".join(filter(None, (f"train loss {loss:#.4g}", scores, f"{speed:,.0f} samples/s")))
 
 
 @contextmanager
 def show_bar() -> Iterator[Callable[[Progress], None]]:
-    """A bar over the epochs of one run; what is yielded moves it."""
+    """Show a progress bar for the epochs of one run; call the yielded function to advance it."""
     from rich.console import Console
     from rich.progress import BarColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
@@ -88,19 +88,19 @@ def show_bar() -> Iterator[Callable[[Progress], None]]:
 
     time_left = TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True))
     console = Console(stderr=True)
-    console.width -= 3  # room for the terminal's ^C: on a line that wraps, the bar would be drawn twice
+    console.width -= 3  # room for the ^C that a terminal prints: it would wrap the line, and show the bar twice
     with Bar("{task.description}", BarColumn(20), "{task.fields[numbers]} ", time_left, console=console) as bar:
         task = bar.add_task("epoch 1", total=None, numbers="")
-        start, evaluated_s, scores, before = perf_counter(), 0.0, "", -1
+        start, eval_s, scores, n_before = perf_counter(), 0.0, "", -1
 
         def show(p: Progress) -> None:
-            nonlocal scores, evaluated_s, before
-            if before < 0:
-                before = (p.epoch - 1) * p.n_samples  # of a run that goes on, what was done before
+            nonlocal scores, eval_s, n_before
+            if n_before < 0:
+                n_before = (p.epoch - 1) * p.n_samples  # samples that a resumed run has already been trained on
             if p.row is not None:
-                scores, evaluated_s = _scores(p.row), evaluated_s + p.row["eval_s"]
+                scores, eval_s = _format_scores(p.row), eval_s + p.row["eval_s"]
             done, total = (p.epoch - 1) * p.n_samples + p.n_seen, p.n_epochs * p.n_samples
-            numbers = _numbers(p.train_loss, scores, (done - before) / (perf_counter() - start - evaluated_s))
+            numbers = _format_numbers(p.train_loss, scores, (done - n_before) / (perf_counter() - start - eval_s))
             bar.update(task, description=f"epoch {p.epoch}/{p.n_epochs}", total=total, completed=done, numbers=numbers)
 
         yield show

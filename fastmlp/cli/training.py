@@ -1,4 +1,4 @@
-"""Training: the commands train, evaluate and predict."""
+"""The commands train, evaluate and predict."""
 
 import csv
 import json
@@ -24,6 +24,7 @@ from fastmlp.training.early_stopping import best_epoch
 from fastmlp.training.history import History
 from fastmlp.training.loop import train
 
+#: Files that train writes to its output folder.
 RESULTS = ("config.json", "history.csv", "model.npz", "curves.png")
 
 
@@ -44,27 +45,28 @@ def train_command(
     out: Annotated[Path | None, Parameter(group="Results")] = None,
     fresh: Annotated[bool, Parameter(group="Results", negative=())] = False,
 ) -> None:
-    """Train a network, and test it after every epoch; started again with the same out, it goes on where it broke off.
+    """Train a network and evaluate it after every epoch; with --out, starting again resumes an interrupted run.
 
     Parameters
     ----------
     scale : str
-        none, unit, standard, or auto: bytes to [0, 1], floats standardised by the training set.
+        none; unit: map to [0, 1]; standard: mean 0 and standard deviation 1 on the training set; auto: unit for bytes,
+        standard for floats.
     out : path
-        Folder for config.json, history.csv, model.npz and curves.png; it must not hold any of them yet. Until the run
-        is finished it keeps a checkpoint.
+        Folder for config.json, history.csv, model.npz and curves.png, which must not exist yet. It has a checkpoint
+        until the run has finished.
     fresh : bool
-        Forget the run that was broken off in out, and start anew.
+        Delete the checkpoint of an interrupted run in the folder --out, and train from the beginning.
     """
     if fresh and out is None:
-        raise ConfigError("fresh: accepted: only with out, the folder that a run was broken off in")
+        raise ConfigError("--fresh: expected only with --out, got no --out; give the folder of the interrupted run")
     if out is not None:
-        _claim(out, fresh)
+        _prepare_folder(out, fresh)
     dataset = load(options, scale, config.loss)
     config = resolve_and_report(config, dataset)
     note(_headline(config, dataset))
     compile_kernels(config.precision)
-    with _kept(out):
+    with _explain_resuming(out):
         try:
             with show_bar() if is_terminal() else nullcontext(show_line) as report:
                 run = train(dataset, config, progress=report, checkpoint=out)
@@ -75,40 +77,40 @@ def train_command(
     last, seconds = run.history[-1], sum(run.history["train_s"] + run.history["eval_s"])
     if config.early_stopping != "none":
         best = best_epoch(config, run.history.to_dict())
-        note(f"the weights are those of epoch {best}, the best on the validation set")
-    verdict = _verdict(run.model.evaluate(dataset.X_test, dataset.y_test), dataset)
-    print(f"{verdict}, {last['epoch']} epoch{'s' * (last['epoch'] > 1)} in {seconds:.1f} s")
+        note(f"the final weights are those of epoch {best}, the best on the validation set")
+    result = _format_evaluation(run.model.evaluate(dataset.X_test, dataset.y_test), dataset)
+    print(f"{result}, {last['epoch']} epoch{'s' * (last['epoch'] > 1)} in {seconds:.1f} s")
 
 
 @app.command(name="evaluate")
 def evaluate_command(model: Path, /, *, options: DataOptions = DataOptions()) -> None:
-    """Test a trained network on the test set of some data.
+    """Evaluate a trained network on the test set of a data set.
 
     Parameters
     ----------
     model : path
-        What train wrote: model.npz.
+        Network to evaluate: model.npz of a trained run, or an exported .npz or .safetensors file.
     """
     network = load_model(model)
     dataset = load(options, loss=network.config.loss)
     if network.class_names is not None and dataset.class_names not in (None, network.class_names):
-        raise DataError(f"the model tells {network.class_names} apart, and the data holds {dataset.class_names}")
+        raise DataError(f"classes of the data: expected {network.class_names}, got {dataset.class_names}")
     compile_kernels(network.config.dtype)
-    print(_verdict(network.evaluate(dataset.X_test, dataset.y_test), dataset))
+    print(_format_evaluation(network.evaluate(dataset.X_test, dataset.y_test), dataset))
 
 
 @app.command(name="predict")
 def predict_command(model: Path, file: Path, /, *, out: Path | None = None) -> None:
-    """Classify samples: CSV with the label and the probability of every class, or the numbers that are predicted.
+    """Predict samples, and write CSV: the label and the probability of each class, or the predicted values.
 
     Parameters
     ----------
     model : path
-        What train wrote: model.npz.
+        Network to use: model.npz of a trained run, or an exported .npz or .safetensors file.
     file : path
-        Samples without a target: .npy, or .csv of numbers.
+        Samples without targets: .npy, or .csv with a header and numbers only.
     out : path
-        File to write, or replace, instead of stdout.
+        File to write instead of stdout; an existing file is replaced.
     """
     network = load_model(model)
     X = data.load_samples(file)
@@ -128,7 +130,7 @@ def _headline(config: Config, dataset: Dataset) -> str:
     return f"{dataset.name or 'data'}: {samples}\n{network}, {config.activation}, {optimizer}, {config.precision}"
 
 
-def _verdict(result: Evaluation, dataset: Dataset) -> str:
+def _format_evaluation(result: Evaluation, dataset: Dataset) -> str:
     loss = f"test loss {result.loss:#.4g}"
     if dataset.task == "regression":
         return f"test R2 {result.score:.4f}, {loss}"
@@ -136,28 +138,28 @@ def _verdict(result: Evaluation, dataset: Dataset) -> str:
 
 
 @contextmanager
-def _kept(out: Path | None) -> Iterator[None]:
-    """Say after Ctrl-C how the run goes on."""
+def _explain_resuming(out: Path | None) -> Iterator[None]:
+    """After Ctrl-C, state how to resume the run."""
     try:
         yield
     except KeyboardInterrupt:
         if out is None or not holds_checkpoint(out):
             raise
-        raise KeyboardInterrupt(f"the run is kept in {out}; the same command goes on from there") from None
+        raise KeyboardInterrupt(f"the run is saved in {out}; start the same command again to resume it") from None
 
 
-def _claim(out: Path, fresh: bool) -> None:
-    """Find out before training, not after, whether results can be written."""
+def _prepare_folder(out: Path, fresh: bool) -> None:
+    """Create the folder, and check before training that the results can be written to it."""
     plot.require_matplotlib()
-    taken, broken_off = [name for name in RESULTS if (out / name).exists()], holds_checkpoint(out)
-    if taken and not broken_off:
-        raise OutputError(f"{out} holds {', '.join(taken)} already: name another folder, or remove them first")
+    existing, is_interrupted = [name for name in RESULTS if (out / name).exists()], holds_checkpoint(out)
+    if existing and not is_interrupted:
+        raise OutputError(f"{out} already contains {', '.join(existing)}; choose another folder, or remove these files")
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
-    if broken_off and fresh:
+    if is_interrupted and fresh:
         discard_checkpoint(out)
-    elif broken_off:
-        note(f"going on with the run that {out} holds; --fresh would start anew")
+    elif is_interrupted:
+        note(f"resuming the run in {out}; --fresh starts from the beginning")
 
 
 def _save(out: Path | None, config: Config, model: Model, history: History) -> None:
@@ -172,12 +174,12 @@ def _save(out: Path | None, config: Config, model: Model, history: History) -> N
     with writing(out):
         for path in (settings, rows, curves, out):
             sync(path)
-    discard_checkpoint(out)  # not before the results are on the disk
+    discard_checkpoint(out)  # only after the results are on the disk
     note(f"wrote {', '.join(RESULTS)} to {out}")
 
 
 def _predictions(model: Model, X: np.ndarray[Any, Any]) -> tuple[list[str], Iterable[Iterable[object]]]:
-    """Names of columns, and a row a sample."""
+    """Names of the columns, and one row per sample."""
     if model.task == "regression":
         values = model.predict(X).reshape(len(X), -1)
         return [f"prediction_{j}" for j in range(values.shape[1])] if values.shape[1] > 1 else ["prediction"], values

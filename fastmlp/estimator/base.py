@@ -1,6 +1,6 @@
-"""What both estimators share: how a fit goes, the fitted network as scikit-learn shows it, and its outputs.
+"""Base class of the estimators: validation, the course of a fit, repeats, fitted attributes, and the outputs.
 
-Knows neither labels nor numbers: the classifier and the regressor code them.
+Encoding and decoding the targets is left to the classifier and the regressor.
 """
 
 import math
@@ -18,18 +18,20 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from fastmlp.data.target import check_weights
 from fastmlp.errors import ConfigError, DataError
-from fastmlp.estimator.callbacks import CallbackSupport, Hooks, functions_of
+from fastmlp.estimator.callbacks import CallbackRunner, CallbackSupport, check_callbacks
 from fastmlp.estimator.config_mapping import config_of, hidden_sizes
-from fastmlp.estimator.loop import Loop, Memory, Samples, forward
+from fastmlp.estimator.loop import Loop, PartialFitState, Samples, forward
 from fastmlp.export.from_sklearn import AUTO_BATCH
 from fastmlp.model.model import Model
 from fastmlp.model.params import Params, Views
 
 MAX_SEED = 2**31 - 1
+#: Options of scikit-learn's `validate_data`: float32 and float64 are kept, all other dtypes are converted to float64.
+_X_OPTIONS: dict[str, Any] = {"accept_sparse": "csr", "dtype": (np.float64, np.float32), "order": "C"}
 
 
-class Layers(list[NDArray[Any]]):
-    """A list of a network's arrays, one a layer; an array put into it is copied into the network."""
+class LayerArrays(list[NDArray[Any]]):
+    """List of a network's weights or biases, one array per layer. Assigning to an item copies into the network."""
 
     def __init__(self, views: Views) -> None:
         super().__init__(views)
@@ -43,7 +45,7 @@ class Layers(list[NDArray[Any]]):
 
 
 class BaseMLP(CallbackSupport, BaseEstimator):
-    """A multi-layer perceptron behind scikit-learn's doors; `MLPClassifier` and `MLPRegressor` are made of it."""
+    """Base class of `MLPClassifier` and `MLPRegressor`."""
 
     hidden_layer_sizes: Any
     activation: str
@@ -60,22 +62,22 @@ class BaseMLP(CallbackSupport, BaseEstimator):
     validation_scores_: list[float] | None
     validation_losses_: list[float] | None
     n_outputs_: int
-    _memory: Memory
+    _partial_fit_state: PartialFitState
     _is_interrupted: bool
 
     @property
-    def coefs_(self) -> Layers:
-        """Weights of each layer, (fan_in, fan_out); assign to them, or to one, to change the network."""
-        return Layers(self.model_.weights)
+    def coefs_(self) -> LayerArrays:
+        """Weights of each layer, (fan_in, fan_out). Assigning to the attribute or to an item changes the network."""
+        return LayerArrays(self.model_.weights)
 
     @coefs_.setter
     def coefs_(self, arrays: Iterable[Any]) -> None:
         self.model_.weights.assign(arrays)
 
     @property
-    def intercepts_(self) -> Layers:
-        """Biases of each layer, (fan_out,); assign to them, or to one, to change the network."""
-        return Layers(self.model_.biases)
+    def intercepts_(self) -> LayerArrays:
+        """Biases of each layer, (fan_out,). Assigning to the attribute or to an item changes the network."""
+        return LayerArrays(self.model_.biases)
 
     @intercepts_.setter
     def intercepts_(self, arrays: Iterable[Any]) -> None:
@@ -89,34 +91,34 @@ class BaseMLP(CallbackSupport, BaseEstimator):
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
 
-    def _keep(self, parameters: dict[str, Any]) -> None:
-        """Store the parameters of __init__, as they are."""
+    def _store_parameters(self, parameters: dict[str, Any]) -> None:
+        """Store the parameters of `__init__`, unchanged."""
         for name, value in parameters.items():
             if name not in ("self", "__class__"):
                 setattr(self, name, value)
 
-    def _objective(self) -> dict[str, Any]:
-        """The Config's loss, and the settings that go with it."""
+    def _loss_settings(self) -> dict[str, Any]:
+        """The loss, and the settings of the `Config` that belong to it."""
         raise NotImplementedError
 
-    def _code(self, y: NDArray[Any], is_known: bool) -> NDArray[Any]:
-        """Targets as the network takes them; sets `n_outputs_` and what decodes them, or goes by what is known."""
+    def _encode_targets(self, y: NDArray[Any], is_encoding_known: bool) -> NDArray[Any]:
+        """Targets as the network takes them; sets `n_outputs_` and the classes, or checks y against the known ones."""
         raise NotImplementedError
 
-    def _code_held(self, y: Any) -> NDArray[Any]:
-        """Targets of a validation set as the network takes them."""
+    def _encode_validation_targets(self, y: Any) -> NDArray[Any]:
+        """Targets of the validation set as the network takes them."""
         raise NotImplementedError
 
-    def _score_outputs(self, outputs: NDArray[Any], held: Samples) -> float:
-        """Accuracy or R2 of outputs."""
+    def _score_outputs(self, outputs: NDArray[Any], validation: Samples) -> float:
+        """Accuracy or R2 of the outputs on the validation set."""
         raise NotImplementedError
 
-    def _weigh(self, samples: Samples) -> Samples:
-        """The samples with what else decides their weights."""
+    def _apply_class_weight(self, samples: Samples) -> Samples:
+        """The samples, with weights multiplied by the class weights."""
         return samples
 
     def _has_partial_fit(self) -> bool:
-        """Whether a batch is enough to go on with; an AttributeError that says why not."""
+        """True if `partial_fit` is available; otherwise an AttributeError states the reason."""
         if self.early_stopping:
             raise AttributeError("partial_fit does not support early_stopping=True")
         if self.solver == "lbfgs":
@@ -127,7 +129,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         raise NotImplementedError
 
     def _class_names(self) -> tuple[str, ...] | None:
-        """Names of the classes, where they have some."""
+        """Names of the classes, if their labels are strings."""
         return None
 
     def _fit(
@@ -135,28 +137,32 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         X: Any,
         y: Any,
         sample_weight: Any = None,
-        held: tuple[Any, Any] = (None, None),
+        validation_set: tuple[Any, Any] = (None, None),
         incremental: bool = False,
-        continues: bool = False,
+        is_continued: bool = False,
     ) -> Any:
-        sizes, functions = hidden_sizes(self.hidden_layer_sizes), functions_of(self.callbacks)
-        samples = self._check_samples(X, y, sample_weight, continues, incremental)
-        validation = self._check_held(*held)
+        """Train the network and set the fitted attributes.
+
+        With `incremental` it trains for a single epoch, with `is_continued` it starts from the current weights.
+        """
+        sizes, functions = hidden_sizes(self.hidden_layer_sizes), check_callbacks(self.callbacks)
+        samples = self._training_samples(X, y, sample_weight, is_continued, incremental)
+        validation = self._validation_samples(*validation_set)
         sizes = (samples.X.shape[1], *sizes, self.n_outputs_)
         self._random_state = check_random_state(self.random_state)
-        params = self._continued(sizes) if continues else self._draw(sizes, samples.X.dtype)
+        params = self._current_params(sizes) if is_continued else self._initial_params(sizes, samples.X.dtype)
         if self.early_stopping and validation is None:
             samples, validation = self._split(samples)
         seed = int(self._random_state.randint(MAX_SEED))
         batch_size = self._clip_batch_size(samples.X.shape[0])
-        config = config_of(self, self._objective(), params.theta.dtype.name, batch_size, seed)
-        n_epochs = self.model_.n_epochs if continues else 0
+        config = config_of(self, self._loss_settings(), params.theta.dtype.name, batch_size, seed)
+        n_epochs = self.model_.n_epochs if is_continued else 0
         self.model_ = Model(config, params, None, self._class_names(), n_epochs)
-        self._begin(validation is not None, continues)
-        hooks = Hooks(self, functions, X, y, sample_weight, with_protocol=not incremental)
-        memory = self._memory if incremental and continues else None
-        loop = Loop(self, samples, validation, hooks, memory)
-        self._memory = loop.memory
+        self._init_fit_attributes(validation is not None, is_continued)
+        callbacks = CallbackRunner(self, functions, X, y, sample_weight, with_protocol=not incremental)
+        state = self._partial_fit_state if incremental and is_continued else None
+        loop = Loop(self, samples, validation, callbacks, state)
+        self._partial_fit_state = loop.state
         loop.run(incremental)
         self._is_interrupted = loop.is_interrupted
         if not np.isfinite(params.theta).all():
@@ -164,41 +170,48 @@ class BaseMLP(CallbackSupport, BaseEstimator):
                 "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
                 "preprocessed."
             )
-        hooks.end_fit()
+        callbacks.end_fit()
         return self
 
-    def _check_samples(self, X: Any, y: Any, sample_weight: Any, continues: bool, incremental: bool) -> Samples:
+    def _training_samples(self, X: Any, y: Any, sample_weight: Any, is_continued: bool, incremental: bool) -> Samples:
+        """Check X, y and sample_weight, and encode the targets."""
         y = y.toarray() if issparse(y) else y
-        X, y = validate_data(self, X, y, multi_output=True, reset=not continues, y_numeric=self._is_numeric, **_LAYOUT)
+        options = {**_X_OPTIONS, "multi_output": True, "y_numeric": self._is_numeric}
+        X, y = validate_data(self, X, y, reset=not is_continued, **options)
         y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
         weights = None
         if sample_weight is not None:
             given = _check_sample_weight(sample_weight, X, dtype=np.float64)
             weights = check_weights(given, X.shape[0], "sample_weight")
-        return self._weigh(Samples(_aligned(X), self._code(y, continues or incremental), weights))
+        targets = self._encode_targets(y, is_continued or incremental)
+        return self._apply_class_weight(Samples(_aligned(X), targets, weights))
 
     _is_numeric = False
 
-    def _check_held(self, X_val: Any, y_val: Any) -> Samples | None:
+    def _validation_samples(self, X_val: Any, y_val: Any) -> Samples | None:
+        """Check X_val and y_val, and encode the targets; None if neither is given."""
         if X_val is None and y_val is None:
             return None
         if X_val is None or y_val is None:
-            raise DataError("X_val and y_val come together: one was given")
-        X, y = validate_data(self, X_val, y_val, multi_output=True, reset=False, y_numeric=self._is_numeric, **_LAYOUT)
+            given, missing = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
+            raise DataError(f"expected both X_val and y_val, got only {given}; give {missing} too")
+        options = {**_X_OPTIONS, "multi_output": True, "y_numeric": self._is_numeric}
+        X, y = validate_data(self, X_val, y_val, reset=False, **options)
         y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
-        return Samples(_aligned(X), self._code_held(y), None)
+        return Samples(_aligned(X), self._encode_validation_targets(y), None)
 
-    def _continued(self, sizes: tuple[int, ...]) -> Params:
+    def _current_params(self, sizes: tuple[int, ...]) -> Params:
+        """The parameters of the fitted network, which must have the given layer sizes."""
         params = self.model_.params
         if params.sizes != sizes:
             raise ConfigError(
-                f"the network to go on with has layers of {params.sizes}, and {sizes} are asked for: fit anew, with "
-                "warm_start=False"
+                f"layer sizes: expected those of the fitted network, {params.sizes}, got {sizes}; set warm_start=False "
+                "and call fit to train a new network"
             )
         return params
 
-    def _draw(self, sizes: tuple[int, ...], dtype: Any) -> Params:
-        """Weights and biases as scikit-learn draws them: Glorot-uniform, of a third the variance for the sigmoid."""
+    def _initial_params(self, sizes: tuple[int, ...], dtype: Any) -> Params:
+        """Random weights and biases as in scikit-learn: Glorot-uniform, with a third of the variance for sigmoids."""
         params, factor = Params(sizes, dtype), 2.0 if self.activation in ("logistic", "sigmoid") else 6.0
         for W, b in zip(params.weights, params.biases, strict=True):
             limit = math.sqrt(factor / sum(W.shape))
@@ -207,20 +220,23 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         return params
 
     def _split(self, samples: Samples) -> tuple[Samples, Samples]:
-        """What to train on and what to validate on, drawn as scikit-learn draws them."""
-        train, held = train_test_split(
+        """Split the samples into training and validation set as scikit-learn does."""
+        train, validation = train_test_split(
             np.arange(samples.X.shape[0]),
             random_state=self._random_state,
             test_size=self.validation_fraction,
             stratify=samples.y.astype(bool) if self._is_stratified() else None,
         )
-        if len(held) < 2:
+        if len(validation) < 2:
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
             )
-        parts = samples.part(train), samples.part(held)
+        parts = samples.part(train), samples.part(validation)
         if any(part.weights is not None and part.weights.max() == 0 for part in parts):
-            raise DataError("sample_weight is 0 for all that are trained or validated on: give X_val and y_val")
+            raise DataError(
+                "sample_weight: expected a positive weight in both the training set and the held-out validation set, "
+                "got 0 for all samples of one of them; give X_val and y_val"
+            )
         return parts
 
     def _is_stratified(self) -> bool:
@@ -230,13 +246,13 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         if self.batch_size == "auto":
             return min(AUTO_BATCH, n_samples)
         if self.batch_size > n_samples:
-            text = "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
-            warnings.warn(text, stacklevel=5)
+            message = "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
+            warnings.warn(message, stacklevel=5)
         return min(int(self.batch_size), n_samples)
 
-    def _begin(self, is_validated: bool, continues: bool) -> None:
-        """The attributes that epochs add to: begun anew, or gone on with."""
-        if not continues:
+    def _init_fit_attributes(self, is_validated: bool, is_continued: bool) -> None:
+        """Initialise the attributes that epochs update, unless the fit is continued and they exist."""
+        if not is_continued:
             self.n_layers_, self.t_, self._no_improvement_count = len(self.model_.params.sizes), 0, 0
             self.loss_curve_: list[float] = []
             self.out_activation_ = self._out_activation()
@@ -251,21 +267,24 @@ class BaseMLP(CallbackSupport, BaseEstimator):
             self.best_loss_ = np.inf
 
     def _fit_repeats(self, method: str, *args: Any, **options: Any) -> None:
-        """Do to the other repeats what was done to this one, unless Ctrl-C ended it; an error leaves them all there."""
+        """Call `fit` or `partial_fit` of the other repeats, unless Ctrl-C ended the one before.
+
+        After an exception, `repeats_` contains all repeats that have been trained.
+        """
         del self.repeats_[self.n_repeats - 1 :]
-        last: BaseMLP = self
+        previous: BaseMLP = self
         for index in range(self.n_repeats - 1):
-            if last._is_interrupted:
+            if previous._is_interrupted:
                 break
-            last = self._repeat(index, int(self._random_state.randint(MAX_SEED)))
+            previous = self._repeat(index, int(self._random_state.randint(MAX_SEED)))
             try:
-                getattr(last, method)(*args, **options)
+                getattr(previous, method)(*args, **options)
             finally:
-                if index == len(self.repeats_) and hasattr(last, "model_"):
-                    self.repeats_.append(last)
+                if index == len(self.repeats_) and hasattr(previous, "model_"):
+                    self.repeats_.append(previous)
 
     def _repeat(self, index: int, seed: int) -> "BaseMLP":
-        """One of the repeats to go on with, or a new one."""
+        """The existing repeat of this index with the current parameters, or a new one."""
         if index < len(self.repeats_):
             repeat = self.repeats_[index]
             repeat.set_params(**{**self.get_params(deep=False), "n_repeats": 1, "random_state": seed})
@@ -274,9 +293,9 @@ class BaseMLP(CallbackSupport, BaseEstimator):
             getattr(repeat, "set_callbacks", lambda: None)()
         return repeat
 
-    def _is_plain(self, X: Any) -> bool:
-        """Whether scikit-learn would take samples as they are: its own check takes half the time of a single one."""
-        if type(X) is not np.ndarray or X.dtype not in _LAYOUT["dtype"] or hasattr(self, "feature_names_in_"):
+    def _needs_no_validation(self, X: Any) -> bool:
+        """Whether scikit-learn's validation, which takes half the time of predicting one sample, is unnecessary."""
+        if type(X) is not np.ndarray or X.dtype not in _X_OPTIONS["dtype"] or hasattr(self, "feature_names_in_"):
             return False
         if X.ndim != 2 or len(X) == 0 or X.shape[1] != self.n_features_in_ or not X.flags.c_contiguous:
             return False
@@ -284,11 +303,11 @@ class BaseMLP(CallbackSupport, BaseEstimator):
             return bool(np.isfinite(X.sum()))
 
     def _outputs(self, X: Any) -> NDArray[Any]:
-        """The network's outputs (n_samples, n_outputs), in its precision; of several repeats the mean."""
+        """Outputs of the network, of shape (n_samples, n_outputs) and in its precision; their mean over the repeats."""
         if not hasattr(self, "model_"):
             check_is_fitted(self)
-        if not self._is_plain(X):
-            X = validate_data(self, X, reset=False, **_LAYOUT)
+        if not self._needs_no_validation(X):
+            X = validate_data(self, X, reset=False, **_X_OPTIONS)
         X = _aligned(X)
         outputs = forward(self.model_, X)[0]
         if not self.repeats_:
@@ -296,10 +315,6 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         others = (forward(repeat.model_, X)[0] for repeat in self.repeats_)
         mean: NDArray[Any] = np.mean([outputs, *others], axis=0, dtype=outputs.dtype)
         return mean
-
-
-#: How samples are asked of scikit-learn: float32 and float64 stay what they are, the rest becomes float64.
-_LAYOUT: dict[str, Any] = {"accept_sparse": "csr", "dtype": (np.float64, np.float32), "order": "C"}
 
 
 def _aligned(X: Any) -> Any:

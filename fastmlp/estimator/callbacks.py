@@ -1,7 +1,4 @@
-"""Callbacks: functions called after an epoch, and scikit-learn's own protocol where its version has one.
-
-Knows nothing of what an epoch is.
-"""
+"""Callbacks of an estimator: functions called after each epoch, and scikit-learn's callback protocol, if available."""
 
 import importlib.util
 from collections.abc import Callable
@@ -9,72 +6,78 @@ from typing import Any
 
 from fastmlp.errors import ConfigError
 
-Function = Callable[[Any], Any]
-#: scikit-learn before 1.9 has no callbacks.
+Callback = Callable[[Any], Any]
+#: scikit-learn has callbacks since version 1.9.
 HAS_CALLBACKS = importlib.util.find_spec("sklearn.callback") is not None
 CallbackSupport: Any = (
     importlib.import_module("sklearn.callback").CallbackSupportMixin if HAS_CALLBACKS else type("NoCallbacks", (), {})
 )
 
 
-def functions_of(callbacks: Any) -> list[Function]:
-    """The functions that an estimator's parameter `callbacks` holds; a ConfigError where one of them is none."""
+def check_callbacks(callbacks: Any) -> list[Callback]:
+    """The estimator parameter `callbacks` as a list; `ConfigError` if an entry cannot be called."""
     if callbacks is None:
         return []
     functions = [callbacks] if callable(callbacks) else list(callbacks)
     for function in functions:
         if not callable(function):
-            raise ConfigError(f"callbacks: expected functions; scikit-learn's go to set_callbacks, got {function!r}")
+            raise ConfigError(
+                f"callbacks: expected functions, got {function!r}; pass scikit-learn's callbacks to set_callbacks"
+            )
     return functions
 
 
-class Hooks:
-    """What is called at the beginning and end of a fit and of each of its epochs.
+class CallbackRunner:
+    """Calls the callbacks at the beginning and end of a fit and of each epoch.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
-        Told to every callback.
+        Passed to every callback.
     functions : list of callable
-        Called with it after every epoch.
+        Called with the estimator after each epoch.
     X, y, sample_weight : object
-        As they were given.
+        The arguments of `fit`, passed to scikit-learn's callbacks.
     with_protocol : bool
         Whether scikit-learn's callbacks are called too.
     """
 
     def __init__(
-        self, estimator: Any, functions: list[Function], X: Any, y: Any, sample_weight: Any, with_protocol: bool
+        self, estimator: Any, functions: list[Callback], X: Any, y: Any, sample_weight: Any, with_protocol: bool
     ) -> None:
         self.estimator, self.functions = estimator, functions
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-        self.told = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
-        self.fit: Any = None
-        self.epoch: Any = None
+        self.arguments = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
+        self.fit_context: Any = None
+        self.epoch_context: Any = None
         if with_protocol and hasattr(estimator, "_init_callback_context"):
-            self.fit = estimator._init_callback_context(max_subtasks=estimator.max_iter)
-            self.fit.call_on_fit_task_begin(**self.told)
+            self.fit_context = estimator._init_callback_context(max_subtasks=estimator.max_iter)
+            self.fit_context.call_on_fit_task_begin(**self.arguments)
 
     def begin_epoch(self) -> None:
-        """Tell scikit-learn's callbacks that an epoch begins."""
-        if self.fit is not None and hasattr(self.estimator, "_skl_callbacks"):
-            self.epoch = self.fit.subcontext(task_name="epoch")
-            self.epoch.call_on_fit_task_begin(**self.told, reconstruction_attributes=self._twin)
+        """Call scikit-learn's callbacks at the beginning of an epoch."""
+        if self.fit_context is not None and hasattr(self.estimator, "_skl_callbacks"):
+            self.epoch_context = self.fit_context.subcontext(task_name="epoch")
+            self.epoch_context.call_on_fit_task_begin(
+                **self.arguments, reconstruction_attributes=self._reconstruction_attributes
+            )
 
     def end_epoch(self) -> bool:
-        """Tell all callbacks that an epoch has ended; gives whether one of them wants no more."""
-        wants_end = False
+        """Call all callbacks at the end of an epoch; return whether one of them requests the end of training."""
+        is_end = False
         for function in self.functions:
-            wants_end |= bool(function(self.estimator))
-        if self.epoch is not None:
-            wants_end |= self.epoch.call_on_fit_task_end(**self.told, reconstruction_attributes=self._twin)
-        return wants_end
+            is_end |= bool(function(self.estimator))
+        if self.epoch_context is not None:
+            is_end |= self.epoch_context.call_on_fit_task_end(
+                **self.arguments, reconstruction_attributes=self._reconstruction_attributes
+            )
+        return is_end
 
     def end_fit(self) -> None:
-        """Tell scikit-learn's callbacks that the fit has ended."""
-        if self.fit is not None:
-            self.fit.call_on_fit_task_end(**self.told, reconstruction_attributes={})
+        """Call scikit-learn's callbacks at the end of the fit."""
+        if self.fit_context is not None:
+            self.fit_context.call_on_fit_task_end(**self.arguments, reconstruction_attributes={})
 
-    def _twin(self) -> dict[str, Any]:
-        """What makes a copy of the estimator one that stays as it is now."""
+    def _reconstruction_attributes(self) -> dict[str, Any]:
+        """The attributes that turn a copy of the estimator into a fitted one with the current weights."""
         return {"model_": self.estimator.model_.copy()}

@@ -1,4 +1,4 @@
-"""What the samples of a class weigh, as scikit-learn's classifiers have it. Knows codes and classes only."""
+"""Sample weights from the parameter `class_weight`, with the conventions of scikit-learn's classifiers."""
 
 from typing import Any
 
@@ -10,23 +10,23 @@ from sklearn.utils.class_weight import compute_sample_weight
 def class_weights(
     class_weight: Any, y: NDArray[Any], classes: NDArray[Any], weights: NDArray[np.float64]
 ) -> NDArray[Any]:
-    """The weight of each sample by its class.
+    """Weight of each sample according to its class.
 
     Parameters
     ----------
     class_weight : dict, list of dict or "balanced"
-        The parameter. A class or label that it names may be missing in y.
+        The parameter. It may name classes or labels that do not occur in y.
     y : ndarray (n_samples,) or (n_samples, n_labels)
-        Codes of classes, or 0 or 1 for each label.
+        Class indices, or 0 or 1 for each label.
     classes : ndarray (n_classes,)
-        The labels, by code.
+        The class labels, by index.
     weights : ndarray (n_samples,)
-        Sample weights, which "balanced" counts one label a sample by.
+        Sample weights. With a single label per sample, "balanced" uses their sum for each class instead of its count.
 
     Returns
     -------
     ndarray (n_samples,) of float64
-        Not checked.
+        Unchecked: they may be negative, infinite or nan.
 
     Examples
     --------
@@ -36,8 +36,9 @@ def class_weights(
     if y.ndim == 2:
         if isinstance(class_weight, str):
             return np.asarray(compute_sample_weight(class_weight, y))
-        each = np.repeat([[0], [1]], y.shape[1], axis=1)
-        return np.asarray(compute_sample_weight(class_weight, np.vstack([y, each]))[: len(y)])
+        # scikit-learn refuses a weight for a value that does not occur: add rows with both values of each label.
+        both_values = np.repeat([[0], [1]], y.shape[1], axis=1)
+        return np.asarray(compute_sample_weight(class_weight, np.vstack([y, both_values]))[: len(y)])
     if isinstance(class_weight, str):
         sums = np.bincount(y, weights)
         by_class = weights.sum() / (np.count_nonzero(sums) * np.where(sums > 0, sums, 1.0))

@@ -1,4 +1,4 @@
-"""MLPClassifier: labels of any kind, one a sample or several. Knows how they are coded, not how they are learnt."""
+"""`MLPClassifier`: encoding of class labels, and decoding of the network's outputs."""
 
 from typing import Any, ClassVar
 
@@ -23,74 +23,78 @@ from fastmlp.estimator.loop import Samples
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
-    """A multi-layer perceptron that tells classes apart, as scikit-learn's of the same name does.
+    """Multi-layer perceptron classifier with the interface of scikit-learn.
 
-    Parameters, defaults, attributes and the stopping rule are scikit-learn's: see
-    `sklearn.neural_network.MLPClassifier` for those that are not described here. With ``shuffle=False`` and the same
-    `random_state` the weights are scikit-learn's too, but for rounding; the order in which samples are shuffled is our
-    own. float32 samples are trained on in float32, all others in float64; sparse ones are made dense a few batches at a
-    time.
+    Parameters, defaults, attributes and the stopping rule are those of `sklearn.neural_network.MLPClassifier`, which
+    describes the parameters that are missing here. With ``shuffle=False`` and the same `random_state`, the weights are
+    those of scikit-learn except for rounding; shuffled orders of the samples differ from scikit-learn's. Training uses
+    float32 if the samples are float32, otherwise float64. Sparse samples are made dense a few batches at a time.
 
     Parameters
     ----------
     hidden_layer_sizes : array_like or int, default=(100,)
-        Sizes of the hidden layers; (): none.
+        Number of neurons in each hidden layer; () for none.
     activation : str, default="relu"
-        One of `fastmlp.Config`'s, or "logistic", which is its sigmoid.
+        An activation of `fastmlp.Config`, or "logistic", which is the same as "sigmoid".
     solver : str, default="adam"
-        One of `fastmlp.Config`'s optimizers, where "sgd" is scikit-learn's: with `momentum`, and Nesterov's if
-        `nesterovs_momentum`. "lbfgs" is refused: it takes the whole training set at every step. "rmsprop" corrects no
-        bias: its first step is 1 / sqrt(1 - beta_2) times the rate, 31.6 with beta_2=0.999; 0.9 is usual for it.
+        An optimizer of `fastmlp.Config`. "sgd" is that of scikit-learn: with `momentum`, which is Nesterov's if
+        `nesterovs_momentum`. "lbfgs" is not supported: it uses the whole training set at every step. "rmsprop" has no
+        bias correction: its first step is 1 / sqrt(1 - beta_2) times the learning rate, 31.6 times for beta_2=0.999;
+        0.9 is the usual value.
     alpha : float, default=0.0001
-        L2 penalty, divided by the batch's samples, or by the sum of their weights: ``Config(l2=alpha,
-        l2_scale="batch")``. What is `l2` with ``l2_scale="step"``, the paper's, is ``alpha = l2 * batch_size`` here.
+        Strength of the L2 penalty, which is divided by the number of samples in the batch, or by the sum of their
+        weights: ``Config(l2=alpha, l2_scale="batch")``. The paper's ``Config(l2=l2, l2_scale="step")`` is equivalent to
+        ``alpha = l2 * batch_size``.
     epsilon : float, default=1e-8
-        As in scikit-learn added to the root before its bias correction: ``Config(eps=epsilon, eps_form="eps_hat")``.
+        Added to the square root before its bias correction, as in scikit-learn: ``Config(eps=epsilon,
+        eps_form="eps_hat")``.
     learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
-        As in scikit-learn: of "sgd", and of "momentum" and "nesterov", only; the other solvers' is constant.
+        Learning rate schedule of scikit-learn. Only used if `solver` is "sgd", "momentum" or "nesterov"; for the others
+        the learning rate is constant.
     max_fun : int, default=15000
-        Not used: it belongs to "lbfgs".
+        Not used, present for compatibility: it belongs to "lbfgs".
     class_weight : dict, list of dict, "balanced" or None, default=None
-        What the samples of a class weigh, times `sample_weight`, in training and where they are held out; as in
-        scikit-learn's other classifiers.
+        Weights of the classes, multiplied by `sample_weight`, in training and on held-out samples; as in other
+        classifiers of scikit-learn.
     dropout : float, default=0.0
-        Share of the hidden units that a training step leaves out.
+        Probability that a hidden neuron is dropped in a training step.
     label_smoothing : float, default=0.0
-        Share of a target that is spread evenly over the classes.
+        Fraction of each target that is distributed evenly over the classes.
     weight_decay : float, default=0.0
-        Share of a weight, times the rate, that every step takes away.
+        Decoupled weight decay: every step subtracts `weight_decay` times the learning rate times the weight.
     schedule : str, dict or None, default=None
-        In place of `learning_rate`, for every solver: one of `fastmlp.Config`'s, or a dict such as ``{"schedule":
-        "step", "step_epochs": 5}``. A schedule that has an end has it at `max_iter`.
+        Learning rate schedule for all solvers, used instead of `learning_rate`: a schedule of `fastmlp.Config`, or a
+        dict such as ``{"schedule": "step", "step_epochs": 5}``. Schedules with an end reach it at `max_iter`.
     callbacks : callable, list of callable or None, default=None
-        Called with the estimator after every epoch; training ends where one gives True. One that raises ends it too:
-        the error comes out of fit, and what was learnt is kept. `set_callbacks` takes scikit-learn's own.
+        Functions that are called with the estimator after each epoch. Training ends if one of them returns True. An
+        exception in a callback also ends training and is raised by `fit`; the estimator keeps the weights reached so
+        far. Callbacks of scikit-learn are registered with `set_callbacks`.
     n_repeats : int, default=1
-        Networks that are trained, each from weights and an order of its own; probabilities are their mean. What the
-        attributes tell is of the first.
+        Number of networks to train, with different initial weights and sample orders. Predicted probabilities are
+        averaged over them. All fitted attributes except `repeats_` describe the first.
 
     Attributes
     ----------
     classes_ : ndarray (n_classes,)
-        The labels.
+        Class labels.
     coefs_, intercepts_ : list of ndarray
-        Weights (fan_in, fan_out) and biases (fan_out,) of each layer: to read, to change in place, or to assign.
+        Weights (fan_in, fan_out) and biases (fan_out,) of each layer. They can be changed in place and assigned to.
     loss_, best_loss_ : float
-        Loss of the last epoch, and the least; best_loss_ is None with early stopping.
+        Loss of the last epoch, and the minimum loss; `best_loss_` is None with early stopping.
     loss_curve_ : list of float
-        Loss of every epoch, penalty included.
+        Loss of each epoch, including the penalty.
     validation_scores_, validation_losses_ : list of float or None
-        Accuracy and loss of the validation set after every epoch, where there is one.
+        Accuracy and loss on the validation set after each epoch, if there is one.
     best_validation_score_ : float or None
-        The best of them, with early stopping.
+        Maximum validation score, with early stopping.
     n_iter_, t_, n_layers_, n_outputs_, n_features_in_ : int
-        Epochs of the last fit, samples seen, layers, outputs and features.
+        Number of epochs of the last fit, samples seen in training, layers, outputs, and features.
     feature_names_in_ : ndarray of str
-        Where X has names.
+        Names of the features, if X has feature names that are all strings.
     out_activation_ : str
-        "softmax", or "logistic" for two classes and for labels of which several may apply.
+        "softmax", or "logistic" for two classes and for multilabel targets.
     model_ : fastmlp.Model
-        The network; classes that are texts are its `class_names`.
+        The network. If the class labels are strings, they are its `class_names`.
     repeats_ : list of MLPClassifier
         The other repeats.
 
@@ -144,7 +148,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         callbacks: Any = None,
         n_repeats: int = 1,
     ) -> None:
-        self._keep(locals())
+        self._store_parameters(locals())
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -153,96 +157,96 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None) -> "MLPClassifier":
-        """Train on labelled samples.
+        """Fit the network to labelled samples.
 
         Parameters
         ----------
         X : array_like or sparse (n_samples, n_features)
-            Samples.
+            Training samples.
         y : array_like (n_samples,) or (n_samples, n_labels)
-            A label a sample, of any kind; or 0 or 1 for each label.
+            Class labels of any type; or 0 or 1 for each label of a multilabel target.
         sample_weight : array_like (n_samples,), optional
-            Numbers >= 0, not all 0.
-        X_val, y_val : optional
-            A validation set, whose score and loss are kept after every epoch. With `early_stopping` it decides, and
-            nothing is held out.
+            Sample weights >= 0, not all 0.
+        X_val, y_val : array_like, optional
+            Validation set, whose score and loss are computed after each epoch. With `early_stopping` it is used instead
+            of held-out training samples.
 
         Returns
         -------
         MLPClassifier
-            This one.
+            The fitted estimator.
 
         Raises
         ------
         ValueError
-            If parameters or data are not accepted, or the weights stop being finite.
+            If parameters or data are not accepted, or the weights are no longer finite.
         """
-        continues = self.warm_start and hasattr(self, "model_")
-        self._fit(X, y, sample_weight, (X_val, y_val), continues=continues)
+        is_continued = self.warm_start and hasattr(self, "model_")
+        self._fit(X, y, sample_weight, (X_val, y_val), is_continued=is_continued)
         self._fit_repeats("fit", X, y, sample_weight, X_val, y_val)
         return self
 
     @available_if(lambda self: self._has_partial_fit())
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> "MLPClassifier":
-        """Train on labelled samples for one more epoch, with the optimizer as the last call left it.
+        """Train for one epoch on the given samples, starting from the current weights and state of the optimizer.
 
         Parameters
         ----------
         X, y, sample_weight
-            As in `fit`.
+            See `fit`.
         classes : array_like (n_classes,), optional
-            All the labels that there will be; the first call needs them.
+            All class labels of this and later calls; required in the first call.
 
         Returns
         -------
         MLPClassifier
-            This one.
+            The fitted estimator.
 
         Raises
         ------
         ValueError
-            If parameters or data are not accepted, or the weights stop being finite.
+            If parameters or data are not accepted, or the weights are no longer finite.
         """
         if not hasattr(self, "model_"):
-            self.__dict__.pop("classes_", None)  # of a first call that failed
+            self.__dict__.pop("classes_", None)  # left by a first call that failed
             self._is_multilabel = type_of_target(y, input_name="y").startswith("multilabel")
         if _check_partial_fit_first_call(self, classes):
             self.n_outputs_ = self._count_outputs()
-        continues = hasattr(self, "model_")
-        self._fit(X, y, sample_weight, incremental=True, continues=continues)
+        is_continued = hasattr(self, "model_")
+        self._fit(X, y, sample_weight, incremental=True, is_continued=is_continued)
         self._fit_repeats("partial_fit", X, y, sample_weight, self.classes_)
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The most probable label; or which labels apply.
+        """Predict the most probable class, or the set of labels, of each sample.
 
         Parameters
         ----------
         X : array_like or sparse (n_samples, n_features)
-            Samples.
+            Samples to predict.
 
         Returns
         -------
         ndarray (n_samples,) or (n_samples, n_labels)
-            Labels out of `classes_`; or 0 or 1 for each label.
+            Predicted classes; or 0 or 1 for each label.
         """
-        codes = self._decide(self._outputs(X))
-        labels: NDArray[Any] = codes if self._is_multilabel else self.classes_[codes]
+        indices = self._class_indices(self._outputs(X))
+        labels: NDArray[Any] = indices if self._is_multilabel else self.classes_[indices]
         return labels
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
-        """Probability of each label.
+        """Predict the probability of each class or label.
 
         Parameters
         ----------
         X : array_like or sparse (n_samples, n_features)
-            Samples.
+            Samples to predict.
 
         Returns
         -------
         ndarray (n_samples, n_classes)
-            float32 where the network was trained in it, else float64.
+            Probabilities, in the order of `classes_`; float32 if the network was trained in float32, else float64.
         """
         outputs = self._outputs(X)
         if len(self.classes_) == 1 and not self._is_multilabel:
@@ -250,11 +254,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return np.hstack([1 - outputs, outputs]) if self.n_outputs_ == 1 else outputs
 
     def predict_log_proba(self, X: Any) -> NDArray[Any]:
-        """The logarithm of `predict_proba`."""
+        """Predict the logarithm of the probabilities, see `predict_proba`."""
         logs: NDArray[Any] = np.log(self.predict_proba(X))
         return logs
 
-    def _objective(self) -> dict[str, Any]:
+    def _loss_settings(self) -> dict[str, Any]:
         loss = "cross_entropy" if self._out_activation() == "softmax" else "binary_cross_entropy"
         return {"loss": loss, "label_smoothing": self.label_smoothing}
 
@@ -266,29 +270,29 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return tuple(map(str, self.classes_)) if are_names else None
 
     def _count_outputs(self) -> int:
-        """One sigmoid tells two classes apart."""
+        """Number of outputs of the network: a single sigmoid for two classes."""
         n_classes = len(self.classes_)
         return n_classes if self._is_multilabel or n_classes > 2 else 1
 
-    def _code(self, y: NDArray[Any], is_known: bool) -> NDArray[Any]:
-        kind = type_of_target(y, input_name="y")  # once: it is a third of a small partial_fit
+    def _encode_targets(self, y: NDArray[Any], is_encoding_known: bool) -> NDArray[Any]:
+        kind = type_of_target(y, input_name="y")  # called once: it takes a third of the time of a small partial_fit
         if kind not in ("binary", "multiclass", "multilabel-indicator"):
             check_classification_targets(y)
-            raise ValueError(f"y is {kind}, which is not supported: give 0 or 1 for each label")
-        if is_known:
-            self._check_form(y, "y")
+            raise ValueError(f"y: expected classes, or 0 or 1 for each label, got a {kind} target")
+        if is_encoding_known:
+            self._check_shape(y, "y")
             self._check_classes(np.arange(y.shape[1]) if y.ndim == 2 else np.unique(y))
         else:
             self._is_multilabel = y.ndim == 2
             self.classes_ = unique_labels(y)
             self.n_outputs_ = self._count_outputs()
-        return self._code_labels(y)
+        return self._encode_labels(y)
 
-    def _check_form(self, y: NDArray[Any], name: str) -> None:
-        """Refuse one label a sample where there are several, and the other way round."""
+    def _check_shape(self, y: NDArray[Any], name: str) -> None:
+        """Refuse single labels if the network was trained on multilabel targets, and vice versa."""
         if y.shape[1:] != ((self.n_outputs_,) if self._is_multilabel else ()):
-            wanted = f"(n_samples, {self.n_outputs_})" if self._is_multilabel else "(n_samples,)"
-            raise DataError(f"{name} has shape {y.shape}; {wanted} is expected, as in training")
+            expected = f"(n_samples, {self.n_outputs_})" if self._is_multilabel else "(n_samples,)"
+            raise DataError(f"{name}: expected shape {expected} as in training, got {y.shape}")
 
     def _check_classes(self, classes: NDArray[Any]) -> None:
         if self.warm_start and set(classes) != set(self.classes_):
@@ -301,20 +305,20 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {classes}."
             )
 
-    def _code_labels(self, y: NDArray[Any]) -> NDArray[Any]:
+    def _encode_labels(self, y: NDArray[Any]) -> NDArray[Any]:
         return y.astype(np.uint8) if self._is_multilabel else np.searchsorted(self.classes_, y).astype(np.int32)
 
-    def _code_held(self, y: NDArray[Any]) -> NDArray[Any]:
-        self._check_form(y, "y_val")
-        foreign = np.setdiff1d(unique_labels(y), self.classes_)
-        if len(foreign):
-            raise DataError(f"y_val has labels that training has not: {foreign}; y has {self.classes_}")
-        return self._code_labels(y)
+    def _encode_validation_targets(self, y: NDArray[Any]) -> NDArray[Any]:
+        self._check_shape(y, "y_val")
+        unknown = np.setdiff1d(unique_labels(y), self.classes_)
+        if len(unknown):
+            raise DataError(f"y_val: expected labels that occur in y, {self.classes_}, got {unknown}")
+        return self._encode_labels(y)
 
     def _is_stratified(self) -> bool:
         return self.n_outputs_ == 1
 
-    def _weigh(self, samples: Samples) -> Samples:
+    def _apply_class_weight(self, samples: Samples) -> Samples:
         if self.class_weight is None:
             return samples
         weights = np.ones(len(samples.y)) if samples.weights is None else samples.weights
@@ -324,19 +328,21 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _has_partial_fit(self) -> bool:
         if isinstance(self.class_weight, str):
             raise AttributeError(
-                "partial_fit does not know all samples, as class_weight='balanced' must: give it a dict, which "
-                "sklearn.utils.class_weight.compute_class_weight makes"
+                "partial_fit does not support class_weight='balanced', which requires all samples; use a dict of "
+                "weights from sklearn.utils.class_weight.compute_class_weight"
             )
         return super()._has_partial_fit()
 
-    def _decide(self, outputs: NDArray[Any]) -> NDArray[Any]:
-        """Codes of outputs."""
+    def _class_indices(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        """Index of the predicted class; or 0 or 1 for each label."""
         if self.n_outputs_ > 1 and not self._is_multilabel:
-            codes: NDArray[Any] = outputs.argmax(axis=1)
-            return codes
-        codes = (outputs > 0.5).astype(np.int64)
-        return codes if self._is_multilabel else np.minimum(codes[:, 0], len(self.classes_) - 1)
+            indices: NDArray[Any] = outputs.argmax(axis=1)
+            return indices
+        indices = (outputs > 0.5).astype(np.int64)
+        return indices if self._is_multilabel else np.minimum(indices[:, 0], len(self.classes_) - 1)
 
-    def _score_outputs(self, outputs: NDArray[Any], held: Samples) -> float:
-        right = self._decide(outputs) == held.y
-        return float(np.average(right.all(axis=1) if self._is_multilabel else right, weights=held.weights))
+    def _score_outputs(self, outputs: NDArray[Any], validation: Samples) -> float:
+        is_correct = self._class_indices(outputs) == validation.y
+        if self._is_multilabel:
+            is_correct = is_correct.all(axis=1)
+        return float(np.average(is_correct, weights=validation.weights))

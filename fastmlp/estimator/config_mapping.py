@@ -1,4 +1,4 @@
-"""What the estimators' parameters accept, and the Config that they come to. Knows no data and no network."""
+"""Accepted values of the estimators' parameters, and the `Config` that corresponds to them."""
 
 from numbers import Integral, Real
 from typing import Any, get_args
@@ -11,42 +11,42 @@ from fastmlp.errors import ConfigError
 from fastmlp.export.from_sklearn import sgd_variant
 from fastmlp.settings import ACTIVATIONS, OPTIMIZERS, Schedule
 
-#: What scikit-learn calls our sigmoid.
+#: Names of activations in scikit-learn that differ from ours.
 SYNONYMS = {"logistic": "sigmoid"}
-#: What `schedule` may set besides the schedule's name.
+#: Settings of a schedule that a dict as `schedule` may contain besides its name.
 SCHEDULE_SETTINGS = ("decay_rate", "step_epochs", "step_factor", "power", "warmup_epochs")
 
-_SHARE = [Interval(Real, 0, 1, closed="left")]
-_NOT_NEGATIVE = [Interval(Real, 0, None, closed="left")]
+_FRACTION = [Interval(Real, 0, 1, closed="left")]
+_NON_NEGATIVE = [Interval(Real, 0, None, closed="left")]
 _COUNT = Interval(Integral, 1, None, closed="left")
 
-#: The parameters of both estimators, in scikit-learn's terms.
+#: Constraints of the parameters that both estimators have, in the form of scikit-learn's `_parameter_constraints`.
 CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", _COUNT],
     "activation": [StrOptions({*ACTIVATIONS, *SYNONYMS})],
     "solver": [StrOptions({*OPTIMIZERS, "lbfgs"})],
-    "alpha": _NOT_NEGATIVE,
+    "alpha": _NON_NEGATIVE,
     "batch_size": [StrOptions({"auto"}), _COUNT],
     "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
     "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-    "power_t": _NOT_NEGATIVE,
+    "power_t": _NON_NEGATIVE,
     "max_iter": [_COUNT],
     "shuffle": ["boolean"],
     "random_state": ["random_state"],
-    "tol": _NOT_NEGATIVE,
+    "tol": _NON_NEGATIVE,
     "verbose": ["verbose"],
     "warm_start": ["boolean"],
     "momentum": [Interval(Real, 0, 1, closed="both")],
     "nesterovs_momentum": ["boolean"],
     "early_stopping": ["boolean"],
-    "validation_fraction": _SHARE,
-    "beta_1": _SHARE,
-    "beta_2": _SHARE,
+    "validation_fraction": _FRACTION,
+    "beta_1": _FRACTION,
+    "beta_2": _FRACTION,
     "epsilon": [Interval(Real, 0, None, closed="neither")],
     "n_iter_no_change": [_COUNT, Options(Real, {np.inf})],
     "max_fun": [_COUNT],
-    "dropout": _SHARE,
-    "weight_decay": _NOT_NEGATIVE,
+    "dropout": _FRACTION,
+    "weight_decay": _NON_NEGATIVE,
     "schedule": [StrOptions({*get_args(Schedule)}), dict, None],
     "callbacks": [list, tuple, callable, None],
     "n_repeats": [_COUNT],
@@ -54,28 +54,26 @@ CONSTRAINTS: dict[str, list[Any]] = {
 
 
 def hidden_sizes(hidden_layer_sizes: Any) -> tuple[int, ...]:
-    """The hidden layers' sizes, of which one may be given as a number."""
+    """Sizes of the hidden layers; an integer means one layer."""
     sizes = np.atleast_1d(np.asarray(hidden_layer_sizes, dtype=object)).tolist()
     if any(not isinstance(size, Integral) or size <= 0 for size in sizes):
-        raise ConfigError(
-            f"hidden_layer_sizes must be > 0, got {sizes}: whole numbers, one a hidden layer, are expected"
-        )
+        raise ConfigError(f"hidden_layer_sizes must be > 0: expected one integer >= 1 per hidden layer, got {sizes}")
     return tuple(int(size) for size in sizes)
 
 
-def config_of(estimator: Any, objective: dict[str, Any], precision: str, batch_size: int, seed: int) -> Config:
-    """The Config that an estimator's parameters come to.
+def config_of(estimator: Any, loss_settings: dict[str, Any], precision: str, batch_size: int, seed: int) -> Config:
+    """The `Config` that corresponds to the parameters of an estimator.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
-        Its parameters are checked by scikit-learn already.
-    objective : dict
-        The loss, and the settings that go with it.
+        The estimator, with parameters that satisfy `CONSTRAINTS`.
+    loss_settings : dict
+        The loss, and the settings that belong to it.
     precision : str
-        ``"float32"`` or ``"float64"``, of the samples.
+        ``"float32"`` or ``"float64"``, the dtype of the samples.
     batch_size, seed : int
-        What ``"auto"`` and `random_state` came to.
+        Resolved from `batch_size`, which may be ``"auto"``, and from `random_state`.
 
     Returns
     -------
@@ -84,10 +82,10 @@ def config_of(estimator: Any, objective: dict[str, Any], precision: str, batch_s
     Raises
     ------
     ConfigError
-        If the solver is scikit-learn's L-BFGS, or the engine does not accept a value.
+        If the solver is lbfgs, or `Config` does not accept a value.
     """
     return Config(
-        **objective,
+        **loss_settings,
         **_schedule_of(estimator),
         hidden=hidden_sizes(estimator.hidden_layer_sizes),
         activation=SYNONYMS.get(estimator.activation, estimator.activation),
@@ -114,8 +112,8 @@ def config_of(estimator: Any, objective: dict[str, Any], precision: str, batch_s
 def _optimizer_of(estimator: Any) -> Any:
     if estimator.solver == "lbfgs":
         raise ConfigError(
-            "solver: given 'lbfgs'; it takes the whole training set at every step, and the kernels are for batches: "
-            "use 'adam' or 'sgd', or scikit-learn's own estimator"
+            "solver: expected an optimizer for minibatches, got 'lbfgs', which uses the whole training set at every "
+            "step; use 'adam' or 'sgd', or the estimator of scikit-learn"
         )
     return sgd_variant(estimator) if estimator.solver == "sgd" else estimator.solver
 
@@ -126,5 +124,5 @@ def _schedule_of(estimator: Any) -> dict[str, Any]:
     unknown = [name for name in settings if name not in ("schedule", *SCHEDULE_SETTINGS)]
     if unknown or "schedule" not in settings:
         names = ", ".join(map(repr, SCHEDULE_SETTINGS))
-        raise ConfigError(f"schedule: expected a name, or {{'schedule': name}} with any of {names}, got {given!r}")
+        raise ConfigError(f"schedule: expected a name, or {{'schedule': name}} and any of {names}, got {given!r}")
     return {"power": estimator.power_t, **settings}

@@ -1,4 +1,7 @@
-"""The epochs of a fit as scikit-learn counts, watches and ends them. Knows coded targets only, and no checks."""
+"""The epochs of a fit: learning rate, validation, and scikit-learn's stopping rule; and the forward pass.
+
+Samples and targets are already checked and encoded.
+"""
 
 import math
 import sys
@@ -10,87 +13,126 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from fastmlp.config import Config
-from fastmlp.estimator.callbacks import Hooks
+from fastmlp.estimator.callbacks import CallbackRunner
 from fastmlp.model.model import Model
 from fastmlp.settings import OPTIMIZERS
 from fastmlp.training.early_stopping import Plateau
 from fastmlp.training.schedule import learning_rate_at
 from fastmlp.training.trainer import WINDOW_BYTES, Trainer
 
-#: scikit-learn's words.
-UNFINISHED = "Stochastic Optimizer: Maximum iterations ({}) reached and the optimization hasn't converged yet."
-
-
-#: What ``learning_rate="adaptive"`` divides the rate by, and the rate at which it gives up: scikit-learn's.
-ADAPTIVE_DIVISOR, ADAPTIVE_LEAST = 5.0, 1e-6
-#: Schedules that end at ``max_iter``: its last epoch's rate is that of all that `partial_fit` adds, where their waves
-#: would rise again.
-ENDING = ("cosine", "one_cycle")
-
-
-def _is_sgd(solver: str) -> bool:
-    """Whether scikit-learn's `learning_rate` applies: only to what it calls sgd."""
-    return solver in OPTIMIZERS and OPTIMIZERS[solver].sklearn == "sgd"
-
-
-class LearningRate:
-    """The rate of the epoch that comes next.
-
-    Parameters
-    ----------
-    estimator : MLPClassifier or MLPRegressor
-        Whether it has a `schedule`, and its `learning_rate`, `learning_rate_init` and `power_t`.
-    config : Config
-        What the schedule is read from.
-
-    Attributes
-    ----------
-    now : float
-        The rate.
-    """
-
-    def __init__(self, estimator: Any, config: Config) -> None:
-        self.config, self.is_scheduled = config, estimator.schedule is not None
-        self.kind = "constant" if self.is_scheduled or not _is_sgd(estimator.solver) else estimator.learning_rate
-        self.power_t = estimator.power_t
-        self.last = config.n_epochs - 1 if config.schedule in ENDING else sys.maxsize
-        self.plateau, self.n_epochs = Plateau(config), 0
-        self.now = learning_rate_at(config, 0) if self.is_scheduled else config.learning_rate
-
-    def end_epoch(self, n_seen: int, loss: float) -> None:
-        """Take note of an epoch: the samples seen in all epochs, and the loss that ``"plateau"`` watches."""
-        self.n_epochs += 1
-        if self.kind == "invscaling":
-            self.now = self.config.learning_rate / (n_seen + 1) ** self.power_t
-        if self.config.schedule == "plateau":
-            self.plateau.update(loss)
-        if self.is_scheduled:
-            self.now = self.plateau.factor * learning_rate_at(self.config, min(self.n_epochs, self.last))
-
-    def end_stall(self) -> str:
-        """What follows when nothing has got better for a while, in scikit-learn's words, "Stopping." last."""
-        if self.kind != "adaptive":
-            return "Stopping."
-        if self.now <= ADAPTIVE_LEAST:
-            return "Learning rate too small. Stopping."
-        self.now /= ADAPTIVE_DIVISOR
-        return f"Setting learning rate to {self.now:f}"
+#: scikit-learn's text.
+NOT_CONVERGED = "Stochastic Optimizer: Maximum iterations ({}) reached and the optimization hasn't converged yet."
+#: With ``learning_rate="adaptive"``: the divisor of the learning rate after epochs without improvement, and the rate
+#: at or below which training stops instead. Both are scikit-learn's.
+ADAPTIVE_DIVISOR, ADAPTIVE_MIN_RATE = 5.0, 1e-6
+#: Schedules that end at ``max_iter``. Epochs that `partial_fit` adds after the end use the learning rate of the last
+#: epoch: the formulas of these schedules are periodic and would let it rise again.
+FINITE_SCHEDULES = ("cosine", "one_cycle")
 
 
 class Samples(NamedTuple):
-    """Checked samples, dense or CSR, their coded targets, and their weights where they differ."""
+    """Checked samples (dense or CSR), their encoded targets, and their weights, or None if all are equal."""
 
     X: Any
     y: NDArray[Any]
     weights: NDArray[np.float64] | None
 
     def part(self, rows: NDArray[Any]) -> "Samples":
-        """Some of them."""
+        """The samples of some rows."""
         return Samples(self.X[rows], self.y[rows], None if self.weights is None else self.weights[rows])
 
 
-class Memory(NamedTuple):
-    """What an optimizer goes on from in the next `partial_fit`."""
+def forward(model: Model, X: Any, y: NDArray[Any] | None = None) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Outputs of the network and losses of the samples.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    X : ndarray or CSR matrix (n_samples, n_features)
+        Checked samples. A CSR matrix is converted to dense arrays of at most `WINDOW_BYTES`, one after the other.
+    y : ndarray, optional
+        Encoded targets; without them the losses are meaningless.
+
+    Returns
+    -------
+    ndarray (n_samples, n_outputs), ndarray (n_samples,) of float64
+        The outputs in the precision of the network, and the loss of each sample.
+    """
+    if not hasattr(X, "indptr"):
+        return model.forward_checked(X, y)
+    n_rows = max(1, WINDOW_BYTES // (model.n_features * X.dtype.itemsize))
+    parts = [
+        model.forward_checked(X[start : start + n_rows].toarray(), None if y is None else y[start : start + n_rows])
+        for start in range(0, X.shape[0], n_rows)
+    ]
+    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+
+class LearningRate:
+    """Learning rate of the next epoch.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+        Its `schedule` is used if it has one, otherwise its `learning_rate` and `power_t`.
+    config : Config
+        Has the initial rate and the settings of the schedule.
+
+    Attributes
+    ----------
+    current : float
+        The learning rate of the next epoch.
+    """
+
+    def __init__(self, estimator: Any, config: Config) -> None:
+        self.config, self.is_scheduled = config, estimator.schedule is not None
+        self.kind = "constant" if self.is_scheduled or not _is_sgd(estimator.solver) else estimator.learning_rate
+        self.power_t = estimator.power_t
+        self.last_epoch = config.n_epochs - 1 if config.schedule in FINITE_SCHEDULES else sys.maxsize
+        self.plateau, self.n_epochs = Plateau(config), 0
+        self.current = learning_rate_at(config, 0) if self.is_scheduled else config.learning_rate
+
+    def end_epoch(self, n_seen: int, loss: float) -> None:
+        """Update the rate, given the number of samples seen in all epochs and the loss that ``"plateau"`` monitors."""
+        self.n_epochs += 1
+        if self.config.schedule == "plateau":
+            self.plateau.update(loss)
+        if self.kind == "invscaling":
+            self.current = self.config.learning_rate / (n_seen + 1) ** self.power_t
+        if self.is_scheduled:
+            rate = learning_rate_at(self.config, min(self.n_epochs, self.last_epoch))
+            self.current = self.plateau.factor * rate
+
+    def handle_no_improvement(self) -> str:
+        """Lower an adaptive rate, or stop; return scikit-learn's text, which ends in "Stopping." if training stops."""
+        if self.kind != "adaptive":
+            return "Stopping."
+        if self.current <= ADAPTIVE_MIN_RATE:
+            return "Learning rate too small. Stopping."
+        self.current /= ADAPTIVE_DIVISOR
+        return f"Setting learning rate to {self.current:f}"
+
+
+def _is_sgd(solver: str) -> bool:
+    """Whether the parameter `learning_rate` applies: scikit-learn uses it with the solver sgd only."""
+    return solver in OPTIMIZERS and OPTIMIZERS[solver].sklearn == "sgd"
+
+
+class PartialFitState(NamedTuple):
+    """State of the optimizer, which the next call of `partial_fit` starts from.
+
+    Attributes
+    ----------
+    optimizer : str
+        Name of the optimizer.
+    moments : tuple of ndarray
+        Its moment estimates.
+    powers : ndarray
+        Powers of its decay rates, see `fastmlp.kernels.update`.
+    rate : LearningRate
+        The learning rate.
+    """
 
     optimizer: str
     moments: tuple[NDArray[Any], ...]
@@ -99,62 +141,67 @@ class Memory(NamedTuple):
 
 
 class Loop:
-    """The epochs of one call of fit or partial_fit; what they measure is put on the estimator.
+    """The epochs of one call of `fit` or `partial_fit`; sets the estimator's attributes with the results.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
         Its `model_` is trained.
     train : Samples
-        What is trained on.
-    held : Samples or None
+        The training set.
+    validation : Samples or None
         The validation set.
-    hooks : Hooks
-        Called after every epoch.
-    memory : Memory or None
-        The optimizer to go on with; another than the config's is forgotten.
+    callbacks : CallbackRunner
+        Called at the beginning and end of each epoch.
+    state : PartialFitState or None
+        State of the optimizer to continue with; ignored if it belongs to another optimizer than that of the config.
 
     Attributes
     ----------
     is_interrupted : bool
-        Whether Ctrl-C ended it.
+        Whether Ctrl-C ended training.
     """
 
     def __init__(
-        self, estimator: Any, train: Samples, held: Samples | None, hooks: Hooks, memory: Memory | None
+        self,
+        estimator: Any,
+        train: Samples,
+        validation: Samples | None,
+        callbacks: CallbackRunner,
+        state: PartialFitState | None,
     ) -> None:
-        self.estimator, self.held, self.hooks = estimator, held, hooks
+        self.estimator, self.validation, self.callbacks = estimator, validation, callbacks
         self.model, self.n_samples = estimator.model_, train.X.shape[0]
         self.trainer = Trainer(self.model, *train)
         self.rate, self.is_interrupted = LearningRate(estimator, self.model.config), False
-        # scikit-learn's squared error is the mean over the outputs, the engine's the sum; the gradients are the same.
-        self.n_terms = self.model.n_outputs if self.model.config.loss in ("squared_error", "huber") else 1
-        self.say = print if estimator.verbose else _say_nothing
-        if memory is not None and memory.optimizer == self.model.config.optimizer:
-            for mine, kept in zip(
+        # scikit-learn's squared error is the mean over the outputs, ours the sum; the gradients are the same.
+        self.loss_divisor = self.model.n_outputs if self.model.config.loss in ("squared_error", "huber") else 1
+        self.print = print if estimator.verbose else _print_nothing
+        if state is not None and state.optimizer == self.model.config.optimizer:
+            for array, stored in zip(
                 (self.trainer.arrays.m, self.trainer.arrays.v, self.trainer.powers),
-                (*memory.moments, memory.powers),
+                (*state.moments, state.powers),
                 strict=True,
             ):
-                mine[:] = kept
-            self.rate = memory.rate
+                array[:] = stored
+            self.rate = state.rate
 
     @property
-    def memory(self) -> Memory:
-        """What the optimizer goes on from, which moves with it."""
-        return Memory(self.model.config.optimizer, self.trainer.arrays[1:3], self.trainer.powers, self.rate)
+    def state(self) -> PartialFitState:
+        """State of the optimizer; its arrays are those that training updates, not copies."""
+        return PartialFitState(self.model.config.optimizer, self.trainer.arrays[1:3], self.trainer.powers, self.rate)
 
     def run(self, incremental: bool) -> None:
-        """Train for one epoch or up to ``max_iter``.
+        """Train for one epoch if `incremental`, otherwise for up to ``max_iter`` epochs.
 
-        An error out of a callback ends training; what was learnt until then is on the estimator.
+        An exception in a callback ends training; the estimator keeps the weights reached so far.
         """
         estimator = self.estimator
         estimator.n_iter_ = 0
         try:
             while not self._run_epoch() and not incremental:
                 if estimator.n_iter_ == estimator.max_iter:
-                    warnings.warn(UNFINISHED.format(estimator.max_iter), ConvergenceWarning, stacklevel=5)
+                    warnings.warn(NOT_CONVERGED.format(estimator.max_iter), ConvergenceWarning, stacklevel=5)
                     break
         except KeyboardInterrupt:
             self.is_interrupted = True
@@ -164,34 +211,36 @@ class Loop:
                 self.model.params.theta[:] = estimator._best_theta
 
     def _run_epoch(self) -> bool:
-        """Train on every sample once; gives whether it was the last time."""
+        """Train for one epoch; return whether training ends after it."""
         estimator = self.estimator
-        self.hooks.begin_epoch()
-        mean = self.trainer.run_epoch(self.rate.now)
+        self.callbacks.begin_epoch()
+        mean = self.trainer.run_epoch(self.rate.current)
         estimator.n_iter_ += 1
         estimator.t_ += self.n_samples
-        estimator.loss_ = mean.loss / self.n_terms + mean.penalty
+        estimator.loss_ = mean.loss / self.loss_divisor + mean.penalty
         estimator.loss_curve_.append(estimator.loss_)
-        self.say(f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}")
-        if self.held is not None:
-            self._validate(self.held)
-        self._count_stall()
-        self.rate.end_epoch(estimator.t_, estimator.loss_ if self.held is None else estimator.validation_losses_[-1])
-        is_last = estimator._no_improvement_count > estimator.n_iter_no_change and self._end_stall()
+        self.print(f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}")
+        if self.validation is not None:
+            self._validate(self.validation)
+        self._update_no_improvement_count()
+        monitored = estimator.loss_ if self.validation is None else estimator.validation_losses_[-1]
+        self.rate.end_epoch(estimator.t_, monitored)
+        is_last = estimator._no_improvement_count > estimator.n_iter_no_change and self._handle_no_improvement()
         if not math.isfinite(estimator.loss_):
             is_last |= not np.isfinite(self.model.params.theta).all()
-        return self.hooks.end_epoch() or is_last
+        return self.callbacks.end_epoch() or is_last
 
-    def _validate(self, held: Samples) -> None:
+    def _validate(self, validation: Samples) -> None:
+        """Append the loss and the score on the validation set to the estimator's lists."""
         estimator = self.estimator
-        outputs, losses = forward(self.model, held.X, held.y)
-        estimator.validation_losses_.append(float(np.average(losses, weights=held.weights)) / self.n_terms)
-        finite = np.isfinite(outputs).all()
-        estimator.validation_scores_.append(estimator._score_outputs(outputs, held) if finite else math.nan)
-        self.say(f"Validation score: {estimator.validation_scores_[-1]:f}")
+        outputs, losses = forward(self.model, validation.X, validation.y)
+        estimator.validation_losses_.append(float(np.average(losses, weights=validation.weights)) / self.loss_divisor)
+        is_finite = np.isfinite(outputs).all()
+        estimator.validation_scores_.append(estimator._score_outputs(outputs, validation) if is_finite else math.nan)
+        self.print(f"Validation score: {estimator.validation_scores_[-1]:f}")
 
-    def _count_stall(self) -> None:
-        """Count the epochs that brought too little: of the validation score, or of the training loss."""
+    def _update_no_improvement_count(self) -> None:
+        """Count consecutive epochs without enough improvement of the validation score, or else of the training loss."""
         estimator = self.estimator
         if estimator.early_stopping:
             score = estimator.validation_scores_[-1]
@@ -204,46 +253,20 @@ class Loop:
             estimator.best_loss_ = min(estimator.best_loss_, estimator.loss_)
         estimator._no_improvement_count = estimator._no_improvement_count + 1 if is_stalled else 0
 
-    def _end_stall(self) -> bool:
+    def _handle_no_improvement(self) -> bool:
+        """Lower an adaptive learning rate, or stop; return whether training stops."""
         estimator = self.estimator
-        watched = "Validation score" if estimator.early_stopping else "Training loss"
-        next_ = self.rate.end_stall()
-        self.say(
-            f"{watched} did not improve more than tol={estimator.tol:f} for {estimator.n_iter_no_change} consecutive "
-            f"epochs. {next_}"
+        monitored = "Validation score" if estimator.early_stopping else "Training loss"
+        consequence = self.rate.handle_no_improvement()
+        self.print(
+            f"{monitored} did not improve more than tol={estimator.tol:f} for {estimator.n_iter_no_change} consecutive "
+            f"epochs. {consequence}"
         )
-        if next_.endswith("Stopping."):
+        if consequence.endswith("Stopping."):
             return True
         estimator._no_improvement_count = 0
         return False
 
 
-def _say_nothing(_: str) -> None:
+def _print_nothing(_: str) -> None:
     pass
-
-
-def forward(model: Model, X: Any, y: NDArray[Any] | None = None) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Outputs and losses.
-
-    Parameters
-    ----------
-    model : Model
-        The network.
-    X : ndarray or CSR matrix (n_samples, n_features)
-        Checked samples.
-    y : ndarray, optional
-        Checked targets; without them the losses mean nothing.
-
-    Returns
-    -------
-    ndarray (n_samples, n_outputs), ndarray (n_samples,) of float64
-        The outputs in the network's precision, and the loss of each sample.
-    """
-    if not hasattr(X, "indptr"):
-        return model.forward_checked(X, y)
-    n_rows = max(1, WINDOW_BYTES // (model.n_features * X.dtype.itemsize))
-    parts = [
-        model.forward_checked(X[start : start + n_rows].toarray(), None if y is None else y[start : start + n_rows])
-        for start in range(0, X.shape[0], n_rows)
-    ]
-    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])

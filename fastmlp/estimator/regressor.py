@@ -1,4 +1,4 @@
-"""MLPRegressor: one number or several a sample. Knows how they are coded, not how they are learnt."""
+"""`MLPRegressor`: targets and predictions of regression."""
 
 from numbers import Real
 from typing import Any, ClassVar
@@ -16,32 +16,32 @@ from fastmlp.estimator.loop import Samples
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
-    """A multi-layer perceptron that predicts numbers, as scikit-learn's of the same name does.
+    """Multi-layer perceptron regressor with the interface of scikit-learn.
 
-    Parameters, defaults, attributes and the stopping rule are scikit-learn's: see `sklearn.neural_network.MLPRegressor`
-    and, for what is added or differs, `MLPClassifier`.
+    Parameters, defaults, attributes and the stopping rule are those of `sklearn.neural_network.MLPRegressor`. For
+    additional parameters and differences see `MLPClassifier`.
 
     Parameters
     ----------
     loss : {"squared_error", "poisson", "huber"}, default="squared_error"
-        Half the squared error, half the Poisson deviance of exp(output), for y >= 0, or Huber's loss. `loss_` is the
-        mean over the outputs but for "poisson", which is the sum: as in scikit-learn. The step follows the sum.
+        Half the squared error, half the Poisson deviance of exp(output), which requires y >= 0, or the Huber loss. As
+        in scikit-learn, `loss_` is the mean over the outputs, or for "poisson" the sum. Gradients are those of the sum.
     hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter,\
     shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction,\
     beta_1, beta_2, epsilon, n_iter_no_change, max_fun, dropout, weight_decay, schedule, callbacks, n_repeats
-        As in `MLPClassifier`; the mean of the repeats is that of their predictions.
+        See `MLPClassifier`. Predictions are averaged over the repeats.
     huber_delta : float, default=1.0
-        huber: the error from which on the loss grows as a line does.
+        For "huber": the absolute error above which the loss is linear.
 
     Attributes
     ----------
     coefs_, intercepts_, loss_, best_loss_, loss_curve_, validation_losses_, n_iter_, t_, n_layers_, n_outputs_,\
     n_features_in_, feature_names_in_, model_, repeats_
-        As in `MLPClassifier`.
+        See `MLPClassifier`.
     validation_scores_, best_validation_score_
-        As in `MLPClassifier`, of R2.
+        See `MLPClassifier`; the score is R2.
     out_activation_ : str
-        "identity", or "exp" for "poisson".
+        "identity", or "exp" for the loss "poisson".
 
     Examples
     --------
@@ -94,7 +94,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         callbacks: Any = None,
         n_repeats: int = 1,
     ) -> None:
-        self._keep(locals())
+        self._store_parameters(locals())
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -103,102 +103,103 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None) -> "MLPRegressor":
-        """Train on samples and their numbers.
+        """Fit the network to samples and target values.
 
         Parameters
         ----------
         X : array_like or sparse (n_samples, n_features)
-            Samples.
+            Training samples.
         y : array_like (n_samples,) or (n_samples, n_outputs)
-            Numbers to be predicted.
+            Target values.
         sample_weight : array_like (n_samples,), optional
-            Numbers >= 0, not all 0.
-        X_val, y_val : optional
-            A validation set, whose score and loss are kept after every epoch. With `early_stopping` it decides, and
-            nothing is held out.
+            Sample weights >= 0, not all 0.
+        X_val, y_val : array_like, optional
+            Validation set, whose score and loss are computed after each epoch. With `early_stopping` it is used instead
+            of held-out training samples.
 
         Returns
         -------
         MLPRegressor
-            This one.
+            The fitted estimator.
 
         Raises
         ------
         ValueError
-            If parameters or data are not accepted, or the weights stop being finite.
+            If parameters or data are not accepted, or the weights are no longer finite.
         """
-        continues = self.warm_start and hasattr(self, "model_")
-        self._fit(X, y, sample_weight, (X_val, y_val), continues=continues)
+        is_continued = self.warm_start and hasattr(self, "model_")
+        self._fit(X, y, sample_weight, (X_val, y_val), is_continued=is_continued)
         self._fit_repeats("fit", X, y, sample_weight, X_val, y_val)
         return self
 
     @available_if(lambda self: self._has_partial_fit())
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> "MLPRegressor":
-        """Train on samples and their numbers for one more epoch, with the optimizer as the last call left it.
+        """Train for one epoch on the given samples, starting from the current weights and state of the optimizer.
 
         Parameters
         ----------
         X, y, sample_weight
-            As in `fit`.
+            See `fit`.
 
         Returns
         -------
         MLPRegressor
-            This one.
+            The fitted estimator.
 
         Raises
         ------
         ValueError
-            If parameters or data are not accepted, or the weights stop being finite.
+            If parameters or data are not accepted, or the weights are no longer finite.
         """
-        continues = hasattr(self, "model_")
-        self._fit(X, y, sample_weight, incremental=True, continues=continues)
+        is_continued = hasattr(self, "model_")
+        self._fit(X, y, sample_weight, incremental=True, is_continued=is_continued)
         self._fit_repeats("partial_fit", X, y, sample_weight)
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The numbers of samples.
+        """Predict the target values of samples.
 
         Parameters
         ----------
         X : array_like or sparse (n_samples, n_features)
-            Samples.
+            Samples to predict.
 
         Returns
         -------
         ndarray (n_samples,) or (n_samples, n_outputs)
-            float32 where the network was trained in it, else float64.
+            Predicted values; float32 if the network was trained in float32, else float64.
         """
         outputs = self._outputs(X)
         return outputs[:, 0] if self.n_outputs_ == 1 else outputs
 
-    def _objective(self) -> dict[str, Any]:
+    def _loss_settings(self) -> dict[str, Any]:
         return {"loss": self.loss, "huber_delta": self.huber_delta}
 
     def _out_activation(self) -> str:
         return "exp" if self.loss == "poisson" else "identity"
 
-    def _code(self, y: NDArray[Any], is_known: bool) -> NDArray[Any]:
+    def _encode_targets(self, y: NDArray[Any], is_encoding_known: bool) -> NDArray[Any]:
         self._check_counts(y, "y")
-        coded = y.reshape(len(y), -1)
-        if is_known and hasattr(self, "model_") and coded.shape[1] != self.n_outputs_:
+        values = y.reshape(len(y), -1)
+        if is_encoding_known and hasattr(self, "model_") and values.shape[1] != self.n_outputs_:
             raise DataError(
-                f"y has {coded.shape[1]} columns; the network to go on with predicts {self.n_outputs_} numbers"
+                f"y: expected {self.n_outputs_} columns, the outputs of the fitted network, got {values.shape[1]}"
             )
-        self.n_outputs_ = coded.shape[1]
-        return coded
+        self.n_outputs_ = values.shape[1]
+        return values
 
-    def _code_held(self, y: NDArray[Any]) -> NDArray[Any]:
+    def _encode_validation_targets(self, y: NDArray[Any]) -> NDArray[Any]:
         self._check_counts(y, "y_val")
-        coded = y.reshape(len(y), -1)
-        if coded.shape[1] != self.n_outputs_:
-            raise DataError(f"y_val has {coded.shape[1]} columns, y {self.n_outputs_}")
-        return coded
+        values = y.reshape(len(y), -1)
+        if values.shape[1] != self.n_outputs_:
+            raise DataError(f"y_val: expected {self.n_outputs_} columns, as many as y has, got {values.shape[1]}")
+        return values
 
     def _check_counts(self, y: NDArray[Any], name: str) -> None:
+        """Refuse negative targets if the loss is "poisson"."""
         if self.loss == "poisson" and y.min() < 0:
-            raise DataError(f"{name} holds {y.min():g}; the loss 'poisson' is for counts, numbers >= 0")
+            raise DataError(f"{name}: expected values >= 0 for the loss 'poisson', got {y.min():g}")
 
-    def _score_outputs(self, outputs: NDArray[Any], held: Samples) -> float:
-        return float(r2_score(held.y, outputs, sample_weight=held.weights))
+    def _score_outputs(self, outputs: NDArray[Any], validation: Samples) -> float:
+        return float(r2_score(validation.y, outputs, sample_weight=validation.weights))

@@ -12,7 +12,8 @@ from fastmlp.study.api import load_study, sweep
 from fastmlp.study.result import Study
 from fastmlp.study.scheduler import StudyProgress
 
-RATES = (0.001, 0.01, 0.1, 0.2, 0.3, 0.5)
+#: Learning rates of figure 2.
+LEARNING_RATES = (0.001, 0.01, 0.1, 0.2, 0.3, 0.5)
 
 
 class Figure(NamedTuple):
@@ -21,9 +22,9 @@ class Figure(NamedTuple):
     Attributes
     ----------
     title : str
-        What it varies.
+        Names the settings that it varies.
     settings : list of dict
-        A line each; all else as in the paper's section 2.1.
+        One setting per curve; all others are those of the paper's section 2.1.
     """
 
     title: str
@@ -34,7 +35,7 @@ FIGURES: Mapping[int, Figure] = {
     1: Figure("L2 regularisation, lambda of equation (8)", [{"l2": l2} for l2 in (0.01, 0.001, 0.0001)]),
     2: Figure(
         "Optimizer, equations (9) and (10), and learning rate",
-        [{"optimizer": name, "learning_rate": rate} for name in ("sgd", "adam") for rate in RATES],
+        [{"optimizer": name, "learning_rate": rate} for name in ("sgd", "adam") for rate in LEARNING_RATES],
     ),
     3: Figure(
         "Exponential decay of the learning rate, k of equation (11)",
@@ -44,16 +45,16 @@ FIGURES: Mapping[int, Figure] = {
 
 
 def check_figures(numbers: Iterable[int]) -> tuple[int, ...]:
-    """The figures asked for, each once and in order.
+    """Check figure numbers, sort them and remove duplicates.
 
     Raises
     ------
     ConfigError
-        If the paper has no such figure, or none is asked for.
+        If the paper has no such figure, or no number is given.
     """
     numbers = tuple(numbers)
     if not numbers or not set(numbers) <= set(FIGURES):
-        raise ConfigError(f"figure: expected 1, 2 and 3, got {', '.join(map(str, numbers)) or 'none'}")
+        raise ConfigError(f"figure: expected numbers from 1 to 3, got {', '.join(map(str, numbers)) or 'none'}")
     return tuple(sorted(set(numbers)))
 
 
@@ -68,20 +69,20 @@ def run_figure(
     precision: Precision = "float32",
     progress: Callable[[StudyProgress], None] | None = None,
 ) -> Study:
-    """Run the study behind one of the paper's figures; what its folder holds already is not run again.
+    """Run the study behind one of the paper's figures. Runs that its folder already contains are not repeated.
 
     Parameters
     ----------
     number : int
         1, 2 or 3.
     dataset : Dataset
-        The paper's is CIFAR-10.
+        The data; the paper uses CIFAR-10.
     out : pathlib.Path
-        The study's folder becomes ``figure-<number>`` in it.
+        Parent folder; the folder of the study is ``figure-<number>`` in it.
     n_repeats, n_epochs : int
-        The paper's are 10 and 20.
+        Runs per setting and epochs per run; 10 and 20 in the paper.
     n_jobs : int
-        Runs at a time; -1 for one a core.
+        Number of concurrent runs; -1 for one per core.
     precision : str
         See `fastmlp.Config`.
     progress : callable, optional
@@ -109,10 +110,10 @@ def run_figure(
 
 
 def folder_of(out: Path, number: int) -> Path:
-    """Where a figure's study is kept."""
+    """Folder of the study behind a figure."""
     return out / f"figure-{number}"
 
 
 def load_figures(out: Path) -> dict[int, Study]:
-    """The studies of those figures that a folder holds."""
+    """Load the studies of all figures that are in a folder, by number."""
     return {number: load_study(folder_of(out, number)) for number in FIGURES if folder_of(out, number).exists()}

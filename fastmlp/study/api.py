@@ -1,4 +1,4 @@
-"""Door: repeat, sweep, load_study. What is asked for is checked here; the rest is done by others."""
+"""Public functions of the package: `repeat`, `sweep` and `load_study`."""
 
 import os
 import warnings
@@ -12,7 +12,7 @@ from fastmlp.study.plan import Plan, Vary, make_plan
 from fastmlp.study.provenance import describe_study
 from fastmlp.study.registry import Registry
 from fastmlp.study.result import Study
-from fastmlp.study.scheduler import Execution, StudyProgress, run_missing
+from fastmlp.study.scheduler import ExecutionOptions, StudyProgress, run_missing
 from fastmlp.study.store import Shard, Store, read_store
 from fastmlp.study.threads import Interrupted
 from fastmlp.training.precision import resolve
@@ -33,25 +33,25 @@ def repeat(
     shard: Shard | None = None,
     progress: ProgressCallback | None = None,
 ) -> Study:
-    """Train one setting again and again, each time from other initial weights and in another order of the samples.
+    """Train one setting several times, with different initial weights and sample orders.
 
     Parameters
     ----------
     dataset : Dataset
-        What to train and test on.
+        Training and test set.
     config : Config
-        The setting; its seed is the root from which the seed of every repeat is derived.
+        The setting; its seed is the root from which the seed of each repeat is derived.
     n_repeats : int
-        How often.
+        Number of runs.
     n_jobs : int
-        Runs at a time; -1 for one on every core that this process may use. No result depends on it.
+        Number of concurrent runs; -1 for one per core that is available to this process. No result depends on it.
     out, backend, scheduler, shard, progress
         See `sweep`.
 
     Returns
     -------
     Study
-        Of one setting, which changes nothing: ``{}``.
+        A study with one setting, ``{}``, which changes nothing.
 
     Raises
     ------
@@ -67,8 +67,8 @@ def repeat(
     >>> accuracy.n[-1], accuracy.mean[-1] > 0.8
     (3, True)
     """
-    plan = _planned(dataset, config, [{}], n_repeats)
-    return _run(dataset, plan, Execution(n_jobs, backend, scheduler), out, shard, progress)
+    plan = _check_and_plan(dataset, config, [{}], n_repeats)
+    return _run(dataset, plan, ExecutionOptions(n_jobs, backend, scheduler), out, shard, progress)
 
 
 def sweep(
@@ -84,53 +84,55 @@ def sweep(
     shard: Shard | None = None,
     progress: ProgressCallback | None = None,
 ) -> Study:
-    """Train several settings, each again and again.
+    """Train several settings, each several times.
 
-    Repeat i of every setting begins with the same weights and goes through the samples in the same order (as far as
-    layers and batches are the same), so that settings are compared pair by pair. A run that diverges is a result.
+    Repeat i of every setting starts from the same weights and visits the samples in the same order (if layers and
+    batch sizes are the same), so that comparisons between settings are paired. A run that diverges is a result too.
 
     Parameters
     ----------
     dataset : Dataset
-        What to train and test on.
+        Training and test set.
     config : Config
-        What all settings share; its seed is the root from which the seed of every repeat is derived.
+        The settings that all runs share; its seed is the root from which the seed of each repeat is derived.
     vary : mapping of str to list, or list of mappings
-        A grid, ``{"l2": [0.01, 0.001], "optimizer": ["sgd", "adam"]}``, of which every combination is a setting; or
-        the settings one by one, ``[{"l2": 0.01}, {"optimizer": "adam", "learning_rate": 0.001}]``.
+        A grid, ``{"l2": [0.01, 0.001], "optimizer": ["sgd", "adam"]}``, every combination of which is a setting; or a
+        list of settings, ``[{"l2": 0.01}, {"optimizer": "adam", "learning_rate": 0.001}]``.
     n_repeats : int
-        Runs a setting.
+        Number of runs per setting.
     n_jobs : int
-        Runs at a time; -1 for one on every core that this process may use. No result depends on it.
+        Number of concurrent runs; -1 for one per core that is available to this process. No result depends on it.
     out : path-like, optional
-        A folder that keeps every finished run. Where it holds a part of this study already, only what is missing is
-        run; several processes may share it.
+        A folder in which each finished run is saved. If it already contains a part of this study, only the missing
+        runs are executed. Several processes may share it.
     backend : {"threads", "processes", "dask"}, optional
-        Without it threads, which share the data, or what ``joblib.parallel_config`` has set.
+        By default threads, which share the data, or the backend set by ``joblib.parallel_config``.
     scheduler : str, optional
-        Address of Dask's scheduler; without it the current ``dask.distributed.Client``.
+        Address of the Dask scheduler; by default the current ``dask.distributed.Client`` is used.
     shard : tuple of int, optional
-        (i, n), from 1: of all runs every n-th, from the i-th on, into a file of its own; needs `out`.
+        (i, n), i counted from 1: execute every n-th run, starting with the i-th, and save them in a separate file.
+        Requires `out`.
     progress : callable, optional
-        Called in this thread with a `fastmlp.study.scheduler.StudyProgress` after every stretch and every run.
+        Called in this thread with a `fastmlp.study.scheduler.StudyProgress` after every chunk of an epoch and after
+        every run.
 
     Returns
     -------
     Study
-        All runs of the folder or the study.
+        All finished runs, including those found in the folder.
 
     Raises
     ------
     ConfigError
-        If a name, a value, a list or a number is not accepted.
+        If an argument is not accepted.
     StudyError
-        If `out` holds another study.
+        If `out` contains a different study.
     FileFormatError, OutputError
         If `out` is damaged, or cannot be written to.
     SchedulerError, WorkerError
-        If no scheduler answers, or a worker could not do its run; what was finished is kept.
+        If no scheduler answers, or a worker failed to execute its run. Finished runs are saved in `out`.
     KeyboardInterrupt
-        After Ctrl-C; the exception's ``study`` has what was finished.
+        After Ctrl-C; the attribute ``study`` of the exception has the finished runs.
 
     Examples
     --------
@@ -142,28 +144,29 @@ def sweep(
     >>> [record["repeat"] for record in study.records()]
     [0, 1, 0, 1]
     """
-    plan = _planned(dataset, config, vary, n_repeats)
-    return _run(dataset, plan, Execution(n_jobs, backend, scheduler), out, shard, progress)
+    plan = _check_and_plan(dataset, config, vary, n_repeats)
+    return _run(dataset, plan, ExecutionOptions(n_jobs, backend, scheduler), out, shard, progress)
 
 
 def load_study(folder: Folder) -> Study:
-    """Read a study from its folder, complete or not.
+    """Load a study from its folder, complete or not.
 
     Parameters
     ----------
     folder : path-like
-        What was given as ``out``.
+        The folder that was given as ``out``.
 
     Returns
     -------
     Study
+        All finished runs in the folder.
 
     Raises
     ------
     DataNotFoundError
-        If it holds no study.
+        If the folder contains no study.
     FileFormatError
-        If it is damaged; of a line, the number is named.
+        If one of its files is damaged; for a damaged line the message gives its number.
 
     Examples
     --------
@@ -177,51 +180,55 @@ def load_study(folder: Folder) -> Study:
     return Study(*read_store(Path(folder)))
 
 
-def _planned(dataset: Dataset, config: Config, vary: Vary, n_repeats: int) -> Plan:
-    """The plan with the precision that is taken here, so that all runs have one; what cannot be had is not compared."""
+def _check_and_plan(dataset: Dataset, config: Config, vary: Vary, n_repeats: int) -> Plan:
+    """The plan, with the precision resolved once, so that all runs share it.
+
+    A precision that varies must be available: a substitute would be compared under the wrong name.
+    """
     if not isinstance(dataset, Dataset):
-        raise DataTypeError(f"dataset is a {type(dataset).__name__}; a Dataset is expected: see fastmlp.load_data")
+        raise DataTypeError(f"dataset: expected a Dataset, got a {type(dataset).__name__}; see fastmlp.load_data")
     if not isinstance(config, Config):
-        raise ConfigError(f"config is a {type(config).__name__}; a fastmlp.Config is expected")
-    settled, reason = resolve(config, dataset.X_train)
+        raise ConfigError(f"config: expected a fastmlp.Config, got a {type(config).__name__}")
+    resolved, reason = resolve(config, dataset.X_train)
     if reason and config.precision != "auto":
         warnings.warn(reason, stacklevel=3)
-    plan = make_plan(settled, vary, n_repeats)
+    plan = make_plan(resolved, vary, n_repeats)
     for setting in plan.settings:
-        _, reason = resolve(settled.replace(**setting), dataset.X_train)
+        _, reason = resolve(resolved.replace(**setting), dataset.X_train)
         if reason and "precision" in setting:
             given = setting["precision"]
-            raise ConfigError(f"precision: given {given!r}; accepted, if it varies: what this machine has ({reason})")
+            raise ConfigError(f"precision: expected only values that this machine supports, got {given!r} ({reason})")
     return plan
 
 
 def _run(
     dataset: Dataset,
     plan: Plan,
-    execution: Execution,
+    options: ExecutionOptions,
     out: Folder | None,
     shard: Shard | None,
     progress: ProgressCallback | None,
 ) -> Study:
-    execution.check()
-    tasks = plan.tasks() if shard is None else plan.tasks()[_first(shard, out) :: shard[1]]
+    options.check()
+    specs = plan.run_specs() if shard is None else plan.run_specs()[_first_run(shard, out) :: shard[1]]
     about = describe_study(dataset)
     registry = Registry() if out is None else Store(Path(out), plan, about, shard)
     try:
-        run_missing(tasks, dataset, about["data"]["checksum"], registry, execution, progress or (lambda _: None))
+        run_missing(specs, dataset, about["data"]["checksum"], registry, options, progress or (lambda _: None))
     except KeyboardInterrupt:
-        registry.refresh()  # it may have come between writing a record and taking note of it
-        n_done = sum(task.key in registry.records for task in tasks)
-        how = f"kept in {out}; the same command goes on with the rest" if out else "on this exception, as its study"
-        raise Interrupted(f"{n_done} of {len(tasks)} runs are {how}", Study(plan, about, registry.records)) from None
+        registry.refresh()  # the interrupt may have come after a record was written and before it was registered
+        n_done = sum(spec.key in registry.records for spec in specs)
+        place = f"saved in {out}; start the same command again for the rest" if out else "in this exception's study"
+        raise Interrupted(f"{n_done} of {len(specs)} runs are {place}", Study(plan, about, registry.records)) from None
     finally:
         registry.close()
     return Study(plan, about, registry.records)
 
 
-def _first(shard: Shard, out: Folder | None) -> int:
+def _first_run(shard: Shard, out: Folder | None) -> int:
+    """Index of the first run of a shard."""
     if len(shard) != 2 or not all(isinstance(part, int) for part in shard) or not 1 <= shard[0] <= shard[1]:
         raise ConfigError(f"shard: expected (i, n) with 1 <= i <= n, got {shard!r}")
     if out is None:
-        raise ConfigError("a shard needs a folder: give out")
+        raise ConfigError("shard: expected only together with out, got no out; give the folder of the study as out")
     return shard[0] - 1

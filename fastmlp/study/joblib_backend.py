@@ -1,6 +1,6 @@
-"""Cluster: runs in other processes, through joblib: its own on this machine, Dask's workers, or what the user has set.
+"""Backend of a study that executes its runs through joblib: on local processes, Dask workers, or a configured backend.
 
-Knows not what becomes of a record, and never sends data: workers load it.
+Data is never sent to the workers, which load it themselves.
 """
 
 import sys
@@ -14,21 +14,21 @@ from fastmlp.study.run import Record
 from fastmlp.study.threads import Report
 from fastmlp.study.worker import WorkerJob, execute_job
 
-#: Seconds that a scheduler has to answer.
-SCHEDULER_S = 10
+#: Timeout for connecting to a Dask scheduler, in seconds.
+SCHEDULER_TIMEOUT_S = 10
 
 
 def configured_backend() -> tuple[bool, int | None]:
-    """What ``joblib.parallel_config`` has set, if the user has.
+    """The backend that the user has set with ``joblib.parallel_config``.
 
     Returns
     -------
-    elsewhere : bool
-        Whether it is something else than threads of this process.
+    uses_joblib : bool
+        Whether it is other than threads of this process.
     n_jobs : int or None
         Its number of jobs.
     """
-    if "joblib" not in sys.modules:  # then nobody has set anything
+    if "joblib" not in sys.modules:  # then nothing can have been set
         return False, None
     from joblib.parallel import get_active_backend
 
@@ -37,58 +37,58 @@ def configured_backend() -> tuple[bool, int | None]:
 
 
 def run_joblib(
-    tasks: Iterator[RunSpec], n_jobs: int, order: WorkerJob, report: Report, backend: str | None, scheduler: str | None
+    specs: Iterator[RunSpec], n_jobs: int, job: WorkerJob, report: Report, backend: str | None, scheduler: str | None
 ) -> None:
-    """Do runs on joblib's workers.
+    """Execute runs on joblib's workers.
 
     Parameters
     ----------
-    tasks : iterator of RunSpec
-        Asked for a run when a worker will soon be free.
+    specs : iterator of RunSpec
+        The next run is taken when a worker will soon be idle.
     n_jobs : int
-        Workers; -1 for all there are.
-    order : WorkerJob
-        What every worker is told.
+        Number of workers; -1 for all.
+    job : WorkerJob
+        The version and the data of the study.
     report : callable
-        Called in this thread with every record, as soon as it is here.
+        Called in this thread with each record as soon as it arrives.
     backend : str, optional
-        processes or dask; None: the one that ``joblib.parallel_config`` has set.
+        processes or dask; None means the backend set by ``joblib.parallel_config``.
     scheduler : str, optional
-        Dask's address.
+        Address of the Dask scheduler.
 
     Raises
     ------
     SchedulerError
         If no scheduler answers.
     WorkerError
-        If a worker could not do its run.
+        If a worker failed to execute its run.
     MissingExtraError
         If joblib or Dask is not installed.
     """
     try:
         import joblib
     except ImportError:
-        raise MissingExtraError("joblib", "sklearn", "A study on other processes") from None
-    with _backend(joblib, backend, scheduler):
-        # Batches of one run, so that each is reported when it is finished.
+        raise MissingExtraError("joblib", "sklearn", "Running a study on other processes") from None
+    with _joblib_config(joblib, backend, scheduler):
+        # One run per batch, so that each is reported when it finishes.
         pool = joblib.Parallel(n_jobs=n_jobs, batch_size=1, return_as="generator_unordered")
         try:
-            for task, record in pool(joblib.delayed(_execute)(order, task) for task in tasks):
-                report(task, record)
+            for spec, record in pool(joblib.delayed(_execute)(job, spec) for spec in specs):
+                report(spec, record)
         except FastMLPError:
             raise
         except Exception as error:
-            raise WorkerError(f"a worker could not do its run: {type(error).__name__}: {error}") from error
+            raise WorkerError(f"a worker failed to execute its run: {type(error).__name__}: {error}") from error
 
 
-def _execute(order: WorkerJob, task: RunSpec) -> tuple[RunSpec, Record]:
-    return task, execute_job(order, task)
+def _execute(job: WorkerJob, spec: RunSpec) -> tuple[RunSpec, Record]:
+    return spec, execute_job(job, spec)
 
 
 @contextmanager
-def _backend(joblib: Any, backend: str | None, scheduler: str | None) -> Iterator[None]:
+def _joblib_config(joblib: Any, backend: str | None, scheduler: str | None) -> Iterator[None]:
     if backend == "dask":
-        with _client(scheduler) as client, joblib.parallel_config("dask", client=client):
+        with _dask_client(scheduler) as client, joblib.parallel_config("dask", client=client):
             yield
     else:
         with joblib.parallel_config("loky") if backend == "processes" else nullcontext():
@@ -96,24 +96,26 @@ def _backend(joblib: Any, backend: str | None, scheduler: str | None) -> Iterato
 
 
 @contextmanager
-def _client(scheduler: str | None) -> Iterator[Any]:
-    """A client of the scheduler at an address, closed at the end; without an address, the one that the user made."""
+def _dask_client(scheduler: str | None) -> Iterator[Any]:
+    """A client of the scheduler at an address, closed at the end; without an address, the user's current client."""
     try:
         from distributed import Client, get_client
     except ImportError:
-        raise MissingExtraError("dask.distributed", "dask", "A cluster") from None
+        raise MissingExtraError("dask.distributed", "dask", "Running a study on Dask") from None
     if scheduler is None:
         try:
-            client: Any = get_client(timeout=SCHEDULER_S)
+            client: Any = get_client(timeout=SCHEDULER_TIMEOUT_S)
         except ValueError:
-            advice = "give the address that `dask scheduler` prints, such as tcp://127.0.0.1:8786"
-            raise SchedulerError(f"no scheduler is known: {advice}") from None
+            raise SchedulerError(
+                "scheduler: expected an address or a current dask.distributed.Client, got neither; give the address "
+                "that `dask scheduler` prints, such as tcp://127.0.0.1:8786"
+            ) from None
         yield client
         return
     try:
-        client = Client(scheduler, timeout=SCHEDULER_S, set_as_default=False)  # type: ignore[no-untyped-call]
+        client = Client(scheduler, timeout=SCHEDULER_TIMEOUT_S, set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError, TimeoutError) as error:
-        advice = "start one with `dask scheduler`, and give the address that it prints"
-        raise SchedulerError(f"no scheduler answers at {scheduler} within {SCHEDULER_S} s: {advice}") from error
+        remedy = "start one with `dask scheduler`, and give the address that it prints"
+        raise SchedulerError(f"no scheduler answers at {scheduler} within {SCHEDULER_TIMEOUT_S} s; {remedy}") from error
     with client:
         yield client

@@ -1,6 +1,6 @@
-"""Lines: the files of finished runs, a line of JSON each. A line is whole or, as the last one, torn.
+"""JSON Lines files of a study: appending and reading the records of finished runs.
 
-Knows nothing of who writes when.
+Each line is the record of one run. A process that is killed while it writes leaves an incomplete last line.
 """
 
 import json
@@ -14,64 +14,66 @@ from fastmlp.study.plan import Key, Plan, key_of
 from fastmlp.study.run import Record
 from fastmlp.training.history import check_columns
 
+#: Name of the file of all runs, and pattern of the files of shards.
 RUNS = "runs.jsonl"
 SHARDS = "runs-*-of-*.jsonl"
-KINDS = {"setting": dict, "repeat": int, "seed": int, "seconds": float, "weights_sha256": str, "history": dict}
+#: Types of the fields of a record, except for status.
+FIELD_TYPES = {"setting": dict, "repeat": int, "seed": int, "seconds": float, "weights_sha256": str, "history": dict}
 
 
 def append_record(path: Path, record: Record) -> None:
-    """Add a line, and return when it is on the disk.
+    """Append a record, and return once it is on the disk.
 
     Parameters
     ----------
     path : pathlib.Path
-        The file; one writer at a time.
+        The file; only one process may write to it at a time.
     record : Record
-        What the line says.
+        Written as one line.
     """
     with path.open("ab+") as file:
-        _mend(file)
+        _repair_last_line(file)
         file.write(json.dumps(record).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
 
 
 class RecordReader:
-    """Reads the files of a folder, and later only what was added.
+    """Incremental reader of the records in a study's folder.
 
     Parameters
     ----------
     folder : pathlib.Path
-        The study's.
+        The folder of the study.
     plan : Plan
-        Its settings.
+        The plan of the study; a record of any other run is refused.
     """
 
     def __init__(self, folder: Path, plan: Plan) -> None:
         self.folder, self.plan = folder, plan
-        self._places: dict[Path, tuple[int, int]] = {}
+        self._positions: dict[Path, tuple[int, int]] = {}  # bytes and lines that have been read of each file
         self._settings = {key_of(setting, 0)[0]: setting for setting in plan.settings}
 
     def read(self) -> list[tuple[Key, Record]]:
-        """Give the records that were added since the last call.
+        """Read the records that were added since the last call.
 
         Returns
         -------
         list of (key, Record)
-            In the order of the lines; of a run that stands in two files, both.
+            In the order of the lines. A run that is in two files is returned twice.
 
         Raises
         ------
         FileFormatError
-            If a line is damaged; its number is named. The last line, torn, is passed over with a warning.
+            If a line is damaged; the message gives its number. An incomplete last line is skipped with a warning.
         DataNotFoundError
-            If the system does not let a file be read.
+            If the operating system does not allow a file to be read.
         """
         paths = [self.folder / RUNS, *sorted(self.folder.glob(SHARDS))]
         return [found for path in paths if path.exists() for found in self._read_file(path)]
 
     def _read_file(self, path: Path) -> list[tuple[Key, Record]]:
-        start, n_before = self._places.get(path, (0, 0))
+        start, n_before = self._positions.get(path, (0, 0))
         try:
             with path.open("rb") as file:
                 file.seek(start)
@@ -79,44 +81,45 @@ class RecordReader:
         except OSError as error:
             raise DataNotFoundError(f"{path} cannot be read: {error.strerror}") from error
         *lines, last = text.split(b"\n")
-        if _is_whole(last):
+        if _is_complete(last):
             lines, last = [*lines, last], b""
-        elif last and path not in self._places:
-            said = f"{path}: the last line is torn, as a killed process leaves it; its run is done again"
-            warnings.warn(said, stacklevel=2)
-        self._places[path] = start + len(text) - len(last), n_before + len(lines)
+        elif last and path not in self._positions:
+            message = f"{path}: the last line is incomplete, as after a killed process; its run counts as missing"
+            warnings.warn(message, stacklevel=2)
+        self._positions[path] = start + len(text) - len(last), n_before + len(lines)
         return [self._parse(path, n_before + n, line) for n, line in enumerate(lines, 1) if line]
 
     def _parse(self, path: Path, number: int, line: bytes) -> tuple[Key, Record]:
         try:
-            got = json.loads(line)
-            _refuse_foreign(got)
-            setting = self._settings.get(key_of(got["setting"], 0)[0])
-            if setting is None or got["repeat"] not in range(self.plan.n_repeats):
-                raise ValueError("its run is none of this study")
+            record = json.loads(line)
+            _check_record(record)
+            setting = self._settings.get(key_of(record["setting"], 0)[0])
+            if setting is None or record["repeat"] not in range(self.plan.n_repeats):
+                raise ValueError("the study has no such setting or repeat")
         except (AttributeError, RecursionError, TypeError, ValueError) as error:
-            remedy = "remove the line, and the study does its run again"
+            remedy = "remove the line and start the study again to repeat its run"
             raise FileFormatError(f"{path}, line {number} is damaged: {error}; {remedy}") from error
-        got["setting"] = setting  # as the plan has it: tuples, where JSON has lists
-        return key_of(setting, got["repeat"]), got
+        record["setting"] = setting  # as in the plan: with tuples where JSON has lists
+        return key_of(setting, record["repeat"]), record
 
 
-def _refuse_foreign(got: Any) -> None:
-    """All that is used of a record is of the type that a run gives it."""
-    if set(got) != set(Record.__annotations__) or got["status"] not in ("finished", "diverged"):
-        raise ValueError("it is not the record of a run")
-    if any(type(got[name]) is not kind for name, kind in KINDS.items()):
-        raise ValueError(f"of {', '.join(KINDS)} one is of another type")
-    columns = list(got["history"].values())
-    check_columns(got["history"])
+def _check_record(record: Any) -> None:
+    """Check the type of everything in a record that is used later."""
+    if set(record) != set(Record.__annotations__) or record["status"] not in ("finished", "diverged"):
+        raise ValueError("not the record of a run")
+    for name, kind in FIELD_TYPES.items():
+        if type(record[name]) is not kind:
+            raise ValueError(f"{name}: expected a value of type {kind.__name__}, got {type(record[name]).__name__}")
+    columns = list(record["history"].values())
+    check_columns(record["history"])
     if len(set(map(len, columns))) != 1:
-        raise ValueError("its history is not complete")
+        raise ValueError("history: expected columns of equal length")
     if not all(type(number) in (int, float) for column in columns for number in column):
-        raise ValueError("its history holds something else than numbers")
+        raise ValueError("history: expected numbers only")
 
 
-def _mend(file: BinaryIO) -> None:
-    """See to it that a new line begins where the file ends: a whole last line gets its end, a torn one goes."""
+def _repair_last_line(file: BinaryIO) -> None:
+    """Make the file end with a line break: add it to a complete last line, and remove an incomplete one."""
     size = file.seek(0, os.SEEK_END)
     if size == 0:
         return
@@ -125,13 +128,13 @@ def _mend(file: BinaryIO) -> None:
         return
     file.seek(0)
     last = file.read().rpartition(b"\n")[2]
-    if _is_whole(last):
+    if _is_complete(last):
         file.write(b"\n")
     else:
         file.truncate(size - len(last))
 
 
-def _is_whole(line: bytes) -> bool:
+def _is_complete(line: bytes) -> bool:
     try:
         return isinstance(json.loads(line), dict)
     except (RecursionError, ValueError):

@@ -1,4 +1,4 @@
-"""Header: ``study.json``, which says which study a folder holds. Knows nothing of its runs."""
+"""The file ``study.json``: config, settings and number of repeats of the study in a folder, and its provenance."""
 
 import json
 from collections.abc import Mapping
@@ -11,8 +11,8 @@ from fastmlp.io.atomic import write_atomic
 from fastmlp.study.plan import Plan, make_plan
 
 FILE_VERSION = 1
-HEADER = "study.json"
-#: What must be said of a study's surroundings, and how; there may be more.
+METADATA = "study.json"
+#: Required entries of the provenance, and their types; there may be more.
 ABOUT: dict[str, dict[str, type]] = {
     "versions": {"fastmlp": str},
     "machine": {},
@@ -25,19 +25,19 @@ ABOUT: dict[str, dict[str, type]] = {
 }
 
 
-def write_header(folder: Path, plan: Plan, about: Mapping[str, Any]) -> None:
-    """Write ``study.json``: a new file first, which then takes its place.
+def write_metadata(folder: Path, plan: Plan, about: Mapping[str, Any]) -> None:
+    """Write ``study.json`` atomically.
 
     Parameters
     ----------
     folder : pathlib.Path
-        The study's.
+        The folder of the study.
     plan : Plan
-        Its settings.
+        The plan of the study.
     about : mapping
-        Versions, machine and data, as `fastmlp.study.provenance.describe_study` gives them.
+        Versions, machine and data, see `fastmlp.study.provenance.describe_study`.
     """
-    header = {
+    metadata = {
         "format": "fastmlp study",
         "version": FILE_VERSION,
         "config": plan.config.to_dict(),
@@ -45,83 +45,88 @@ def write_header(folder: Path, plan: Plan, about: Mapping[str, Any]) -> None:
         "n_repeats": plan.n_repeats,
         "about": about,
     }
-    text = json.dumps(header, indent=2) + "\n"
-    write_atomic(folder / HEADER, "study", lambda file: file.write(text.encode()))
+    text = json.dumps(metadata, indent=2) + "\n"
+    write_atomic(folder / METADATA, "study", lambda file: file.write(text.encode()))
 
 
-def read_header(folder: Path) -> tuple[Plan, dict[str, Any]]:
-    """Read which study a folder holds.
+def read_metadata(folder: Path) -> tuple[Plan, dict[str, Any]]:
+    """Read the plan and the provenance of the study in a folder.
 
     Parameters
     ----------
     folder : pathlib.Path
-        The study's.
+        The folder of the study.
 
     Returns
     -------
     plan : Plan
-        Its settings.
+        The plan of the study.
     about : dict
         Versions, machine and data.
 
     Raises
     ------
     DataNotFoundError
-        If it holds none.
+        If the folder contains no study.
     FileFormatError
-        If ``study.json`` is damaged or of another version.
+        If ``study.json`` is damaged or has another version.
     """
-    path = folder / HEADER
+    path = folder / METADATA
     try:
-        header = json.loads(path.read_text(encoding="utf-8"))
-        if (header["format"], header["version"]) != ("fastmlp study", FILE_VERSION):
-            raise ValueError(f"its version is {header['version']!r}; {FILE_VERSION} is read")
-        plan = make_plan(Config.from_dict(header["config"]), header["settings"], header["n_repeats"])
-        return plan, _read_about(header["about"])
+        metadata = json.loads(path.read_text(encoding="utf-8"))
+        if (metadata["format"], metadata["version"]) != ("fastmlp study", FILE_VERSION):
+            raise ValueError(
+                f"expected the format 'fastmlp study' of version {FILE_VERSION}, got {metadata['format']!r} of version "
+                f"{metadata['version']!r}"
+            )
+        plan = make_plan(Config.from_dict(metadata["config"]), metadata["settings"], metadata["n_repeats"])
+        return plan, _read_about(metadata["about"])
     except OSError as error:
-        raise DataNotFoundError(f"{folder} holds no study: {HEADER} cannot be read ({error.strerror})") from error
+        raise DataNotFoundError(f"{folder} contains no study: {METADATA} cannot be read: {error.strerror}") from error
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError, FastMLPError) as error:
         raise FileFormatError(f"{path} is damaged: {type(error).__name__}: {error}") from error
 
 
 def _read_about(about: Mapping[str, Any]) -> dict[str, Any]:
-    for part, kinds in ABOUT.items():
-        for name, kind in kinds.items():
+    for part, types in ABOUT.items():
+        for name, kind in types.items():
             if type(about[part][name]) is not kind:
-                raise ValueError(f"{part} has {about[part][name]!r} for {name}")
+                raise ValueError(f"{part}, {name}: expected a value of type {kind.__name__}, got {about[part][name]!r}")
     return {part: dict(about[part]) for part in ABOUT}
 
 
 def check_same_study(folder: Path, plan: Plan, about: Mapping[str, Any]) -> None:
-    """See to it that a folder's study is the one that is asked for.
+    """Check that the study in a folder is the given one.
 
     Parameters
     ----------
     folder : pathlib.Path
-        The study's.
+        The folder of the study.
     plan : Plan
-        What is asked for.
+        The plan of the given study.
     about : mapping
-        On which data, with which version.
+        Its versions, machine and data. The version of fastmlp and the checksum of the data are compared.
 
     Raises
     ------
     StudyError
-        If it is another; the message has all differences.
+        If they differ; the message lists all differences.
     """
-    ours, theirs = _identity(plan, about), _identity(*read_header(folder))
+    given, stored = _identity(plan, about), _identity(*read_metadata(folder))
     differences = [
-        f"  {name}: the folder has {theirs[name]!r}, given {ours[name]!r}"
-        for name in theirs
-        if theirs[name] != ours[name]
+        f"  {name}: expected {stored[name]!r} as in the folder, got {given[name]!r}"
+        for name in stored
+        if stored[name] != given[name]
     ]
     if differences:
         lines = "\n".join(differences)
-        raise StudyError(f"{folder} holds another study\n{lines}\nName another folder, or ask for what this one holds.")
+        raise StudyError(
+            f"{folder} contains a different study\n{lines}\nChoose another folder, or use the values in this one."
+        )
 
 
 def _identity(plan: Plan, about: Mapping[str, Any]) -> dict[str, Any]:
-    """What must be the same for two runs to be the same; versions of other packages change no bit of a result."""
+    """Everything that determines the results of a study. Versions of other packages change no bit of them."""
     return {
         **plan.config.to_dict(),
         "settings": list(plan.settings),

@@ -1,4 +1,4 @@
-"""About: the versions, the machine and the data that a study's figures hold for."""
+"""The provenance of a study: versions of the packages, the machine, and the data."""
 
 import platform
 from importlib.metadata import version
@@ -11,17 +11,17 @@ from fastmlp.version import __version__
 
 
 def describe_study(dataset: Dataset) -> dict[str, dict[str, Any]]:
-    """What ``study.json`` says beside the settings.
+    """Describe the versions, the machine and the data of a study.
 
     Parameters
     ----------
     dataset : Dataset
-        What the study trains and tests on.
+        The data of the study.
 
     Returns
     -------
     dict
-        Of three: versions, machine, data.
+        Three dictionaries, fit for JSON: versions, machine and data.
 
     Examples
     --------
@@ -30,12 +30,12 @@ def describe_study(dataset: Dataset) -> dict[str, dict[str, Any]]:
     1
     """
     packages = {name: version(name) for name in ("numpy", "numba", "llvmlite")}
-    words = cpu.describe()
+    description = cpu.describe()
     return {
         "versions": {"fastmlp": __version__, "python": platform.python_version(), **packages},
         "machine": {
-            "cpu": _cpu_name() or words["cpu"],
-            "vectors": words["vector width"],
+            "cpu": _cpu_name() or description["cpu"],
+            "vectors": description["vector width"],
             "cores": available_cores(),
             "system": platform.platform(),
         },
@@ -52,7 +52,7 @@ def describe_study(dataset: Dataset) -> dict[str, dict[str, Any]]:
 
 
 def _cpu_name() -> str | None:
-    """As Linux has it; `platform` knows none there."""
+    """Name of the CPU on Linux, where `platform.processor` is empty."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as lines:
             return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

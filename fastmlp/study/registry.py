@@ -1,4 +1,4 @@
-"""Registry: the records of a study, by run, and who does which run. In memory; `store` keeps the same in a folder."""
+"""Registry of a study in memory: the records of its finished runs. `Store` saves them in a folder as well."""
 
 from collections.abc import Iterable, Iterator
 from threading import RLock
@@ -8,35 +8,35 @@ from fastmlp.study.run import Record
 
 
 class Registry:
-    """What a study has so far.
+    """The finished runs of a study.
 
     Attributes
     ----------
     records : dict
-        Of every finished run, by its key.
+        Records of the finished runs, by key.
     lock : threading.RLock
-        Held by whoever changes it: engines claim runs from threads of their own.
+        Held while records change: runs are claimed and finished from several threads.
     """
 
     def __init__(self) -> None:
         self.records: dict[Key, Record] = {}
         self.lock = RLock()
 
-    def claim(self, task: RunSpec) -> bool:
-        """Whether the run is still to be done, and by us: then nobody else will."""
-        return task.key not in self.records
+    def claim(self, spec: RunSpec) -> bool:
+        """Reserve a run for this process; False if it is finished or another process has reserved it."""
+        return spec.key not in self.records
 
-    def finish(self, task: RunSpec, record: Record) -> None:
-        """Keep a run's record."""
+    def finish(self, spec: RunSpec, record: Record) -> None:
+        """Add the record of a finished run."""
         with self.lock:
-            self.records[task.key] = record
+            self.records[spec.key] = record
 
     def refresh(self) -> None:
-        """Learn what others have finished."""
+        """Read the records that other processes have added."""
 
     def close(self) -> None:
-        """Leave the runs that were claimed and are not finished to others."""
+        """Release the runs that were claimed but not finished."""
 
-    def claimed(self, tasks: Iterable[RunSpec]) -> Iterator[RunSpec]:
-        """Claim runs one by one, as they are asked for, passing over those that others do."""
-        return (task for task in tasks if self.claim(task))
+    def claimed(self, specs: Iterable[RunSpec]) -> Iterator[RunSpec]:
+        """Claim the runs one by one as the iterator advances, and skip those that cannot be claimed."""
+        return (spec for spec in specs if self.claim(spec))

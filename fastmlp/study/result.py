@@ -1,4 +1,4 @@
-"""Result: the runs of a study, and what they come to. Knows not how they were run."""
+"""Result of a study: its runs, statistics over the repeats, tables and plots."""
 
 import importlib.util
 import math
@@ -22,17 +22,17 @@ Rows = list[dict[str, Any]]
 
 
 class Statistics(NamedTuple):
-    """What the repeats of a setting come to, a value an epoch.
+    """Statistics over the repeats of a setting, with one value per epoch.
 
     Attributes
     ----------
     epoch : list of int
-        From 1.
+        Counted from 1.
     n : list of int
-        Runs that reached the epoch: a diverged one counts until its loss was no longer finite, and one that stopped
-        early until then.
+        Number of runs that reached the epoch. Runs that diverged or stopped early have fewer epochs than others.
     mean, std, min, max : list of float
-        Over those runs. The standard deviation is the sample's, with n - 1; of one run it is nan.
+        Over those runs. The standard deviation is that of a sample, with n - 1 in the denominator; for a single run it
+        is nan.
     """
 
     epoch: list[int]
@@ -44,20 +44,20 @@ class Statistics(NamedTuple):
 
 
 class Study:
-    """Every run of a study that is finished; made by `repeat`, `sweep` and `load_study`.
+    """The finished runs of a study, as returned by `repeat`, `sweep` and `load_study`.
 
     Attributes
     ----------
     config : Config
-        What all runs share.
+        The settings that all runs share.
     score : str
-        Column of the test set's score: test_accuracy, or test_r2 where numbers are predicted.
+        Name of the column with the score on the test set: test_accuracy, or test_r2 for regression.
     settings : tuple of dict
-        What each setting changes, in the order that was asked for.
+        The fields of the config that each setting changes, in the given order.
     n_repeats : int
-        Runs a setting.
+        Number of runs per setting.
     about : dict
-        Versions, machine and data.
+        Provenance: versions, machine and data.
 
     Examples
     --------
@@ -73,12 +73,12 @@ class Study:
     def __init__(self, plan: Plan, about: Mapping[str, Any], records: Mapping[Key, Record]) -> None:
         self.config, self.settings, self.n_repeats = plan.config, plan.settings, plan.n_repeats
         self.about = dict(about)
-        self.score = (
-            f"test_{LOSSES[plan.settings[0].get('loss', plan.config.loss)].metric}"  # which all losses of a task share
-        )
-        # In the plan's order, but by way of what is there: a damaged header may speak of any number of repeats.
-        places = {key_of(setting, 0)[0]: place for place, setting in enumerate(plan.settings)}
-        self._records = [records[key] for key in sorted(records, key=lambda key: (places[key[0]], key[1]))]
+        loss = plan.settings[0].get("loss", plan.config.loss)
+        self.score = f"test_{LOSSES[loss].metric}"  # all losses of a task have the same metric
+        # In the order of the plan. The loop is over the records, since a damaged study.json may claim any number of
+        # repeats.
+        order = {key_of(setting, 0)[0]: index for index, setting in enumerate(plan.settings)}
+        self._records = [records[key] for key in sorted(records, key=lambda key: (order[key[0]], key[1]))]
 
     def __repr__(self) -> str:
         n_diverged = sum(record["status"] == "diverged" for record in self._records)
@@ -88,22 +88,22 @@ class Study:
 
     @property
     def is_complete(self) -> bool:
-        """Whether no run is missing."""
+        """Whether all runs have finished."""
         return len(self._records) == len(self.settings) * self.n_repeats
 
     def records(self) -> list[Record]:
-        """Every finished run, by setting and repeat.
+        """Records of all finished runs, ordered by setting and repeat.
 
         Returns
         -------
         list of dict
-            Each has ``setting, repeat, seed, status, seconds, weights_sha256, history``, see
-            `fastmlp.study.run.Record`; all of it fits JSON.
+            With the keys ``setting, repeat, seed, status, seconds, weights_sha256, history``, see
+            `fastmlp.study.run.Record`; serialisable as JSON.
         """
         return [Record(**{**record, "setting": dict(record["setting"])}) for record in self._records]
 
     def records_of(self, setting: Mapping[str, Any]) -> list[Record]:
-        """The finished runs of one setting.
+        """Records of the finished runs of one setting.
 
         Parameters
         ----------
@@ -117,22 +117,22 @@ class Study:
         Raises
         ------
         ConfigError
-            If it is none of them.
+            If the study has no such setting.
         """
         if setting not in self.settings:
             known = "; ".join(label_of(known) for known in self.settings)
-            raise ConfigError(f"{label_of(setting)} is no setting of this study; those are {known}")
+            raise ConfigError(f"setting: expected one of this study ({known}), got {label_of(setting)}")
         return [record for record in self._records if record["setting"] == setting]
 
     def statistics(self, setting: Mapping[str, Any], column: str | None = None) -> Statistics:
-        """What the repeats of a setting come to, epoch by epoch.
+        """Mean, standard deviation and range over the repeats of a setting, for each epoch.
 
         Parameters
         ----------
         setting : mapping
             One of `settings`.
         column : str
-            One that the runs have, of ``fastmlp.training.history.ALL_COLUMNS``; without it the score.
+            Name of a column of the histories, see ``fastmlp.training.history.ALL_COLUMNS``; by default the score.
 
         Returns
         -------
@@ -141,12 +141,12 @@ class Study:
         Raises
         ------
         ConfigError
-            If there is no such setting or column.
+            If the study has no such setting or column.
         """
         column = self.score if column is None else column
         records = self.records_of(setting)
         if records and not any(column in record["history"] for record in records):
-            raise ConfigError(f"{column!r} is not a column; the columns are {', '.join(records[0]['history'])}")
+            raise ConfigError(f"column: expected one of {', '.join(records[0]['history'])}, got {column!r}")
         curves = [record["history"][column] for record in records if column in record["history"]]
         epochs = range(max(map(len, curves), default=0))
         values = [[curve[epoch] for curve in curves if epoch < len(curve)] for epoch in epochs]
@@ -154,18 +154,18 @@ class Study:
             epoch=[epoch + 1 for epoch in epochs],
             n=[len(group) for group in values],
             mean=[statistics.fmean(group) for group in values],
-            std=[_spread(group) for group in values],
+            std=[_sample_std(group) for group in values],
             min=[min(group) for group in values],
             max=[max(group) for group in values],
         )
 
     def table(self) -> "Rows | Any":
-        """Every measurement: a row an epoch of a run.
+        """All measurements, with one row per run and epoch.
 
         Returns
         -------
         list of dict, or pandas.DataFrame where pandas is installed
-            A column for each setting that varies, then repeat, seed, status and those of the history; its
+            One column per field that varies, then repeat, seed, status and the columns of the history, of which
             learning_rate is called lr.
         """
         rows: Rows = []
@@ -178,103 +178,102 @@ class Study:
         return _frame(rows)
 
     def summary(self) -> "Rows | Any":
-        """What the repeats come to: a row an epoch of a setting.
+        """Statistics over the repeats, with one row per setting and epoch.
 
         Returns
         -------
         list of dict, or pandas.DataFrame where pandas is installed
-            A column for each setting that varies, then epoch and n, and mean, std, min and max, see `Statistics`, of
-            train_loss, test_loss and the score, such as ``test_loss_mean``.
+            One column per field that varies, then epoch and n, and the mean, std, min and max (see `Statistics`) of
+            train_loss, test_loss and the score, under names such as ``test_loss_mean``.
         """
         rows = []
         for setting in self.settings:
-            columns = {name: self.statistics(setting, name) for name in self._quantities}
-            for place, epoch in enumerate(columns["test_loss"].epoch):
-                row = {**setting, "epoch": epoch, "n": columns["test_loss"].n[place]}
+            columns = {name: self.statistics(setting, name) for name in self._summary_columns}
+            for index, epoch in enumerate(columns["test_loss"].epoch):
+                row = {**setting, "epoch": epoch, "n": columns["test_loss"].n[index]}
                 for name, values in columns.items():
-                    row |= {f"{name}_{word}": getattr(values, word)[place] for word in ("mean", "std", "min", "max")}
+                    row |= {f"{name}_{stat}": getattr(values, stat)[index] for stat in ("mean", "std", "min", "max")}
                 rows.append(row)
         return _frame(rows)
 
     @property
-    def _quantities(self) -> tuple[str, str, str]:
-        """What is summed up over the repeats; the other columns are counts and seconds."""
+    def _summary_columns(self) -> tuple[str, str, str]:
+        """The columns that are averaged over the repeats."""
         return "train_loss", "test_loss", self.score
 
     def finals(self, setting: Mapping[str, Any], column: str | None = None) -> list[float]:
-        """What each finished run of a setting came to: the number of the epoch whose weights it ended with.
+        """Final value of a column in each finished run of a setting: that of the epoch whose weights the run returned.
 
         Parameters
         ----------
         setting : mapping
             One of `settings`.
         column : str
-            As for `statistics`.
+            See `statistics`.
 
         Returns
         -------
         list of float
-            Where every run diverged, the numbers of the last epoch that any of them reached.
+            If all runs diverged: the values of the last epoch that any of them reached.
         """
         column = self.score if column is None else column
         finished = [record for record in self.records_of(setting) if record["status"] == "finished"]
         if not finished:
             curves = [record["history"][column] for record in self.records_of(setting)]
-            max_norm = max(map(len, curves), default=0)
-            return [curve[-1] for curve in curves if len(curve) == max_norm > 0]
+            n_epochs = max(map(len, curves), default=0)
+            return [curve[-1] for curve in curves if len(curve) == n_epochs > 0]
         config = self.config.replace(**setting)
         return [record["history"][column][best_epoch(config, record["history"]) - 1] for record in finished]
 
     def best(self, column: str | None = None) -> Setting:
-        """The setting that does best in the end, on the mean over its repeats.
+        """The setting with the best mean of the final values, see `finals`.
 
         Parameters
         ----------
         column : str
-            The score, of which the largest is best, or train_loss or test_loss, of which the smallest is; without it
-            the score.
+            The score, which is maximised, or train_loss or test_loss, which are minimised; by default the score.
 
         Returns
         -------
         dict
-            One of `settings`. One with a run that diverged comes after all without.
+            One of `settings`. Settings with a diverged run rank behind all settings without one.
 
         Raises
         ------
         StudyError
             If no run has finished an epoch.
         ConfigError
-            If it is no such column.
+            If the column is another one.
         """
         column = self.score if column is None else column
-        if column not in self._quantities:
-            raise ConfigError(f"column: expected {', '.join(self._quantities)}, got {column!r}")
+        if column not in self._summary_columns:
+            raise ConfigError(f"column: expected one of {', '.join(self._summary_columns)}, got {column!r}")
         sign = 1 if column == self.score else -1
         ranked = [
-            (self.n_diverged(setting) == 0, sign * statistics.fmean(values), -place, setting)
-            for place, setting in enumerate(self.settings)
+            (self.n_diverged(setting) == 0, sign * statistics.fmean(values), -index, setting)
+            for index, setting in enumerate(self.settings)
             if (values := self.finals(setting, column))
         ]
         if not ranked:
-            raise StudyError("no run has finished an epoch: there is no best setting yet")
+            raise StudyError("no best setting: no run has finished an epoch")
         return dict(max(ranked, key=lambda entry: entry[:3])[3])
 
     def n_diverged(self, setting: Mapping[str, Any]) -> int:
-        """How many of a setting's runs diverged."""
+        """Number of runs of a setting that diverged."""
         return sum(record["status"] == "diverged" for record in self.records_of(setting))
 
     def plot(self, axes: "Sequence[Axes] | None" = None) -> "tuple[Axes, Axes]":
-        """Draw test loss and score over the epochs: a line for the mean, a band of one standard deviation.
+        """Plot test loss and score over the epochs: the mean as a line, one standard deviation as a band.
 
         Parameters
         ----------
         axes : sequence of two matplotlib Axes, optional
-            Where to draw; a new figure, unknown to pyplot, if not given.
+            Axes to draw on; by default those of a new figure, which pyplot does not manage.
 
         Returns
         -------
         tuple of two matplotlib Axes
-            The panel of the loss and that of the score; their figure is ``axes[0].figure``.
+            Axes of the loss and of the score; their figure is ``axes[0].figure``.
 
         Raises
         ------
@@ -284,30 +283,30 @@ class Study:
         return plot_bands(self.bands("test_loss"), self.bands(self.score), axes, self.score)
 
     def bands(self, column: str) -> list[Band]:
-        """The lines and bands that `plot` draws of a column, one a setting."""
+        """The lines and bands that `plot` draws for a column, one per setting."""
         bands = []
         for setting in self.settings:
             curve = self.statistics(setting, column)
-            lost = f", {self.n_diverged(setting)} diverged" if self.n_diverged(setting) else ""
-            label = f"{label_of(setting)} (n = {len(self.records_of(setting))}{lost})"
+            diverged = f", {self.n_diverged(setting)} diverged" if self.n_diverged(setting) else ""
+            label = f"{label_of(setting)} (n = {len(self.records_of(setting))}{diverged})"
             bands.append(Band(label, curve.epoch, curve.mean, curve.std))
         return bands
 
 
-def outcome_of(study: Study, setting: Mapping[str, Any]) -> dict[str, str]:
-    """A setting's row of a table, by column.
+def summary_row(study: Study, setting: Mapping[str, Any]) -> dict[str, str]:
+    """Row of a setting in a printed table, by column.
 
     Returns
     -------
     dict of str to str
-        How many runs, diverged ones among them, and epochs; the mean and standard deviation of test loss and score;
-        the score's least and largest; a dash where no run has finished an epoch.
+        The numbers of runs, diverged runs and epochs; mean and standard deviation of the final test loss and score; the
+        smallest and the largest score. A dash if no run has finished an epoch.
 
     Examples
     --------
     >>> import fastmlp
     >>> study = fastmlp.repeat(fastmlp.load_data("digits"), fastmlp.Config(hidden=(4,), n_epochs=1), n_repeats=2)
-    >>> list(outcome_of(study, {}))
+    >>> list(summary_row(study, {}))
     ['runs', 'diverged', 'epochs', 'test loss', 'test accuracy', 'min', 'max']
     """
     losses, scores = study.finals(setting, "test_loss"), study.finals(setting)
@@ -316,11 +315,11 @@ def outcome_of(study: Study, setting: Mapping[str, Any]) -> dict[str, str]:
         "diverged": str(study.n_diverged(setting)),
         "epochs": str(max((len(record["history"]["epoch"]) for record in study.records_of(setting)), default=0)),
     }
-    figures = ("test loss", words_of(study.score), "min", "max")
+    columns = ("test loss", words_of(study.score), "min", "max")
     if not losses:
-        return row | dict.fromkeys(figures, "-")
+        return row | dict.fromkeys(columns, "-")
     cells = [_mean_and_std(losses), _mean_and_std(scores), f"{min(scores):.4f}", f"{max(scores):.4f}"]
-    return row | dict(zip(figures, cells, strict=True))
+    return row | dict(zip(columns, cells, strict=True))
 
 
 def _mean_and_std(numbers: list[float]) -> str:
@@ -328,10 +327,10 @@ def _mean_and_std(numbers: list[float]) -> str:
     return f"{mean} ± {statistics.stdev(numbers):.4f}" if len(numbers) > 1 else mean
 
 
-def _spread(group: list[float]) -> float:
-    if len(group) < 2 or not all(map(math.isfinite, group)):
+def _sample_std(numbers: list[float]) -> float:
+    if len(numbers) < 2 or not all(map(math.isfinite, numbers)):
         return math.nan
-    return statistics.stdev(group)
+    return statistics.stdev(numbers)
 
 
 def _frame(rows: Iterable[dict[str, Any]]) -> "Rows | Any":

@@ -1,4 +1,4 @@
-"""Run: one training run of a study, and what is kept of it. Knows not where it runs nor where its record goes."""
+"""Executing one run of a study, and the record of its result."""
 
 import hashlib
 import platform
@@ -18,24 +18,24 @@ from fastmlp.training.precision import resolve
 
 
 class Record(TypedDict):
-    """What is kept of a run; all of it fits JSON.
+    """Result of a run, serialisable as JSON.
 
     Attributes
     ----------
     setting : dict
-        What varies, as this run had it.
+        The fields of the config that this setting changes.
     repeat : int
-        From 0.
+        Counted from 0.
     seed : int
-        Of its initial weights and its batches, shared by the settings of a repeat.
+        Seed of the initial weights and the batches; all settings of a repeat share it.
     status : str
-        finished, or diverged: then the loss stopped being finite, and what is kept is of the epochs before.
+        finished, or diverged: the loss was no longer finite, and history and weights are those of the epochs before.
     seconds : float
-        That it took, training and evaluation.
+        Time of training and evaluation.
     weights_sha256 : str
-        Digest of the weights and biases at the end.
+        Digest of the final weights and biases, see `digest`.
     history : dict of str to list
-        A list for each of `History.columns`, a value an epoch.
+        One list for each of `History.columns`, with one value per epoch.
     """
 
     setting: dict[str, Any]
@@ -47,17 +47,17 @@ class Record(TypedDict):
     history: dict[str, list[float]]
 
 
-def execute(task: RunSpec, dataset: Dataset, progress: Callable[[Progress], None] | None = None) -> Record:
-    """Do a run. One whose loss stops being finite has a result too.
+def execute(spec: RunSpec, dataset: Dataset, progress: Callable[[Progress], None] | None = None) -> Record:
+    """Execute one run. A run that diverges has a record too.
 
     Parameters
     ----------
-    task : RunSpec
-        Which run.
+    spec : RunSpec
+        The run.
     dataset : Dataset
-        What to train and test on; it may be shared by threads.
+        Training and test set; several threads may share it.
     progress : callable, optional
-        See `fastmlp.train`; what it raises ends the run.
+        See `fastmlp.train`; an exception that it raises ends the run.
 
     Returns
     -------
@@ -66,22 +66,22 @@ def execute(task: RunSpec, dataset: Dataset, progress: Callable[[Progress], None
     Raises
     ------
     WorkerError
-        If this machine lacks the bf16 unit that the study's precision is for.
+        If this machine lacks the bf16 instructions that the precision of the study requires.
     """
     start = perf_counter()
-    _, reason = resolve(task.config, dataset.X_train)
+    _, reason = resolve(spec.config, dataset.X_train)
     if reason:
-        remedy = "leave that worker out, or ask for float32"
-        raise WorkerError(f"the study's precision cannot be had on {platform.node()}: {reason}; {remedy}")
+        remedy = "remove that worker, or use float32"
+        raise WorkerError(f"the precision of the study is not available on {platform.node()}: {reason}; {remedy}")
     status: Literal["finished", "diverged"] = "finished"
     try:
-        model, history, _ = train(dataset, task.config, progress=progress)
+        model, history, _ = train(dataset, spec.config, progress=progress)
     except DivergedError as error:
         status, model, history = "diverged", error.model, error.history
     return Record(
-        setting=task.setting,
-        repeat=task.repeat,
-        seed=task.config.seed,
+        setting=spec.setting,
+        repeat=spec.repeat,
+        seed=spec.config.seed,
         status=status,
         seconds=perf_counter() - start,
         weights_sha256=digest(model),
@@ -90,12 +90,12 @@ def execute(task: RunSpec, dataset: Dataset, progress: Callable[[Progress], None
 
 
 def digest(model: Model) -> str:
-    """Digest of a network's weights and biases, layer by layer, without the padding they have in memory.
+    """SHA-256 digest of the weights and biases, layer by layer, without the padding that they have in memory.
 
     Returns
     -------
     str
-        sha256, as 64 hexadecimal digits.
+        64 hexadecimal digits.
 
     Examples
     --------
@@ -103,8 +103,8 @@ def digest(model: Model) -> str:
     >>> digest(fastmlp.init_model(fastmlp.Config(), n_features=3, n_classes=2))[:8]
     'f153c6f8'
     """
-    total = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for layer in zip(model.weights, model.biases, strict=True):
         for array in layer:
-            total.update(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).data)
-    return total.hexdigest()
+            sha256.update(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).data)
+    return sha256.hexdigest()

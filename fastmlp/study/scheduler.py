@@ -1,4 +1,4 @@
-"""Session: one go at a study: what is missing is claimed, run and kept. Knows the engines by their doors."""
+"""Scheduling of a study: claim the missing runs, execute them on a backend, and count progress."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -24,25 +24,25 @@ from fastmlp.training.warmup import warmup
 from fastmlp.version import __version__
 
 BACKENDS = ("threads", "processes", "dask")
-#: Seconds between looks at runs that another process does.
+#: Seconds between two checks for the results of other processes that work on the same folder.
 WAIT_S = 0.25
 
 
 class StudyProgress(NamedTuple):
-    """How far a study has come, as it is told after every stretch of a run and after every run.
+    """Progress of a study, reported at the start, after every chunk of an epoch, and after every run.
 
     Attributes
     ----------
     n_done, n_runs : int
-        Runs that are finished, those found in the folder included, and all.
+        Number of finished runs, including those found in the folder, and of all runs.
     n_diverged : int
-        How many of those finished diverged.
+        Number of finished runs that diverged.
     epochs, n_epochs : float, int
-        Epochs that are done, with parts of one, and all. A run that is finished counts whole.
-    task : RunSpec or None
-        The run that this is about; None at the start.
+        Epochs completed, including fractions, and in all. A finished run counts in full.
+    spec : RunSpec or None
+        The run that this report is about; None at the start.
     record : Record or None
-        That of the run, if it is what has just been finished.
+        Its record, if the run has just finished.
     """
 
     n_done: int
@@ -50,21 +50,21 @@ class StudyProgress(NamedTuple):
     n_diverged: int
     epochs: float
     n_epochs: int
-    task: RunSpec | None
+    spec: RunSpec | None
     record: Record | None
 
 
-class Execution(NamedTuple):
-    """With what the runs are done.
+class ExecutionOptions(NamedTuple):
+    """Where the runs of a study are executed.
 
     Attributes
     ----------
     n_jobs : int
-        Runs at a time, see `fastmlp.study.threads.count_jobs`.
+        Number of concurrent runs, see `fastmlp.study.threads.count_jobs`.
     backend : str or None
-        threads, processes or dask; None for threads, or what ``joblib.parallel_config`` has set.
+        threads, processes or dask; None means threads, or the backend set by ``joblib.parallel_config``.
     scheduler : str or None
-        Dask's address.
+        Address of the Dask scheduler.
     """
 
     n_jobs: int
@@ -72,77 +72,81 @@ class Execution(NamedTuple):
     scheduler: str | None
 
     def check(self) -> None:
-        """Raise `ConfigError` if they are not what is accepted."""
+        """Raise `ConfigError` if an option is not accepted."""
         check_jobs(self.n_jobs)
         if self.backend not in (None, *BACKENDS):
-            raise ConfigError(f"backend: expected {', '.join(BACKENDS)}, got {self.backend!r}")
+            raise ConfigError(f"backend: expected one of {', '.join(map(repr, BACKENDS))}, got {self.backend!r}")
         if self.scheduler is not None and self.backend != "dask":
-            raise ConfigError(f"scheduler: given {self.scheduler!r}, which the backend dask alone has")
+            raise ConfigError(
+                f"scheduler: expected only with the backend 'dask', got {self.scheduler!r} with the backend "
+                f"{self.backend!r}"
+            )
 
 
 def run_missing(
-    tasks: list[RunSpec],
+    specs: list[RunSpec],
     dataset: Dataset,
     checksum: str,
     registry: Registry,
-    execution: Execution,
+    options: ExecutionOptions,
     progress: Callable[[StudyProgress], None],
 ) -> None:
-    """Do the runs that are missing, and wait for those that other processes do.
+    """Execute the missing runs, and wait for those that other processes have claimed.
 
     Parameters
     ----------
-    tasks : list of RunSpec
-        All runs.
+    specs : list of RunSpec
+        All runs of the study, or of the shard.
     dataset : Dataset
-        What to train and test on.
+        Training and test set.
     checksum : str
-        Its own.
+        Checksum of the dataset.
     registry : Registry
-        Has the runs that are done, and gets the others.
-    execution : Execution
-        With what.
+        Has the records of the finished runs; the others are added.
+    options : ExecutionOptions
+        Number of jobs and backend.
     progress : callable
-        Called in this thread.
+        Called in this thread with a `StudyProgress`.
     """
-    counter = _ProgressCounter(tasks, registry, progress)
-    missing = _missing(tasks, registry)
+    counter = _ProgressCounter(specs, registry, progress)
+    missing = _missing(specs, registry)
     if not missing:
         return
-    for precision in {task.config.precision for task in missing}:
-        warmup(precision)  # here, once: many that compile at the same time would race for the cache
-    with _engine(dataset, checksum, execution, counter.report) as run:
+    for precision in {spec.config.precision for spec in missing}:
+        warmup(precision)  # once, before the workers start: otherwise all of them would compile the same kernels
+    with _backend(dataset, checksum, options, counter.report) as execute_all:
         while missing:
-            run(registry.claimed(missing))
+            execute_all(registry.claimed(missing))
             registry.refresh()
-            missing = _missing(tasks, registry)
-            counter.count()
-            if missing:  # another process does them; if it dies, they are ours
+            missing = _missing(specs, registry)
+            counter.recount()
+            if missing:  # other processes have claimed them; if one of those dies, its runs can be claimed here
                 sleep(WAIT_S)
 
 
-def _missing(tasks: list[RunSpec], registry: Registry) -> list[RunSpec]:
-    return [task for task in tasks if task.key not in registry.records]
+def _missing(specs: list[RunSpec], registry: Registry) -> list[RunSpec]:
+    return [spec for spec in specs if spec.key not in registry.records]
 
 
 @contextmanager
-def _engine(
-    dataset: Dataset, checksum: str, execution: Execution, report: Report
+def _backend(
+    dataset: Dataset, checksum: str, options: ExecutionOptions, report: Report
 ) -> Iterator[Callable[[Iterator[RunSpec]], None]]:
-    elsewhere, configured = configured_backend() if execution.backend is None else (False, None)
-    n_jobs = configured if configured is not None and execution.n_jobs == -1 else execution.n_jobs
-    if not elsewhere and execution.backend in (None, "threads"):
-        yield lambda tasks: run_threads(tasks, count_jobs(n_jobs), dataset, report)
+    """The function that executes runs on the chosen backend."""
+    uses_joblib, configured_jobs = configured_backend() if options.backend is None else (False, None)
+    n_jobs = configured_jobs if configured_jobs is not None and options.n_jobs == -1 else options.n_jobs
+    if not uses_joblib and options.backend in (None, "threads"):
+        yield lambda specs: run_threads(specs, count_jobs(n_jobs), dataset, report)
         return
-    n_workers = count_jobs(n_jobs) if execution.backend == "processes" else n_jobs
-    with _source(dataset) as source:
-        order = WorkerJob(__version__, source, dataset.class_names, checksum)
-        yield lambda tasks: run_joblib(tasks, n_workers, order, report, execution.backend, execution.scheduler)
+    n_workers = count_jobs(n_jobs) if options.backend == "processes" else n_jobs
+    with _data_source(dataset) as source:
+        job = WorkerJob(__version__, source, dataset.class_names, checksum)
+        yield lambda specs: run_joblib(specs, n_workers, job, report, options.backend, options.scheduler)
 
 
 @contextmanager
-def _source(dataset: Dataset) -> Iterator[DataSource]:
-    """Where workers find the data: where it was loaded from; arrays are written to files, which go at the end."""
+def _data_source(dataset: Dataset) -> Iterator[DataSource]:
+    """The source that workers load the data from; a dataset made of arrays is saved to temporary files."""
     if dataset.source is not None:
         yield dataset.source
         return
@@ -154,34 +158,34 @@ def _source(dataset: Dataset) -> Iterator[DataSource]:
 
 
 class _ProgressCounter:
-    """Keeps records as they come in, counts runs and epochs, and tells."""
+    """Adds records to the registry as runs finish, counts runs and epochs, and reports progress."""
 
-    def __init__(self, tasks: list[RunSpec], registry: Registry, progress: Callable[[StudyProgress], None]) -> None:
-        self.tasks, self.registry, self.progress = tasks, registry, progress
-        self.n_epochs = sum(task.config.n_epochs for task in tasks)
-        self.count()
+    def __init__(self, specs: list[RunSpec], registry: Registry, progress: Callable[[StudyProgress], None]) -> None:
+        self.specs, self.registry, self.progress = specs, registry, progress
+        self.n_epochs = sum(spec.config.n_epochs for spec in specs)
+        self.recount()
 
-    def count(self) -> None:
-        """Count anew what the registry has: at the start, and when others have added to it."""
-        done = [task for task in self.tasks if task.key in self.registry.records]
-        self.n_done, self.epochs_done = len(done), sum(task.config.n_epochs for task in done)
-        self.n_diverged = sum(self.registry.records[task.key]["status"] == "diverged" for task in done)
-        self.under_way: dict[Key, float] = {}
-        self._tell(None, None)
+    def recount(self) -> None:
+        """Count the finished runs in the registry: at the start, and after other processes have added records."""
+        done = [spec for spec in self.specs if spec.key in self.registry.records]
+        self.n_done, self.epochs_done = len(done), sum(spec.config.n_epochs for spec in done)
+        self.n_diverged = sum(self.registry.records[spec.key]["status"] == "diverged" for spec in done)
+        self.running: dict[Key, float] = {}
+        self._call_progress(None, None)
 
-    def report(self, task: RunSpec, news: Progress | Record) -> None:
-        """Take what an engine says."""
-        if isinstance(news, Progress):
-            self.under_way[task.key] = news.epoch - 1 + news.n_seen / news.n_samples
-            self._tell(task, None)
+    def report(self, spec: RunSpec, event: Progress | Record) -> None:
+        """Handle the progress or the record of a run."""
+        if isinstance(event, Progress):
+            self.running[spec.key] = event.epoch - 1 + event.n_seen / event.n_samples
+            self._call_progress(spec, None)
             return
-        self.registry.finish(task, news)
-        self.under_way.pop(task.key, None)
-        self.n_done, self.epochs_done = self.n_done + 1, self.epochs_done + task.config.n_epochs
-        self.n_diverged += news["status"] == "diverged"
-        self._tell(task, news)
+        self.registry.finish(spec, event)
+        self.running.pop(spec.key, None)
+        self.n_done, self.epochs_done = self.n_done + 1, self.epochs_done + spec.config.n_epochs
+        self.n_diverged += event["status"] == "diverged"
+        self._call_progress(spec, event)
 
-    def _tell(self, task: RunSpec | None, record: Record | None) -> None:
-        epochs = self.epochs_done + sum(self.under_way.values())
-        counts = self.n_done, len(self.tasks), self.n_diverged
-        self.progress(StudyProgress(*counts, epochs, self.n_epochs, task, record))
+    def _call_progress(self, spec: RunSpec | None, record: Record | None) -> None:
+        epochs = self.epochs_done + sum(self.running.values())
+        counts = self.n_done, len(self.specs), self.n_diverged
+        self.progress(StudyProgress(*counts, epochs, self.n_epochs, spec, record))

@@ -1,4 +1,4 @@
-"""Engine: the threads that a study's runs are spread over, one run a thread. Knows not what becomes of a record."""
+"""Backend of a study that executes its runs on threads of this process, one run per thread."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,20 +13,20 @@ from fastmlp.study.plan import RunSpec
 from fastmlp.study.run import Record, execute
 from fastmlp.training.history import Progress
 
-#: Seconds after which the main thread looks up from the queue: a wait without end cannot be interrupted on Windows.
+#: Timeout of the main thread's wait for the queue, in seconds: on Windows, Ctrl-C cannot interrupt an unlimited wait.
 POLL_S = 0.2
 
-#: What an engine says of a run: how far it is, or its record.
+#: Callback of a backend: called with a run and its progress, or with a run and its record.
 Report = Callable[[RunSpec, Progress | Record], None]
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C in the middle of a study.
+    """Ctrl-C during a study.
 
     Attributes
     ----------
     study : Study
-        What was finished until then.
+        The runs that had finished.
     """
 
     def __init__(self, message: str, study: Any) -> None:
@@ -34,17 +34,17 @@ class Interrupted(KeyboardInterrupt):
         self.study = study
 
 
-class _Stopped(Exception):  # noqa: N818 - it is no error
-    """The study ends before the run does."""
+class _Stopped(Exception):  # noqa: N818 - not an error
+    """Raised in a worker thread to end its run, when the study ends before the run does."""
 
 
 def count_jobs(n_jobs: int) -> int:
-    """Runs at a time: as many as were asked for; -1 stands for every core that this process may use, -2 for one less.
+    """Number of concurrent runs: `n_jobs` itself; for -1 the number of available cores, for -2 one less.
 
     Raises
     ------
     ConfigError
-        If it is 0 or no integer.
+        If `n_jobs` is 0 or not an integer.
 
     Examples
     --------
@@ -56,42 +56,42 @@ def count_jobs(n_jobs: int) -> int:
 
 
 def check_jobs(n_jobs: int) -> None:
-    """Raise `ConfigError` if this is no number of jobs."""
+    """Raise `ConfigError` if `n_jobs` is not a number of jobs."""
     if not isinstance(n_jobs, int) or isinstance(n_jobs, bool) or n_jobs == 0:
-        raise ConfigError(f"n_jobs: expected an integer >= 1, or -1 for every core, got {n_jobs!r}")
+        raise ConfigError(f"n_jobs: expected an integer >= 1, or -1 for all cores, got {n_jobs!r}")
 
 
-def run_threads(tasks: Iterator[RunSpec], n_jobs: int, dataset: Dataset, report: Report) -> None:
-    """Do runs on threads of this process, which share the data; the kernels hold no lock of the interpreter.
+def run_threads(specs: Iterator[RunSpec], n_jobs: int, dataset: Dataset, report: Report) -> None:
+    """Execute runs on threads that share the data. The kernels release the global interpreter lock.
 
     Parameters
     ----------
-    tasks : iterator of RunSpec
-        Asked for the next run by whichever thread is free.
+    specs : iterator of RunSpec
+        The next run is taken by the next idle thread.
     n_jobs : int
-        Threads.
+        Number of threads.
     dataset : Dataset
-        Shared by all.
+        Shared by all threads.
     report : callable
-        Called in this thread with every progress and every record. After Ctrl-C, or whatever it raises, the runs under
-        way end at their next stretch, and those that were finished by then are reported still.
+        Called in this thread with all progress and all records. After Ctrl-C, or an exception in `report`, the active
+        runs stop at the end of their current chunk, and runs that have finished by then are still reported.
     """
     events: SimpleQueue[Any] = SimpleQueue()
-    stop, asking = Event(), Lock()
+    stop, specs_lock = Event(), Lock()
 
-    def tell(task: RunSpec, progress: Progress) -> None:
+    def put_progress(spec: RunSpec, progress: Progress) -> None:
         if stop.is_set():
             raise _Stopped
-        events.put((task, progress))
+        events.put((spec, progress))
 
     def work() -> None:
         try:
             while not stop.is_set():
-                with asking:
-                    task = next(tasks, None)
-                if task is None:
+                with specs_lock:
+                    spec = next(specs, None)
+                if spec is None:
                     break
-                events.put((task, execute(task, dataset, lambda progress, task=task: tell(task, progress))))  # type: ignore[misc]
+                events.put((spec, execute(spec, dataset, lambda progress, spec=spec: put_progress(spec, progress))))  # type: ignore[misc]
         except _Stopped:
             pass
         except BaseException as error:
@@ -103,15 +103,16 @@ def run_threads(tasks: Iterator[RunSpec], n_jobs: int, dataset: Dataset, report:
         for _ in range(n_jobs):
             pool.submit(work)
         try:
-            _listen(events, n_jobs, report)
+            _report_events(events, n_jobs, report)
         except BaseException:
             stop.set()
             pool.shutdown()
-            _drain(events, report)
+            _report_remaining_records(events, report)
             raise
 
 
-def _listen(events: "SimpleQueue[Any]", n_running: int, report: Report) -> None:
+def _report_events(events: "SimpleQueue[Any]", n_running: int, report: Report) -> None:
+    """Report events until all threads have ended; raise the exception of a thread."""
     while n_running:
         try:
             event = events.get(timeout=POLL_S)
@@ -125,8 +126,8 @@ def _listen(events: "SimpleQueue[Any]", n_running: int, report: Report) -> None:
             report(*event)
 
 
-def _drain(events: "SimpleQueue[Any]", report: Report) -> None:
-    """Report the records that came in while the threads were stopping."""
+def _report_remaining_records(events: "SimpleQueue[Any]", report: Report) -> None:
+    """Report the runs that finished while the threads were stopping."""
     while not events.empty():
         event = events.get()
         if isinstance(event, tuple) and isinstance(event[1], dict):

@@ -1,4 +1,4 @@
-"""Worker: a run in another process, on this machine or a far one, which loads the data itself, once."""
+"""Executing a run in another process, on this machine or another one, which loads the data itself, once."""
 
 import os
 import platform
@@ -13,22 +13,22 @@ from fastmlp.study.plan import RunSpec
 from fastmlp.study.run import Record, execute
 from fastmlp.version import __version__
 
-_loading = Lock()
+_load_lock = Lock()
 
 
 class WorkerJob(NamedTuple):
-    """What a worker is told beside the run: a few hundred bytes, and never the data itself.
+    """The part of a job that is the same for all runs: a few hundred bytes, never the data itself.
 
     Attributes
     ----------
     version : str
-        Of fastmlp, which the worker must have too.
+        The version of fastmlp, which the worker must have too.
     source : DataSource
-        Where the data lies.
+        Where the worker loads the data from.
     class_names : tuple of str or None
-        Of data that was arrays, whose files have no place for them.
+        Class names of a dataset made of arrays, which its temporary files do not contain.
     checksum : str
-        What the data must come to.
+        Expected checksum of the data.
     """
 
     version: str
@@ -37,15 +37,15 @@ class WorkerJob(NamedTuple):
     checksum: str
 
 
-def execute_job(order: WorkerJob, task: RunSpec) -> Record:
-    """Do a run.
+def execute_job(job: WorkerJob, spec: RunSpec) -> Record:
+    """Execute a run on this worker.
 
     Parameters
     ----------
-    order : WorkerJob
-        On what.
-    task : RunSpec
-        Which run.
+    job : WorkerJob
+        The version and the data of the study.
+    spec : RunSpec
+        The run.
 
     Returns
     -------
@@ -54,26 +54,28 @@ def execute_job(order: WorkerJob, task: RunSpec) -> Record:
     Raises
     ------
     WorkerError
-        If this worker has another version of fastmlp, or other data.
+        If this worker has another version of fastmlp or other data.
     """
-    if order.version != __version__:
-        remedy = f'install the same on every worker: pip install "fastmlp=={order.version}"'
-        raise WorkerError(f"{_name()} has fastmlp {__version__}, the study {order.version}; {remedy}")
-    with _loading:  # a worker may have several threads
-        dataset = _load(order)
-    return execute(task, dataset)
+    if job.version != __version__:
+        remedy = f'install the same version on every worker: pip install "fastmlp=={job.version}"'
+        raise WorkerError(f"{_worker_name()} has fastmlp {__version__}, the study has {job.version}; {remedy}")
+    with _load_lock:  # a worker may have several threads
+        dataset = _load(job)
+    return execute(spec, dataset)
 
 
 @lru_cache(maxsize=1)
-def _load(order: WorkerJob) -> Dataset:
-    place, folder, target, scale, task = order.source
-    dataset = load_data(place, folder, target=target, scale=scale, task=task)
-    if order.class_names != dataset.class_names:
-        dataset = dataset.replace(class_names=order.class_names)
-    if dataset.checksum() != order.checksum:
-        raise WorkerError(f"{_name()} finds other data at {place} ({folder}) than the study trains on; copy it there")
+def _load(job: WorkerJob) -> Dataset:
+    name_or_path, folder, target, scale, task = job.source
+    dataset = load_data(name_or_path, folder, target=target, scale=scale, task=task)
+    if job.class_names != dataset.class_names:
+        dataset = dataset.replace(class_names=job.class_names)
+    if dataset.checksum() != job.checksum:
+        raise WorkerError(
+            f"{_worker_name()} has other data at {name_or_path} ({folder}) than the study; copy the study's data there"
+        )
     return dataset
 
 
-def _name() -> str:
+def _worker_name() -> str:
     return f"the worker on {platform.node()} (process {os.getpid()})"

@@ -1,4 +1,4 @@
-"""scikit-learn's own checks over both estimators, in the variants that take another way through the code."""
+"""scikit-learn's `parametrize_with_checks` on both estimators, with parameters that cover different branches."""
 
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -21,9 +21,9 @@ ESTIMATORS = [
 
 
 def expected_failures(estimator):
-    """Held out are rows: a sample given twice may be in both parts, one that weighs two is in one of them."""
+    """Weights are not equivalent to repeated samples with a held-out set: a repeated sample may be in both sets."""
     kinds = ("dense", "sparse") if estimator.early_stopping else ()
-    return {f"check_sample_weight_equivalence_on_{kind}_data": "early stopping holds out rows" for kind in kinds}
+    return {f"check_sample_weight_equivalence_on_{kind}_data": "early stopping holds out samples" for kind in kinds}
 
 
 @parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures)

@@ -1,4 +1,4 @@
-"""Studies on Dask: a real scheduler, and real workers, one of which is killed."""
+"""Studies on Dask: a scheduler and two workers in processes of their own, one of which is killed."""
 
 import json
 import os
@@ -10,6 +10,7 @@ import time
 import pytest
 
 import fastmlp
+from fastmlp.errors import SchedulerError
 
 pytest.importorskip("distributed", reason="dask.distributed is not installed")
 
@@ -19,21 +20,17 @@ GRID = {"l2": [0.01, 0.001]}
 N_REPEATS = 4
 
 
-def digests(study):
-    return [record["weights_sha256"] for record in study.records()]
-
-
 def start(*words):
     return subprocess.Popen([*DASK, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 @pytest.fixture
 def cluster(tmp_path):
-    """Address of a scheduler, and its two workers."""
+    """Address of a scheduler, and the processes of its two workers."""
     file = tmp_path / "scheduler.json"
-    here = "--scheduler-file", str(file), "--no-dashboard", "--host", "127.0.0.1"
-    worker = "worker", *here, "--nthreads", "1", "--no-nanny", "--local-directory", str(tmp_path)
-    processes = [start("scheduler", "--port", "0", *here), start(*worker), start(*worker)]
+    common = "--scheduler-file", str(file), "--no-dashboard", "--host", "127.0.0.1"
+    worker = "worker", *common, "--nthreads", "1", "--no-nanny", "--local-directory", str(tmp_path)
+    processes = [start("scheduler", "--port", "0", *common), start(*worker), start(*worker)]
     deadline = time.monotonic() + 60
     while not file.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -51,17 +48,17 @@ def digits():
 
 
 @pytest.fixture(scope="module")
-def ref(digits):
+def ref_digits(digits, digests):
     return digests(fastmlp.sweep(digits, CONFIG, GRID, N_REPEATS, n_jobs=1))
 
 
-def test_workers_give_the_same_bytes(cluster, digits, ref):
+def test_dask_workers_give_the_same_bits(cluster, digits, digests, ref_digits):
     address, _ = cluster
-    assert digests(fastmlp.sweep(digits, CONFIG, GRID, N_REPEATS, backend="dask", scheduler=address)) == ref
+    assert digests(fastmlp.sweep(digits, CONFIG, GRID, N_REPEATS, backend="dask", scheduler=address)) == ref_digits
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no kill -9")
-def test_a_worker_killed_in_the_middle_costs_no_run(cluster, digits, ref, tmp_path):
+def test_no_run_is_lost_if_a_worker_is_killed(cluster, digits, digests, ref_digits, tmp_path):
     address, workers = cluster
     out, killed = tmp_path / "study", []
 
@@ -70,9 +67,15 @@ def test_a_worker_killed_in_the_middle_costs_no_run(cluster, digits, ref, tmp_pa
             workers[0].send_signal(signal.SIGKILL)
             killed.append(progress.n_done)
 
-    how = {"backend": "dask", "scheduler": address, "out": out, "progress": kill_one}
-    study = fastmlp.sweep(digits, CONFIG, GRID, N_REPEATS, **how)
+    options = {"backend": "dask", "scheduler": address, "out": out, "progress": kill_one}
+    study = fastmlp.sweep(digits, CONFIG, GRID, N_REPEATS, **options)
     assert killed == [1]
     assert workers[0].wait(10) == -signal.SIGKILL
-    assert digests(study) == ref
-    assert len((out / "runs.jsonl").read_text(encoding="utf-8").splitlines()) == len(ref)
+    assert digests(study) == ref_digits
+    assert len((out / "runs.jsonl").read_text(encoding="utf-8").splitlines()) == len(ref_digits)
+
+
+def test_a_scheduler_that_does_not_answer_is_reported(blobs, config, monkeypatch):
+    monkeypatch.setattr("fastmlp.study.joblib_backend.SCHEDULER_TIMEOUT_S", 1)
+    with pytest.raises(SchedulerError, match=r"no scheduler answers at tcp://127\.0\.0\.1:9 within 1 s; start one"):
+        fastmlp.repeat(blobs, config, 2, backend="dask", scheduler="tcp://127.0.0.1:9")

@@ -1,0 +1,47 @@
+"""The command paper; `tests/paper` has the figures, claims and report themselves."""
+
+import json
+import re
+
+import pytest
+
+from fastmlp.cli import main
+from fastmlp.paper.figures import load_figures
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Output folder of figures 1 and 3 on the digits, and the options of the command."""
+    pytest.importorskip("matplotlib")
+    out = tmp_path_factory.mktemp("paper")
+    flags = ["--data", "digits", "--figure", "1", "3", "--repeats", "2", "--epochs", "1"]
+    assert main(["paper", "--out", str(out), *flags]) == 0
+    return out, flags
+
+
+def test_the_command_writes_figures_and_a_report(folder):
+    out, _ = folder
+    assert {path.name for path in out.iterdir()} == {
+        "figure-1", "figure-1.png", "figure-1.svg", "figure-3", "figure-3.png", "figure-3.svg", "report.html"
+    }  # fmt: skip
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert page.count("<svg") == 2
+    assert set(re.findall(r"(?:src|href)\s*=\s*[\"']?(.)", page)) == {"#"}
+    assert not re.search("https?:", page)
+    assert "fastmlp paper --data digits" in page
+
+
+def test_the_same_command_again_executes_no_run(folder):
+    out, flags = folder
+    before = [study.records() for study in load_figures(out).values()]
+    lines = (out / "figure-1" / "runs.jsonl").read_text(encoding="utf-8")
+    assert main(["paper", "--out", str(out), *flags]) == 0
+    assert (out / "figure-1" / "runs.jsonl").read_text(encoding="utf-8") == lines
+    assert [study.records() for study in load_figures(out).values()] == before
+    assert len([json.loads(line) for line in lines.splitlines()]) == 6
+
+
+def test_an_unknown_figure_is_refused(tmp_path, run):
+    code, _, err = run("paper", "--out", tmp_path, "--data", "digits", "--figure", "4")
+    assert code == 2
+    assert "figure: expected numbers from 1 to 3, got 4" in err

@@ -1,0 +1,230 @@
+"""The commands train, evaluate and predict."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from time import perf_counter
+
+import numpy as np
+import pytest
+
+import fastmlp
+from fastmlp.cli import RESULTS
+from fastmlp.config import Config
+from fastmlp.training.history import History
+
+# train
+
+
+def test_training_on_digits_is_far_better_than_the_majority_class(run, evaluation_pattern):
+    code, out, _ = run("train")
+    found = re.fullmatch(evaluation_pattern + r", 20 epochs in \d+\.\d s\n", out)
+    assert code == 0
+    assert float(found[1]) >= 0.85
+    assert float(found[2]) < 0.2
+
+
+def test_data_and_settings_are_printed_before_training(run):
+    _, _, err = run("train", "--n-epochs", "1", "--hidden", "7", "--activation", "tanh")
+    assert err.startswith(
+        "digits: 1,438 training and 359 test samples\n64-7-10, tanh, sgd, learning rate 0.3, float32\n"
+    )
+
+
+def test_a_network_without_hidden_layers_trains(run):
+    code, _, err = run("train", "--n-epochs", "1", "--empty-hidden")
+    assert code == 0
+    assert "\n64-10, sigmoid," in err
+
+
+def test_the_output_folder_has_four_files(results):
+    assert sorted(path.name for path in results.iterdir()) == sorted(RESULTS)
+    assert (results / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_config_json_can_be_read_as_a_config(results):
+    assert Config.from_dict(json.loads((results / "config.json").read_text())) == Config(n_epochs=3, hidden=(20, 10))
+
+
+def test_history_csv_has_one_row_per_epoch(results):
+    assert History.from_csv(results / "history.csv")["epoch"] == [1, 2, 3]
+
+
+def test_a_folder_with_results_is_refused_before_training_and_not_changed(results, run):
+    before = {path: path.read_bytes() for path in results.iterdir()}
+    code, out, err = run("train", "--out", results)
+    assert (code, out) == (2, "")
+    assert re.fullmatch(r"error: .*digits already contains config\.json, .*; choose another folder, or .*\n", err)
+    assert {path: path.read_bytes() for path in results.iterdir()} == before
+
+
+def test_an_output_folder_that_is_a_file_is_refused(samples_npy, run):
+    code, _, err = run("train", "--out", samples_npy)
+    assert code == 2
+    assert err.startswith(f"error: {samples_npy} cannot be written: ")
+
+
+def test_missing_matplotlib_is_reported_before_training(monkeypatch, tmp_path, run):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    code, _, err = run("train", "--out", tmp_path / "runs")
+    assert (code, err.count("\n")) == (2, 1)
+    assert 'pip install "fastmlp[plot]"' in err
+
+
+def test_a_run_that_diverges_exits_with_2_and_writes_its_results(tmp_path, run):
+    flags = ["--activation", "relu", "--learning-rate", "1e30"]
+    code, out, err = run("train", *flags, "--out", tmp_path / "runs")
+    assert (code, out) == (2, "")
+    assert "error: the loss is no longer finite in epoch 1" in err
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == sorted(RESULTS)
+
+
+def test_all_invalid_settings_are_reported_at_once(run):
+    code, out, err = run("train", "--learning-rate", "-1", "--batch-size", "0", "--beta1", "1")
+    assert (code, out) == (2, "")
+    assert err.startswith("error: 3 settings cannot be used\n")
+    assert re.findall(r"^  (\w+): expected", err, re.MULTILINE) == ["learning_rate", "beta1", "batch_size"]
+
+
+def test_fresh_without_a_folder_is_refused(run):
+    code, out, err = run("train", "--fresh")
+    assert (code, out) == (2, "")
+    assert err == "error: --fresh: expected only with --out, got no --out; give the folder of the interrupted run\n"
+
+
+def test_config_json_has_the_precision_that_was_used(run, masked, tmp_path):
+    assert run("train", "--n-epochs", "1", "--precision", "auto", "--out", tmp_path / "out")[0] == 0
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["precision"] == "float32"
+
+
+def test_early_stopping_prints_the_score_on_the_validation_set(run):
+    code, _, err = run("train", "--hidden", "8", "--early-stopping", "score", "--patience", "2", "--n-epochs", "50")
+    assert code == 0
+    assert re.search(r"epoch \d+/50  train loss \S+  val accuracy \S+  test accuracy \S+", err)
+
+
+def test_a_loss_that_does_not_fit_the_data_is_refused(run):
+    code, _, err = run("train", "--data", "digits", "--loss", "huber")
+    assert code == 2
+    assert err.startswith("error: task is 'regression'; digits is for classification")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")
+def test_ctrl_c_ends_training_within_a_second_with_one_line(spawn):
+    process = spawn("train", "--n-epochs", "300", "--hidden", "500", "500", stdout=subprocess.PIPE)
+    while not process.stderr.readline().startswith("epoch"):
+        assert process.poll() is None
+    sent = perf_counter()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "interrupted\n")
+    assert perf_counter() - sent < 1
+
+
+# evaluate
+
+
+def test_evaluate_prints_the_final_result_of_training(results, run, evaluation_pattern):
+    code, out, _ = run("evaluate", results / "model.npz")
+    last = History.from_csv(results / "history.csv")[-1]
+    assert code == 0
+    assert re.fullmatch(evaluation_pattern + "\n", out)[1] == f"{last['test_accuracy']:.4f}"
+
+
+def test_evaluate_refuses_data_with_another_number_of_features(results, tmp_path, run):
+    rows = [f"{i},{i % 2}" for i in range(20)]
+    (tmp_path / "narrow.csv").write_text("\n".join(["x,target", *rows]) + "\n")
+    code, _, err = run("evaluate", results / "model.npz", "--data", tmp_path / "narrow.csv", "--target", "target")
+    assert code == 2
+    assert err.startswith("error: ")
+
+
+# predict
+
+
+def test_predict_writes_labels_and_probabilities(results, model, samples_npy, samples, run):
+    code, out, _ = run("predict", results / "model.npz", samples_npy)
+    header, *rows = csv.reader(out.splitlines())
+    got = np.array([row[1:] for row in rows], dtype=np.float32)
+    assert code == 0
+    assert header == ["label", *"0123456789"]
+    assert [int(row[0]) for row in rows] == model.predict(samples).tolist()
+    np.testing.assert_array_equal(got, model.predict_proba(samples))
+
+
+def test_predict_reads_csv_and_writes_a_file(results, samples, tmp_path, samples_npy, run):
+    names = ",".join(f"pixel{i}" for i in range(64))
+    np.savetxt(tmp_path / "samples.csv", samples, delimiter=",", header=names, comments="")
+    code, out, _ = run("predict", results / "model.npz", tmp_path / "samples.csv", "--out", tmp_path / "labels.csv")
+    assert (code, out) == (0, "")
+    assert (tmp_path / "labels.csv").read_text() == run("predict", results / "model.npz", samples_npy)[1]
+
+
+def write_insects(tmp_path, names):
+    rows = [f"{i % 2 + i / 1000},{names[i % 2]}" for i in range(40)]
+    (tmp_path / "insects.csv").write_text("\n".join(["length,kind", *rows]) + "\n")
+    return ["--data", tmp_path / "insects.csv", "--target", "kind"]
+
+
+def test_predict_writes_class_names(tmp_path, run):
+    data = write_insects(tmp_path, ("ant", "bee"))
+    np.save(tmp_path / "new.npy", np.array([[0.01], [1.01]]))
+    assert run("train", *data, "--batch-size", "4", "--n-epochs", "40", "--out", tmp_path)[0] == 0
+    code, out, _ = run("predict", tmp_path / "model.npz", tmp_path / "new.npy")
+    assert code == 0
+    assert [line.split(",")[0] for line in out.splitlines()] == ["label", "ant", "bee"]
+    assert out.startswith("label,ant,bee\n")
+
+
+def test_evaluate_refuses_data_with_other_class_names(tmp_path, run):
+    data = write_insects(tmp_path, ("ant", "bee"))
+    assert run("train", *data, "--batch-size", "4", "--n-epochs", "1", "--out", tmp_path)[0] == 0
+    code, _, err = run("evaluate", tmp_path / "model.npz", *write_insects(tmp_path, ("ant", "wasp")))
+    assert code == 2
+    assert err == "error: classes of the data: expected ('ant', 'bee'), got ('ant', 'wasp')\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGPIPE")
+def test_a_closed_pipe_is_not_an_error(results, samples_npy, spawn):
+    read, write = os.pipe()
+    os.close(read)
+    process = spawn("predict", results / "model.npz", samples_npy, stdout=write)
+    os.close(write)
+    assert "rror" not in process.communicate(timeout=60)[1]
+    assert process.returncode == 141
+
+
+# regression
+
+
+@pytest.fixture
+def price_table(tmp_path):
+    """Folder with a table whose target is a price, and with samples to predict."""
+    random = np.random.default_rng(0)
+    X = random.normal(size=(200, 3))
+    y = 3 * X[:, 0] - X[:, 1]
+    rows = [f"{a},{b},{c},{price}" for (a, b, c), price in zip(X, y, strict=True)]
+    (tmp_path / "prices.csv").write_text("\n".join(["age,rooms,noise,price", *rows]) + "\n")
+    np.save(tmp_path / "new.npy", X[:5])
+    return tmp_path
+
+
+def test_train_evaluate_and_predict_with_a_numerical_target(price_table, run):
+    data = ["--data", price_table / "prices.csv", "--target", "price"]
+    settings = ["--loss", "squared_error", "--optimizer", "adam", "--learning-rate", "0.05"]
+    train = ["train", *data, *settings, "--hidden", "16", "--batch-size", "16", "--n-epochs", "40"]
+    code, out, err = run(*train, "--out", price_table / "out")
+    assert code == 0
+    assert float(re.match(r"test R2 (\S+), test loss", out)[1]) > 0.9
+    assert "3-16-1, sigmoid, adam" in err
+    model = price_table / "out" / "model.npz"
+    assert run("evaluate", model, *data)[1].split(",")[0] == out.split(",")[0]
+    code, out, _ = run("predict", model, price_table / "new.npy")
+    header, *rows = out.splitlines()
+    got = np.array(rows, dtype=float)
+    assert (code, header) == (0, "prediction")
+    assert abs(got - fastmlp.load_model(model).predict(np.load(price_table / "new.npy"))).max() < 1e-4

@@ -1,0 +1,43 @@
+"""`MLPRegressor`: losses, several outputs, and the checks of target values."""
+
+import numpy as np
+import pytest
+
+from fastmlp import FastMLPError
+
+pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "poisson"])
+def test_every_loss_learns(make_regressor, X, values, loss):
+    y = np.exp(values / 4)
+    assert make_regressor(loss=loss, max_iter=200).fit(X, y).score(X, y) > 0.9
+
+
+def test_loss_and_score_of_a_validation_set_with_two_outputs(make_regressor, X, values):
+    y = np.column_stack([values, -values])
+    fitted = make_regressor(max_iter=8).fit(X[:90], y[:90], X_val=X[90:], y_val=y[90:])
+    assert fitted.validation_scores_[-1] == pytest.approx(fitted.score(X[90:], y[90:]))
+    ref = 0.5 * np.mean((fitted.predict(X[90:]) - y[90:]) ** 2)
+    assert fitted.validation_losses_[-1] == pytest.approx(ref)
+
+
+def test_negative_targets_are_refused_for_the_poisson_loss(make_regressor, X, values):
+    with pytest.raises(FastMLPError, match=r"^y: expected values >= 0 for the loss 'poisson', got -"):
+        make_regressor(loss="poisson").fit(X, values)
+    with pytest.raises(FastMLPError, match=r"^y_val: expected values >= 0 for the loss 'poisson', got -"):
+        make_regressor(loss="poisson").fit(X, abs(values), X_val=X, y_val=values)
+
+
+def test_another_number_of_outputs_is_refused(make_regressor, X, values):
+    two = np.column_stack([values, values])
+    with pytest.raises(FastMLPError, match=r"^y_val: expected 1 columns, as many as y has, got 2"):
+        make_regressor().fit(X, values, X_val=X, y_val=two)
+    fitted = make_regressor().partial_fit(X, values)
+    with pytest.raises(FastMLPError, match=r"^y: expected 1 columns, the outputs of the fitted network, got 2"):
+        fitted.partial_fit(X, two)
+    assert fitted.predict(X).shape == (120,)
+
+
+def test_finite_samples_with_an_infinite_sum_are_accepted(make_regressor, X, values):
+    assert make_regressor(max_iter=2).fit(X, values).predict(np.full((3, 3), 1e308)).shape == (3,)
