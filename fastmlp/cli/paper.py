@@ -1,6 +1,7 @@
 """The command paper, which runs the studies behind the paper's three figures and writes the report."""
 
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
@@ -15,6 +16,14 @@ from fastmlp.plot import require_matplotlib
 from fastmlp.settings import Precision
 
 
+@Parameter(name="*", group="Data")
+@dataclass(frozen=True, kw_only=True)
+class PaperDataOptions(DataOptions):
+    __doc__ = DataOptions.__doc__
+
+    data: str = "cifar10"
+
+
 @app.command(name="paper")
 def paper_command(
     *,
@@ -24,7 +33,7 @@ def paper_command(
     epochs: int = 20,
     n_jobs: int = -1,
     precision: Precision = "float32",
-    options: DataOptions = DataOptions(data="cifar10"),
+    options: PaperDataOptions = PaperDataOptions(),
 ) -> None:
     """Reproduce the paper's figures and check its claims; starting again executes only the missing runs.
 

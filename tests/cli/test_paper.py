@@ -6,6 +6,7 @@ import re
 import pytest
 
 from fastmlp.cli import main
+from fastmlp.errors import DataError
 from fastmlp.paper.figures import load_figures
 
 
@@ -45,3 +46,16 @@ def test_an_unknown_figure_is_refused(tmp_path, run):
     code, _, err = run("paper", "--out", tmp_path, "--data", "digits", "--figure", "4")
     assert code == 2
     assert "figure: expected numbers from 1 to 3, got 4" in err
+
+
+def test_the_data_set_is_cifar10_whatever_other_data_options_say(tmp_path, run, monkeypatch):
+    loaded = []
+
+    def load(options):
+        loaded.append(options)
+        raise DataError("not loaded")
+
+    monkeypatch.setattr("fastmlp.cli.paper.load", load)
+    code, _, _ = run("paper", "--out", tmp_path / "out", "--data-dir", tmp_path)
+    assert code == 2
+    assert [(options.data, options.data_dir) for options in loaded] == [("cifar10", tmp_path)]
