@@ -18,7 +18,7 @@ from fastmlp.settings import Precision
 
 @Parameter(name="*", group="Data")
 @dataclass(frozen=True, kw_only=True)
-class PaperDataOptions(DataOptions):
+class PaperDataOptions(DataOptions):  # noqa: D101 - its docstring is that of DataOptions, which the help prints
     __doc__ = DataOptions.__doc__
 
     data: str = "cifar10"
