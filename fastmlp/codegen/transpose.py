@@ -109,7 +109,7 @@ def transpose_samples(
 def _load_words(
     context: Any, builder: ir.IRBuilder, sig: Any, args: Any, first_byte: ir.Value, lanes: int
 ) -> list[ir.Value]:
-    """One vector of words per sample, which begins at `first_byte` of the sample."""
+    """Load one vector of words from each sample, beginning at its byte `first_byte`."""
     X = data_pointer(context, builder, sig.args[0], args[0])
     order_array, first, last, sample_bytes = (builder.extract_value(args[1], i) for i in range(4))
     order, words = data_pointer(context, builder, sig.args[1][0], order_array), []

@@ -131,7 +131,7 @@ def _read_folder(folder: Path, destinations: Destinations) -> None:
 
 
 def _read_archive(path: Path, destinations: Destinations) -> None:
-    """Read the six batches from the stream of an archive, in their order there; other content must be small."""
+    """Read the six batches in the order of the archive, without unpacking it; its other members must be small."""
     with translate_errors(path, ".tar.gz archive", tarfile.TarError, ValueError), gzip.open(path) as unzipped:
         source: Any = Bounded(unzipped, ARCHIVE_EXTRA_BYTES, f"the content of {path}")
         with tarfile.open(fileobj=source, mode="r|") as archive:

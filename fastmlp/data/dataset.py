@@ -42,8 +42,9 @@ class Dataset:
     Parameters
     ----------
     X_train, X_test : array_like of shape (n_samples, n_features) or (n_samples, ...)
-        Samples: real, finite numbers. uint8, float32 and float64 arrays, memory-mapped files included, are used without
-        a copy and never written to. Other numbers become float32, or float64 where float32 cannot represent them.
+        Samples: real, finite numbers. uint8, float32 and float64 arrays with contiguous rows, memory-mapped files
+        included, are not copied; no array is written to. Other numbers become float32, or float64 where float32 cannot
+        represent them.
     y_train, y_test : array_like of shape (n_samples,) or (n_samples, n_outputs)
         classification: labels 0 .. n_classes - 1, as integers or floats with integer values; the test set may lack some
         classes. multilabel: 0 or 1 for each label. regression: target values.

@@ -1,7 +1,7 @@
 """Download of a file from the first URL that works, with resumption of interrupted downloads.
 
 Pooch verifies the checksum and moves the complete file to its final path. Until then the bytes are in a file with the
-suffix ``.part`` beside it. Any URL of the same file can continue that.
+suffix ``.part`` beside it, and the download can be resumed from any URL of the same file.
 """
 
 import os

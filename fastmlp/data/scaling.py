@@ -25,8 +25,8 @@ class Moments(NamedTuple):
     high: Floats
 
 
-#: Largest accepted distance of a feature from zero, in units of its spread. Beyond it, the 24 bits of a float32 resolve
-#: less than 1 % of the spread.
+#: Largest accepted distance of a feature from zero, in units of its spread. Beyond it, rounding to the 24 bits of a
+#: float32 loses more than 1 % of the spread.
 MAX_DISTANCE = 2.0**18
 
 
@@ -153,7 +153,7 @@ def check_representable(X: Array, scaling: tuple[Floats, Floats] | None, precisi
     ------
     DataError
         In float32, if a value is beyond its range, or a feature is so far from zero, compared with its spread, that
-        less than 1 % of the spread would be resolved.
+        rounding loses more than 1 % of the spread.
 
     Examples
     --------
