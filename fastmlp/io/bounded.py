@@ -16,8 +16,8 @@ Array = NDArray[Any]
 #: Bytes per read. tarfile copies what it reads three times: 31 MB in one read take 92 MB at the peak.
 PIECE_BYTES = 1 << 18
 
-#: Largest accepted ratio of decompressed to compressed bytes, so that a small file cannot fill the memory. Deflate reaches
-#: 1,032; pixels and tables have 2 to 20.
+#: Largest accepted ratio of decompressed to compressed bytes, so that a small file cannot fill the memory. Deflate
+#: reaches 1,032; pixels and tables have 2 to 20.
 MAX_DECOMPRESSION_RATIO = 100
 #: Decompressed bytes that are accepted at any ratio.
 MIN_DECOMPRESSION_BOUND = 1 << 26
