@@ -1,1 +1,1 @@
-"""Code generation for this machine: the kernel decorator, CPU features, and LLVM intrinsics. No mathematics."""
+"""Code generation for this machine: the kernel decorator, CPU features, and LLVM intrinsics."""

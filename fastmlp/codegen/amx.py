@@ -1,7 +1,4 @@
-"""Whether this process may use the CPU's bf16 unit: the user's switch, and Linux's permission for AMX's registers.
-
-Knows the CPU and the operating system; nothing of what is computed.
-"""
+"""Permission to use bf16 instructions: the environment variable ``FASTMLP_AMX``, and Linux's for AMX's registers."""
 
 import ctypes
 import errno
@@ -13,26 +10,27 @@ from fastmlp.codegen import cpu
 from fastmlp.errors import ConfigError
 
 VARIABLE = "FASTMLP_AMX"
-#: x86-64's number of arch_prctl, its request for a feature's state, and the feature: AMX's registers, 8 KB a thread
-#: that Linux saves for those alone who asked (Documentation/arch/x86/xstate.rst).
+#: Number of the system call arch_prctl on x86-64, its request for a CPU feature's state, and AMX's feature number.
+#: Linux saves AMX's registers, 8 KB per thread, only for processes that requested them
+#: (Documentation/arch/x86/xstate.rst).
 _ARCH_PRCTL, _REQUEST_PERMISSION, _TILE_DATA = 158, 0x1023, 18
 
 
 def check_variable() -> None:
-    """Refuse a ``FASTMLP_AMX`` that is neither 0, 1 nor empty.
+    """Refuse an invalid value of ``FASTMLP_AMX``.
 
     Raises
     ------
     ConfigError
-        It is something else.
+        If it is neither 0, 1 nor empty.
     """
-    asked = os.environ.get(VARIABLE, "")
-    if asked not in ("", "0", "1"):
-        raise ConfigError(f"{VARIABLE} is {asked!r}; it may be 0, which keeps the bf16 units idle, 1, or be left unset")
+    value = os.environ.get(VARIABLE, "")
+    if value not in ("", "0", "1"):
+        raise ConfigError(f"{VARIABLE}: expected 0, which disables bf16 instructions, 1, or no value, got {value!r}")
 
 
 def unavailable_reason() -> str:
-    """Why this process may not use a bf16 unit; empty where it may.
+    """Reason why this process cannot use bf16 instructions; empty where it can.
 
     Examples
     --------
@@ -40,20 +38,25 @@ def unavailable_reason() -> str:
     True
     """
     check_variable()
-    unit = cpu.bf16_instructions()
-    if not unit:
-        return "this CPU has no bf16 unit (AMX or AVX512-BF16, with vectors of 512 bits)"
+    instructions = cpu.bf16_instructions()
+    if not instructions:
+        return "this CPU has no bf16 instructions (AMX or AVX512-BF16, with vectors of 512 bits)"
     if os.environ.get(VARIABLE) == "0":
         return f"{VARIABLE} is 0"
-    error = request_permission() if unit == "amx" else 0
+    error = request_permission() if instructions == "amx" else 0
     return f"the operating system refuses AMX's registers ({os.strerror(error)})" if error else ""
 
 
 @cache
 def request_permission() -> int:
-    """Ask for AMX's registers, once a process; gives 0, or the error's number.
+    """Request the use of AMX's registers from Linux, once per process.
 
-    The permission is the process's: threads have it, those to come too, and what is forked inherits it.
+    The permission is valid for all threads of the process, later ones included; forked processes inherit it.
+
+    Returns
+    -------
+    int
+        0, or the error number (errno).
     """
     if sys.platform != "linux":
         return errno.ENOSYS

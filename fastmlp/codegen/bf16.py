@@ -1,7 +1,7 @@
-"""The LLVM vocabulary of bf16: numbers rounded to it, and two of them in a word, as the CPU's bf16 units take them.
+"""LLVM intrinsics for bf16: rounding to bf16, and packing in pairs, the operands of the CPU's bf16 instructions.
 
-A float32's upper half is a bf16 number. A unit multiplies pairs: 32 numbers of a sum make 16 words. In a vector of
-float32 such words are mere bits, which are moved and never computed with. Knows nothing of what is computed.
+The upper 16 bits of a float32 are a bf16 number. The instructions multiply pairs of bf16 numbers, packed in 32-bit
+words: 32 terms of a sum make 16 words. Kernels move such words in vectors of float32, but do no arithmetic on them.
 """
 
 from typing import Any
@@ -14,17 +14,18 @@ from fastmlp.codegen import cpu
 from fastmlp.codegen.simd import I32
 
 _I16 = ir.IntType(16)
-#: Words in a row of a tile, and rows in a tile: what AMX's registers hold, and a vector of 512 bits a row.
+#: Words per row of a tile, and rows per tile: the size of AMX's registers. A row is a vector of 512 bits.
 WORDS = 16
-#: Steps of a sum that a tile takes: a pair a word.
+#: Terms of a sum in a row of a tile: two per word.
 STEPS = 2 * WORDS
 
 
 def pairing() -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Which of 32 steps stand in the lower and in the upper halves of 16 words.
+    """Positions, among 32 terms of a sum, of those in the lower and of those in the upper halves of 16 words.
 
-    AMX sums the lower halves and the upper ones in a chain each, word after word. AVX512-BF16 has one chain, of each
-    word's upper half, then its lower: the same two chains are made of words 0 to 7 and of words 8 to 15.
+    AMX sums the lower and the upper halves in one chain each, word after word. AVX512-BF16 has one chain, which takes
+    the upper half of each word, then its lower half. Here the same two chains are made of words 0 to 7 and of words 8
+    to 15.
 
     Examples
     --------
@@ -41,7 +42,7 @@ LOW, HIGH = pairing()
 
 
 class _BFloat(ir.Type):
-    """LLVM's type of a bf16 number, which llvmlite has no name for."""
+    """LLVM's type bfloat, which llvmlite lacks."""
 
     def _to_string(self) -> str:
         return "bfloat"
@@ -70,7 +71,7 @@ def _constant(number: int) -> ir.Constant:
 
 @intrinsic
 def bf16_round(_: Any, x: Any) -> Any:
-    """A vector of float32 rounded to bf16, to the nearest or the even one; a value beyond bf16's range is infinite."""
+    """Round a vector of float32 to bf16, ties to even; values beyond the range of bf16 become infinite."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
         rounded = builder.bitcast(_convert(builder, "cvtneps2bf16", _SINGLES, args), ir.VectorType(_I16, WORDS))
@@ -81,23 +82,23 @@ def bf16_round(_: Any, x: Any) -> Any:
 
 @intrinsic
 def row_pack(_: Any, x: Any, y: Any) -> Any:
-    """32 numbers, rounded to bf16, as a row of words: steps 0 to 15 of a sum are in x, 16 to 31 in y."""
+    """Round 32 terms of a sum to bf16, 0 to 15 in x and 16 to 31 in y, and pack them in one row of words."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
         halves = builder.bitcast(_convert(builder, "cvtne2ps2bf16", PAIRS, args[::-1]), ir.VectorType(_I16, STEPS))
         order = [step for word in zip(LOW, HIGH, strict=True) for step in word]
-        placed = builder.shuffle_vector(halves, halves, ir.Constant(ir.VectorType(I32, STEPS), order))
-        return builder.bitcast(placed, args[0].type)
+        ordered = builder.shuffle_vector(halves, halves, ir.Constant(ir.VectorType(I32, STEPS), order))
+        return builder.bitcast(ordered, args[0].type)
 
     return x(x, y), emit
 
 
 @intrinsic
 def pairs_pack(_: Any, low: Any, high: Any) -> Any:
-    """Words of two vectors of float32 that are bf16 numbers, the one below, the other above."""
+    """Pack two vectors of bf16 numbers, held as float32: `low` in the lower halves of words, `high` in the upper."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
-        below, above = (builder.bitcast(value, _INTEGERS) for value in args)
-        return builder.bitcast(builder.or_(builder.lshr(below, _constant(16)), above), args[0].type)
+        lower, upper = (builder.bitcast(value, _INTEGERS) for value in args)
+        return builder.bitcast(builder.or_(builder.lshr(lower, _constant(16)), upper), args[0].type)
 
     return low(low, high), emit

@@ -1,7 +1,6 @@
-"""What the machine can do, and the tile and block sizes that follow: features in, numbers out.
+"""CPU features and available cores, and the vector width, tile sizes and block sizes chosen by them.
 
-Pure arithmetic on the CPU's feature flags. Knows nothing of networks. What is here changes no result, since sums run in
-one order whatever the width of a vector or the shape of a tile; but for `bf16_pays`, one rule on all machines.
+None of these sizes changes a result: sums have one order for every vector width and tile shape.
 """
 
 import math
@@ -18,36 +17,38 @@ from fastmlp.errors import ConfigError
 
 LINE_BYTES: Final = 64
 VECTOR_WIDTHS: Final = (512, 256, 128)
-#: Where Linux mounts the file system of control groups.
+#: Mount point of Linux's control groups.
 CGROUPS = Path("/sys/fs/cgroup")
 
-# The lines that scripts/tune_blocks.py searches and prints.
-#: By the number of registers: rows of a tile that is 1, 2, ... vectors wide, the tallest first. Every accumulator is a
-#: register, and beside them a tile needs one a column for the vectors, and one for the broadcast.
-#: 32, AVX-512: Emerald Rapids, panels in L1, share of the tile's own peak: 6 x 4 and 12 x 2 0.94 to 0.98, 5 x 4 0.93,
+# scripts/tune_blocks.py searches and prints the values of the next two constants.
+#: By number of vector registers: heights of a register tile that is 1, 2, ... vectors wide, the tallest first. A tile
+#: needs one register per accumulator, one per vector of its width, and one for the broadcast.
+#: 32, AVX-512. Emerald Rapids, panels in L1, share of the tile's own peak: 6 x 4 and 12 x 2 0.94 to 0.98, 5 x 4 0.93,
 #: 10 x 2 0.93. Genoa, epochs of three networks: 12 x 1, 12 x 2, 6 x 4 and 5 x 5 within 1 % of each other; 9 x 3 as the
 #: widest, or 5 x 4, 4 to 8 % slower.
-#: 16, AVX2: the tallest that fit; not measured. Nor is Arm, which takes the line of 32 with vectors of 128 bits.
+#: 16, AVX2: the tallest that fit; not measured. Arm, not measured either, has the heights of 32 registers, with vectors
+#: of 128 bits.
 TILE_HEIGHTS: Final = {
     32: ((12, 8, 4, 2, 1), (12, 8, 4, 2, 1), (8, 4, 2, 1), (6, 4, 2, 1)),
     16: ((8, 4, 2, 1), (6, 4, 2, 1)),
 }
-#: Cache lines in a row of a panel of the first layer: how much of it one block of the sweep updates and uses at once.
-#: Fitting a panel into L1 (4 lines) matters less than starting fewer tiles. The paper's epoch, share of peak, for 2, 4,
-#: 8, 16 and 24 lines: Emerald Rapids (48 KB of L1) 0.62, 0.69, 0.73, 0.75, 0.75. Genoa (32 KB), from 4 on: 0.75, 0.79,
-#: 0.84, 0.83.
+#: Width of a panel of the first layer's weights, in cache lines: the columns that are updated and used together. That a
+#: panel fits into L1 (4 lines) matters less than that fewer tiles are started. The paper's epoch, share of peak, for 2,
+#: 4, 8, 16 and 24 lines: Emerald Rapids (48 KB of L1) 0.62, 0.69, 0.73, 0.75, 0.75. Genoa (32 KB), from 4 lines on:
+#: 0.75, 0.79, 0.84, 0.83.
 PANEL_LINES: Final = 16
 
 
 @cache
 def features() -> frozenset[str]:
-    """Names of the features that kernels are compiled for, as LLVM spells them: the host's, or what Numba is told.
+    """LLVM's names of the CPU features that kernels are compiled for: the host's, or those of ``NUMBA_CPU_FEATURES``.
 
-    A model's name is not trusted: virtual machines lie. ``NUMBA_CPU_FEATURES`` is Numba's own switch, "+a,-b".
+    That variable is Numba's own, in the form "+a,-b". The name of the CPU's model is not used: virtual machines may
+    report a wrong one.
     """
-    told = os.environ.get("NUMBA_CPU_FEATURES", "")
-    if told:
-        return frozenset(word[1:] for word in told.split(",") if word.startswith("+"))
+    variable = os.environ.get("NUMBA_CPU_FEATURES", "")
+    if variable:
+        return frozenset(word[1:] for word in variable.split(",") if word.startswith("+"))
     return frozenset(name for name, present in llvm.get_host_cpu_features().items() if present)
 
 
@@ -57,41 +58,42 @@ def is_arm() -> bool:
 
 
 def has_fma() -> bool:
-    """Whether fused multiply-adds are one instruction here; without it they are exact still, and very slow."""
+    """Whether the CPU has fused multiply-adds; without them they are emulated, exactly but very slowly."""
     return is_arm() or "fma" in features()
 
 
 @cache
 def vector_bits() -> int:
-    """Width of a vector in bits: what ``FASTMLP_VECTOR_BITS`` asks for, or else the widest that the CPU has.
+    """Vector width in bits: that of ``FASTMLP_VECTOR_BITS``, or the widest of the CPU where it is unset.
 
-    What it asks for in vain is refused by `check_vector_bits`, when kernels are wanted: an import should not fail.
+    An invalid value is ignored here, since an import should not fail. `check_vector_bits` refuses it before kernels are
+    loaded or compiled.
     """
-    asked = os.environ.get("FASTMLP_VECTOR_BITS", "")
-    if asked in map(str, VECTOR_WIDTHS):
-        return int(asked)
+    value = os.environ.get("FASTMLP_VECTOR_BITS", "")
+    if value in map(str, VECTOR_WIDTHS):
+        return int(value)
     return 512 if "avx512f" in features() else 256 if "avx2" in features() else 128
 
 
 def check_vector_bits() -> None:
-    """Refuse a ``FASTMLP_VECTOR_BITS`` that is no width; empty, it counts as unset.
+    """Refuse an invalid value of ``FASTMLP_VECTOR_BITS``; an empty one counts as unset.
 
     Raises
     ------
     ConfigError
-        It is neither 512, 256, 128 nor empty.
+        If it is neither 512, 256, 128 nor empty.
     """
-    asked = os.environ.get("FASTMLP_VECTOR_BITS", "")
-    if asked and asked not in map(str, VECTOR_WIDTHS):
-        raise ConfigError(f"FASTMLP_VECTOR_BITS is {asked!r}; it may be 512, 256 or 128, or be left unset")
+    value = os.environ.get("FASTMLP_VECTOR_BITS", "")
+    if value and value not in map(str, VECTOR_WIDTHS):
+        raise ConfigError(f"FASTMLP_VECTOR_BITS: expected 512, 256, 128 or no value, got {value!r}")
 
 
 @cache
 def bf16_instructions() -> str:
-    """What this CPU multiplies bf16 numbers with: ``"amx"``, ``"avx512bf16"``, or ``""`` for neither.
+    """The CPU's instructions for bf16 products: ``"amx"``, ``"avx512bf16"``, or ``""`` for neither.
 
-    Both are used with vectors of 512 bits alone, and with AVX512-BF16's conversions, which every CPU with AMX has so
-    far. AMX comes first: its rate is eight times the other's.
+    Both are used only with vectors of 512 bits and with the conversions of AVX512-BF16, which every CPU with AMX has so
+    far. AMX is preferred: its throughput is eight times that of AVX512-BF16.
     """
     if vector_bits() < 512 or "avx512bf16" not in features():
         return ""
@@ -99,12 +101,12 @@ def bf16_instructions() -> str:
 
 
 def n_registers() -> int:
-    """Vector registers that a tile may count on: 32 with AVX-512 and on Arm, 16 with AVX2."""
+    """Number of vector registers: 32 with AVX-512 and on Arm, 16 with AVX2."""
     return 32 if vector_bits() == 512 or is_arm() else 16
 
 
 def tile_heights() -> tuple[tuple[int, ...], ...]:
-    """Rows that a register tile may have, the tallest first, for tiles 1, 2, ... vectors wide."""
+    """Heights of register tiles that are 1, 2, ... vectors wide, the tallest first."""
     return TILE_HEIGHTS[n_registers()]
 
 
@@ -114,10 +116,10 @@ def panel_bytes() -> int:
 
 
 def row_stride(n: int, itemsize: int) -> int:
-    """Elements from one row of `n` to the next: whole cache lines, and an odd number of them.
+    """Row stride, in elements, of a matrix of `n` columns: an odd number of whole cache lines.
 
-    An even number sends the rows of a matrix into a fraction of the cache's sets; at multiples of 4096 bytes (3072
-    inputs) into one in 64.
+    With an even number, the rows of a matrix share a fraction of the cache's sets; with a multiple of 4096 bytes (3072
+    inputs), one in 64.
 
     Examples
     --------
@@ -129,7 +131,7 @@ def row_stride(n: int, itemsize: int) -> int:
 
 
 def describe() -> dict[str, str]:
-    """What `fastmlp info` prints about the machine: name, features, vector width, tiles."""
+    """Name, features, vector width and tiles of this machine, for ``fastmlp info``."""
     check_vector_bits()
     heights = tile_heights()
     known = ("fma", "avx2", "avx512f", "avx512bf16", "amx-tile", "neon", "sve")
@@ -142,7 +144,7 @@ def describe() -> dict[str, str]:
 
 
 def available_cores() -> int:
-    """Cores that this process may use: those of its affinity, or less where a container has less.
+    """Number of cores that this process may use: those of its CPU affinity, or fewer by a container's limit.
 
     Returns
     -------
@@ -159,29 +161,30 @@ def available_cores() -> int:
 
 
 def cgroup_limits(root: Path, membership: Path) -> Iterator[float]:
-    """Limits of Linux's control groups, in cores: of this process's own group and of those above it.
+    """CPU limits of Linux's control groups, in cores: of this process's own group and of its parents.
 
     Parameters
     ----------
     root : pathlib.Path
-        Where the groups lie.
+        Mount point of the control groups.
     membership : pathlib.Path
         The file that names this process's group.
 
     Yields
     ------
     float
+        One limit per group that has one.
     """
     group = next((line[3:].strip("/") for line in _read(membership).splitlines() if line.startswith("0::")), "")
     for folder in (root / group, *(root / group).parents):
         if folder.is_relative_to(root):
             yield from _limit(_read(folder / "cpu.max").split())
-    first = root / "cpu"  # version 1 has a tree for each resource
-    yield from _limit([_read(first / "cpu.cfs_quota_us").strip(), _read(first / "cpu.cfs_period_us").strip()])
+    version_1 = root / "cpu"  # version 1 of control groups has one tree per resource
+    yield from _limit([_read(version_1 / "cpu.cfs_quota_us").strip(), _read(version_1 / "cpu.cfs_period_us").strip()])
 
 
 def _limit(words: list[str]) -> Iterator[float]:
-    """Quota over period; without a limit the quota is ``max``, or -1."""
+    """Quota divided by period; a quota of ``max`` or -1 means no limit."""
     if len(words) == 2 and all(word.isdecimal() for word in words):
         yield int(words[0]) / int(words[1])
 

@@ -1,4 +1,4 @@
-"""LLVM intrinsics for the bits of floating-point vectors: exponent, mantissa, powers of two."""
+"""LLVM intrinsics on the bits of floating-point vectors: exponent, mantissa, powers of two, estimated reciprocal."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ def _mantissa_bits(vector: ir.VectorType) -> int:
 
 
 def _bits(builder: ir.IRBuilder, value: ir.Value) -> tuple[ir.Value, Any]:
-    """A vector's bits as integers of the same width, and a maker of constants to go with them."""
+    """The bits of a vector as integers of the same width, and a function that makes constants of their type."""
     lanes = value.type.count
     integers = ir.VectorType(I32 if isinstance(value.type.element, ir.FloatType) else I64, lanes)
     return builder.bitcast(value, integers), lambda number: ir.Constant(integers, [number] * lanes)
@@ -21,7 +21,7 @@ def _bits(builder: ir.IRBuilder, value: ir.Value) -> tuple[ir.Value, Any]:
 
 @intrinsic
 def two_to(_: Any, rounded: Any) -> Any:
-    """``2**n`` for a vector ``n + 1.5 * 2**mantissa_bits``: the low bits of such a number are the integer n."""
+    """``2**n``, where `rounded` is ``n + 1.5 * 2**mantissa_bits``, whose low bits are the integer n."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
         width = _mantissa_bits(args[0].type)
@@ -54,15 +54,15 @@ def mantissa(_: Any, x: Any) -> Any:
         width = _mantissa_bits(args[0].type)
         bits, constant = _bits(builder, args[0])
         one = (127 if width == 23 else 1023) << width
-        kept = builder.or_(builder.and_(bits, constant((1 << width) - 1)), constant(one))
-        return builder.bitcast(kept, args[0].type)
+        scaled = builder.or_(builder.and_(bits, constant((1 << width) - 1)), constant(one))
+        return builder.bitcast(scaled, args[0].type)
 
     return x(x), emit
 
 
 @intrinsic
 def reciprocal_estimate(_: Any, x: Any) -> Any:
-    """``1 / x`` within 13 % for positive x: a float's bits are nearly its logarithm, which is negated."""
+    """``1 / x`` within 13 % for positive x, by negating the bits of x, which are nearly linear in its logarithm."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
         bits, constant = _bits(builder, args[0])

@@ -1,7 +1,4 @@
-"""The one kernel decorator, its options argued once, and the cache of compiled kernels with the stamp that guards it.
-
-Knows that kernels are compiled and kept; nothing of what they compute.
-"""
+"""The decorator that compiles kernels, with the reasons for its options, and the on-disk cache of compiled kernels."""
 
 import contextlib
 import functools
@@ -25,24 +22,38 @@ from fastmlp.codegen import cpu
 from fastmlp.io.directories import temporary_cache_dir, user_cache_dir
 
 _PACKAGE = Path(__file__).parents[1]
-#: Directories and modules of the package that are compiled into kernels.
+#: Directories and modules of the package whose code is compiled into kernels.
 _SOURCES = ("codegen", "kernels", "settings.py")
 
 
 def kernel(
     function: Callable[..., Any] | None = None, *, forceinline: bool = False, inline: bool = False, cache: bool = False
 ) -> Any:
-    """Compile a function on its first call.
+    """Compile a function on its first call, by Numba in nopython mode.
 
-    - ``nogil``: a run may sit on a thread of its own.
-    - ``error_model="numpy"``: a division by zero gives infinity, not a branch and an exception in the inner loop.
-    - No ``fastmath``: it may reorder sums, and every sum has one order here. No ``parallel``: its default layer aborts
-      when two Python threads meet in it, and OpenMP's dies after a fork.
-    - `inline` for functions of vectors: a call would pass them through memory.
-    - `merge` for functions that do little but call others: compiled on its own, each storey would optimise all the code
-      beneath it once more. The first compilation takes 6 s with it and 11 s without.
-    - `keep` for the doors, which Python calls: their machine code, with all that they call, is kept on disk. Keeping
-      the inner kernels too would store the same code again for each floor that calls it.
+    - ``nogil``: runs on several Python threads do not block each other.
+    - ``error_model="numpy"``: a division by zero gives infinity, without a branch and an exception in the inner loop.
+    - No ``fastmath``: it may reorder sums, and every sum has one order here. No ``parallel``: its default threading
+      layer aborts the process when two Python threads use it at the same time, and OpenMP's fails after a fork.
+
+    Parameters
+    ----------
+    function : callable
+        The function; without it, a decorator with the given options is returned.
+    forceinline : bool
+        Inline by LLVM; for functions of vectors, which a call would pass through memory.
+    inline : bool
+        Inline by Numba, before compilation; for functions that do little but call others. Compiled by itself, each
+        level of calls optimises all code below it once more: the first compilation takes 6 s with this option and 11 s
+        without.
+    cache : bool
+        Cache the machine code on disk, callees included; for the entry points that Python calls. If inner kernels were
+        cached too, the same code would be stored once for each caller.
+
+    Returns
+    -------
+    numba.core.dispatcher.Dispatcher
+        The compiled function, or a decorator.
     """
     if function is None:
         return partial(kernel, forceinline=forceinline, inline=inline, cache=cache)
@@ -55,7 +66,7 @@ def kernel(
 
 
 def is_cached(entry: Any, arguments: tuple[Any, ...]) -> bool:
-    """Whether a entry is compiled for arguments of these types, in this process or on disk."""
+    """Whether an entry point is compiled for arguments of these types, in this process or on disk."""
     types = tuple(numba.typeof(argument) for argument in arguments)
     return types in entry.overloads or any(map(os.path.exists, entry._cache.paths(types, entry.targetctx)))
 
@@ -71,19 +82,19 @@ DIGEST_BYTES = hashlib.sha256().digest_size
 
 @functools.cache
 def stamp() -> str:
-    """Name of everything that compiled kernels depend on: sources, versions, Numba's switches, the width of a vector.
+    """Hash of everything that compiled kernels depend on: sources, versions, Numba's options, the vector width.
 
-    Numba itself notices an edit only in the file of the function that it cached, not in those that the function calls.
+    Numba itself detects an edit only in the file of the cached function, not in the files of the functions it calls.
     """
-    versions, switches = (sys.version, numba.__version__, llvmlite.__version__), (config.BOUNDSCHECK, config.OPT)
-    digest = hashlib.sha256(repr((versions, switches, cpu.vector_bits())).encode())
+    versions, options = (sys.version, numba.__version__, llvmlite.__version__), (config.BOUNDSCHECK, config.OPT)
+    digest = hashlib.sha256(repr((versions, options, cpu.vector_bits())).encode())
     for path in sources():
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:20]
 
 
 def cache_dir() -> Path:
-    """Folder of the compiled kernels, in ``NUMBA_CACHE_DIR`` or the user's cache; it need not exist."""
+    """Folder of the cached kernels, in ``NUMBA_CACHE_DIR`` or the user's cache directory; it need not exist."""
     return _within(Path(os.environ.get("NUMBA_CACHE_DIR") or user_cache_dir()))
 
 
@@ -92,22 +103,23 @@ def _within(folder: Path) -> Path:
 
 
 def _folders() -> list[Path]:
-    """Where kernels may lie: their folder, and for where nothing can be written there, one of temporary files."""
+    """Folders for cached kernels in order of preference: `cache_dir`, then one under the temporary directory."""
     temporary = temporary_cache_dir()
     return [cache_dir()] if temporary is None else [cache_dir(), _within(temporary)]
 
 
 @functools.cache
 def _warn_once(text: str) -> None:
-    """Warn, once."""
-    warnings.warn(f"{text}. NUMBA_CACHE_DIR names another folder", stacklevel=5)
+    """Warn once per process and text."""
+    warnings.warn(f"{text}. To use another folder, set NUMBA_CACHE_DIR", stacklevel=5)
 
 
 class _KernelCache(caching._Cache):
-    """A entry's machine code on disk: a file for every set of argument types and CPU.
+    """On-disk cache of an entry point's machine code: one file per set of argument types and CPU.
 
-    Numba's own cache keeps an index beside it, hashes sources and makes folders on import, and dies of a damaged file.
-    A file begins with the digest of the rest: of single flipped bits one in eight ended the process otherwise.
+    Numba's own cache has a separate index file, hashes sources and creates folders on import, and fails on a damaged
+    file. Here a file begins with the digest of its content, without which one in eight single-bit errors crashed the
+    process.
     """
 
     def __init__(self, name: str) -> None:
@@ -121,7 +133,7 @@ class _KernelCache(caching._Cache):
         return repr((self._name, stamp(), types, context.codegen().magic_tuple())).encode()
 
     def _digest(self, types: tuple[Any, ...], context: Any, code: bytes) -> bytes:
-        """Of the code and of what it was made for: a file that was moved to another's place is not taken for it."""
+        """Digest of the code and of its key: a file that was renamed to another key's path is not loaded."""
         return hashlib.sha256(self._key(types, context) + code).digest()
 
     def load_overload(self, types: tuple[Any, ...], context: Any) -> Any:
@@ -129,28 +141,28 @@ class _KernelCache(caching._Cache):
         context.refresh()
         for path in self.paths(types, context):
             try:
-                kept = path.read_bytes()
-                digest, code = kept[:DIGEST_BYTES], kept[DIGEST_BYTES:]
+                content = path.read_bytes()
+                digest, code = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
                 if self._digest(types, context, code) == digest:
                     return CompileResult._rebuild(context, *pickle.loads(code))
-            except Exception:  # what is not there, or was damaged in whatever way, is compiled again
+            except Exception:  # missing or damaged files may raise anything; the kernel is compiled again
                 continue
         return None
 
     def save_overload(self, types: tuple[Any, ...], result: Any) -> None:
         code = serialize.dumps(result._reduce())
         content = self._digest(types, result.target_context, code) + code
-        reasons = []
+        failures = []
         for path in self.paths(types, result.target_context):
             try:
                 _write(path, content)
             except OSError as error:
-                reasons.append(f"the compiled kernels cannot be kept in {path.parent} ({error.strerror})")
+                failures.append(f"compiled kernels cannot be cached in {path.parent} ({error.strerror})")
                 continue
-            if reasons:
-                _warn_once(f"{reasons[0]}: they are kept in {path.parent}")
+            if failures:
+                _warn_once(f"{failures[0]}; they are cached in {path.parent} instead")
             return
-        _warn_once(f"{reasons[0]}: the next process compiles them again")
+        _warn_once(f"{failures[0]}; the next process compiles them again")
 
     cache_path = property(lambda self: str(cache_dir()))
 
@@ -160,14 +172,14 @@ class _KernelCache(caching._Cache):
 
 
 def _write(path: Path, content: bytes) -> None:
-    """A file that is whole or not there, in a folder that is this user's alone."""
+    """Write a file completely or not at all; folders that are missing are created for this user only."""
     for folder in reversed(path.parents):
         if not folder.exists():
             folder.mkdir(mode=0o700, exist_ok=True)
-    unfinished = path.with_suffix(f".{secrets.token_hex(8)}")
+    temporary = path.with_suffix(f".{secrets.token_hex(8)}")
     try:
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
+        temporary.write_bytes(content)
+        temporary.replace(path)
     finally:
         with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)

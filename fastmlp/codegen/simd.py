@@ -1,8 +1,8 @@
-"""LLVM intrinsics for vectors, as values that kernels load, compute with and store.
+"""SIMD vectors as values in kernels: a Numba type, and LLVM intrinsics to load, compute with and store them.
 
-A vector is as wide as `fastmlp.codegen.cpu.vector_bits` says, of float32 or float64 (and of int32 or int64, between a
-load and a conversion). Arithmetic operators work between vectors, and between a vector and a number. Addresses are
-computed by GEP only: chains of inttoptr are miscompiled in unrolled loops.
+A vector has `fastmlp.codegen.cpu.vector_bits` bits, of float32 or float64 (and of integers between a load and a
+conversion). Arithmetic operators take two vectors, or a vector and a number. Addresses are computed by GEP only: chains
+of inttoptr are miscompiled in unrolled loops.
 """
 
 import operator
@@ -42,14 +42,14 @@ def ir_vector(element: Any, lanes: int) -> ir.VectorType:
 
 
 def splat(builder: ir.IRBuilder, scalar: ir.Value, lanes: int) -> ir.Value:
-    """A vector whose every lane is `scalar`."""
+    """Vector with `scalar` in every lane."""
     undefined = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
     first = builder.insert_element(undefined, scalar, I32(0))
     return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(I32, lanes), None))
 
 
 def call(builder: ir.IRBuilder, name: str, operands: Any) -> ir.Value:
-    """Call LLVM's vector intrinsic `name`: llvmlite's own builder takes scalars alone."""
+    """Call LLVM's vector intrinsic `name`; llvmlite's own builder accepts only scalars."""
     vector = operands[0].type
     suffix = f"v{vector.count}{'f32' if vector.element == ir.FloatType() else 'f64'}"
     declared = ir.FunctionType(vector, [vector] * len(operands))
@@ -57,25 +57,25 @@ def call(builder: ir.IRBuilder, name: str, operands: Any) -> ir.Value:
 
 
 def pointer_to(builder: ir.IRBuilder, base: ir.Value, index: ir.Value, vector: ir.VectorType) -> ir.Value:
-    """Address of the vector that begins at element `index` of `base`."""
+    """Pointer to the vector that begins at element `index` of `base`."""
     return builder.bitcast(builder.gep(base, [index]), vector.as_pointer())
 
 
-def data_pointer(context: Any, builder: ir.IRBuilder, holder: Any, value: ir.Value) -> ir.Value:
-    """First element's address of an array or of a pointer made by `address`."""
-    if isinstance(holder, types.CPointer):
+def data_pointer(context: Any, builder: ir.IRBuilder, numba_type: Any, value: ir.Value) -> ir.Value:
+    """Pointer to the first element of an array, or of a pointer made by `address`."""
+    if isinstance(numba_type, types.CPointer):
         return value
-    return context.make_array(holder)(context, builder, value).data
+    return context.make_array(numba_type)(context, builder, value).data
 
 
 def item_bytes(element: Any) -> int:
-    """Bytes of one number of a Numba type."""
+    """Size of a number of a Numba type, in bytes."""
     return int(element.bitwidth) // 8
 
 
 @intrinsic
 def address(_: Any, array: Any, index: Any) -> Any:
-    """Pointer to ``array[index]``: passing it costs no reference count."""
+    """Pointer to ``array[index]``, which is passed to functions without reference counting."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
         return builder.gep(data_pointer(context, builder, sig.args[0], args[0]), [args[1]])
@@ -85,14 +85,14 @@ def address(_: Any, array: Any, index: Any) -> Any:
 
 @intrinsic
 def n_lanes(_: Any, array: Any) -> Any:
-    """How many elements of an array fill a vector, as a constant."""
+    """Number of an array's elements per vector, as a compile-time constant."""
     lanes = Vector(array.dtype).lanes
     return types.intp(array), lambda context, builder, sig, args: I64(lanes)
 
 
 @intrinsic
 def vload(_: Any, array: Any, index: Any) -> Any:
-    """Vector of ``array[index : index + lanes]``; no alignment is asked for."""
+    """Load ``array[index : index + lanes]``; no alignment is required."""
     vector = Vector(array.dtype)
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
@@ -104,12 +104,12 @@ def vload(_: Any, array: Any, index: Any) -> Any:
 
 
 @intrinsic
-def vload_as(_: Any, raw: Any, index: Any, kind: Any, count: Any, out: Any) -> Any:
-    """Vector of the numbers of dtype `kind` at ``raw[index]``, an array of bytes, converted to out's dtype.
+def vload_as(_: Any, raw: Any, index: Any, dtype: Any, count: Any, out: Any) -> Any:
+    """Load numbers of type `dtype` from ``raw[index]``, an array of bytes, and convert them to the dtype of `out`.
 
-    Lanes from `count` on are 0 and are not read.
+    Only the first `count` numbers are read; the other lanes are 0.
     """
-    vector, source_type = Vector(out.dtype), kind.instance_type
+    vector, source_type = Vector(out.dtype), dtype.instance_type
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
         source = ir_vector(source_type, vector.lanes)
@@ -127,7 +127,7 @@ def vload_as(_: Any, raw: Any, index: Any, kind: Any, count: Any, out: Any) -> A
         loaded.add_incoming(part, part_block)
         return _convert(builder, loaded, context.get_data_type(vector))
 
-    return vector(raw, types.intp, kind, types.intp, out), emit
+    return vector(raw, types.intp, dtype, types.intp, out), emit
 
 
 def _masked_load(builder: ir.IRBuilder, pointer: ir.Value, vector: ir.VectorType, count: ir.Value) -> ir.Value:
@@ -152,7 +152,7 @@ def _convert(builder: ir.IRBuilder, value: ir.Value, vector: ir.VectorType) -> i
 
 @intrinsic
 def vstore(_: Any, array: Any, index: Any, value: Any) -> Any:
-    """Write a vector to ``array[index : index + lanes]``."""
+    """Store a vector to ``array[index : index + lanes]``."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
         base = data_pointer(context, builder, sig.args[0], args[0])
@@ -164,7 +164,7 @@ def vstore(_: Any, array: Any, index: Any, value: Any) -> Any:
 
 @intrinsic
 def broadcast(_: Any, array: Any, index: Any) -> Any:
-    """Vector whose every lane is ``array[index]``."""
+    """Vector with ``array[index]`` in every lane."""
     vector = Vector(array.dtype)
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
@@ -176,14 +176,14 @@ def broadcast(_: Any, array: Any, index: Any) -> Any:
 
 @intrinsic
 def zeros(_: Any, array: Any) -> Any:
-    """Vector of zeros of an array's type."""
+    """Vector of zeros in the dtype of an array."""
     vector = Vector(array.dtype)
     return vector(array), lambda context, builder, sig, args: ir.Constant(context.get_data_type(vector), None)
 
 
 @intrinsic
 def fma(_: Any, a: Any, b: Any, c: Any) -> Any:
-    """``a * b + c`` rounded once; numbers among the operands are broadcast."""
+    """``a * b + c``, rounded once; operands that are numbers are broadcast."""
     vector = next(x for x in (a, b, c) if isinstance(x, Vector))
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
@@ -196,7 +196,7 @@ def fma(_: Any, a: Any, b: Any, c: Any) -> Any:
 
 @intrinsic
 def polynomial(_: Any, x: Any, coefficients: Any) -> Any:
-    """Horner's scheme, the coefficient of the highest power first."""
+    """Polynomial in `x` by Horner's scheme; the coefficient of the highest power comes first."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
         numbers = [builder.extract_value(args[1], i) for i in range(coefficients.count)]
@@ -211,14 +211,14 @@ def polynomial(_: Any, x: Any, coefficients: Any) -> Any:
 
 @intrinsic
 def is_float32(_: Any, x: Any) -> Any:
-    """Whether a vector holds float32, as a constant: the branch not taken is not compiled."""
+    """Whether a vector is of float32, as a compile-time constant: the branch not taken is not compiled."""
     single = x.element == types.float32
     return types.boolean(x), lambda context, builder, sig, args: ir.Constant(ir.IntType(1), single)
 
 
 @intrinsic
 def sqrt(_: Any, x: Any) -> Any:
-    """Correctly rounded square root."""
+    """Square root, correctly rounded."""
     return x(x), lambda context, builder, sig, args: call(builder, "sqrt", args)
 
 
@@ -236,16 +236,16 @@ def _compare_select(relation: str) -> Any:
     return where
 
 
-#: ``where_less(a, b, then, otherwise)``: ``then`` in the lanes where ``a < b``; a NaN compares false.
+#: ``where_less(a, b, then, otherwise)``: ``then`` in the lanes where ``a < b``, else ``otherwise``; NaN compares false.
 where_less = _compare_select("<")
-#: ``where_equal(a, b, then, otherwise)``: ``then`` in the lanes where ``a == b``.
+#: ``where_equal(a, b, then, otherwise)``: ``then`` in the lanes where ``a == b``, else ``otherwise``.
 where_equal = _compare_select("==")
 
 
-def _as_vector(context: Any, builder: ir.IRBuilder, vector: Vector, given: Any, value: ir.Value) -> ir.Value:
-    if isinstance(given, Vector):
+def _as_vector(context: Any, builder: ir.IRBuilder, vector: Vector, numba_type: Any, value: ir.Value) -> ir.Value:
+    if isinstance(numba_type, Vector):
         return value
-    return splat(builder, context.cast(builder, value, given, vector.element), vector.lanes)
+    return splat(builder, context.cast(builder, value, numba_type, vector.element), vector.lanes)
 
 
 def _vector_operator(function: Any, instruction: str) -> None:
@@ -271,7 +271,7 @@ _vector_operator(operator.truediv, "fdiv")
 
 @intrinsic
 def prefetch(_: Any, array: Any, index: Any) -> Any:
-    """Ask for the cache line of ``array[index]``, to be read or written soon; never faults."""
+    """Prefetch the cache line of ``array[index]`` into L2, to be read or written; invalid addresses are ignored."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
         byte = ir.IntType(8).as_pointer()

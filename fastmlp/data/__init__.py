@@ -1,4 +1,4 @@
-"""Data: where samples and labels come from, and what is asked of them. Knows nothing of networks and training."""
+"""Data sets: loading, download, validation and scaling of samples, labels and targets."""
 
 from fastmlp.data.dataset import Dataset as Dataset
 from fastmlp.data.load import load_data as load_data

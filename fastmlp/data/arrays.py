@@ -1,4 +1,4 @@
-"""Arrays: NumPy's own files, ``.npz`` read whole and ``.npy`` mapped. Knows no other format; never unpickles."""
+"""Data sets in NumPy files: ``.npz`` archives, read into memory, and folders of ``.npy`` files, memory-mapped."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -11,13 +11,13 @@ from fastmlp.data.dataset import Dataset
 from fastmlp.data.split import holdout
 from fastmlp.data.target import task_of
 from fastmlp.errors import DataError, DataNotFoundError, FileFormatError
-from fastmlp.io.bounded import intact
+from fastmlp.io.bounded import translate_errors
 from fastmlp.io.npy import map_npy
 from fastmlp.io.npz import Npz
 
 SPLIT_NAMES = ("X_train", "y_train", "X_test", "y_test")
 UNSPLIT_NAMES = ("X", "y")
-#: What may be there beside them; see `Dataset`.
+#: Optional arrays beside them; see `Dataset`.
 OPTIONAL_NAMES = ("weight_train", "X_val", "y_val")
 
 
@@ -27,20 +27,22 @@ def load_npz(path: Path, scale: str = "auto", task: str | None = None) -> Datase
     Parameters
     ----------
     path : pathlib.Path
-        A file with the arrays X_train, y_train, X_test and y_test (x_train and x_test will do), or with X (or x) and
-        y, of which a fifth is held out for testing. Beside them it may hold weight_train, X_val and y_val.
+        A file with the arrays X_train, y_train, X_test and y_test, or with X and y, of which a fifth is held out for
+        testing; x in place of X is accepted. Optional arrays are weight_train, X_val and y_val.
     scale, task : str
-        See `fastmlp.data.Dataset`; without a task y tells it.
+        See `fastmlp.data.Dataset`; without a task it is inferred from y.
 
     Returns
     -------
     Dataset
-        In the arrays' own dtype where that is uint8, float32 or float64.
+        uint8, float32 and float64 samples keep their dtype.
 
     Raises
     ------
     FileFormatError
         If the file is damaged, lacks an array, or holds pickled objects.
+    DataError
+        If X and y differ in length, or weight_train does not fit.
 
     Examples
     --------
@@ -54,30 +56,30 @@ def load_npz(path: Path, scale: str = "auto", task: str | None = None) -> Datase
     ...     load_npz(path).X_test.shape
     (2, 2)
     """
-    with intact(path, ".npz file", Exception), Npz(path) as arrays:
-        wanted = _pick(SPLIT_NAMES, arrays) or _pick(UNSPLIT_NAMES, arrays)
-        if not wanted:
-            expected = f"{', '.join(SPLIT_NAMES)}, or {' and '.join(UNSPLIT_NAMES)},"
-            raise FileFormatError(f"{path} holds the arrays {', '.join(arrays)}; {expected} are expected")
-        found = [arrays[name] for name in wanted]
-        more: dict[str, Any] = {name: arrays[name] for name in OPTIONAL_NAMES if name in arrays}
-    if len(found) == len(UNSPLIT_NAMES):
-        X, y = found
-        found, more = _divide(X, y, task, more)
-    X_train, y_train, X_test, y_test = found
-    return Dataset(X_train, y_train, X_test, y_test, scale, name=path.stem, task=task or task_of(y_train), **more)
+    with translate_errors(path, ".npz file", Exception), Npz(path) as arrays:
+        names = _find_names(SPLIT_NAMES, arrays) or _find_names(UNSPLIT_NAMES, arrays)
+        if not names:
+            expected = f"{', '.join(SPLIT_NAMES)}, or {' and '.join(UNSPLIT_NAMES)}"
+            raise FileFormatError(f"{path}: expected the arrays {expected}, got {', '.join(arrays) or 'none'}")
+        required = [arrays[name] for name in names]
+        optional: dict[str, Any] = {name: arrays[name] for name in OPTIONAL_NAMES if name in arrays}
+    if len(required) == len(UNSPLIT_NAMES):
+        X, y = required
+        required, optional = _split(X, y, task, optional)
+    X_train, y_train, X_test, y_test = required
+    return Dataset(X_train, y_train, X_test, y_test, scale, name=path.stem, task=task or task_of(y_train), **optional)
 
 
 def load_npy(path: Path, scale: str = "auto", task: str | None = None) -> Dataset:
-    """Map four ``.npy`` files into memory; of their samples only what is being used is ever read.
+    """Memory-map a folder of ``.npy`` files, which may be larger than the memory.
 
     Parameters
     ----------
     path : pathlib.Path
-        The folder that holds X_train.npy, y_train.npy, X_test.npy and y_test.npy (x_train.npy and x_test.npy will do),
-        or one of these files.
+        The folder of X_train.npy, y_train.npy, X_test.npy and y_test.npy, or one of these files; x in place of X is
+        accepted. Optional files are weight_train.npy, X_val.npy and y_val.npy.
     scale, task : str
-        See `fastmlp.data.Dataset`; without a task y tells it.
+        See `fastmlp.data.Dataset`; without a task it is inferred from y_train.
 
     Returns
     -------
@@ -87,7 +89,7 @@ def load_npy(path: Path, scale: str = "auto", task: str | None = None) -> Datase
     Raises
     ------
     DataNotFoundError
-        If one of the four is not there.
+        If one of the four files is missing.
     FileFormatError
         If a file is truncated, oversized, foreign, or holds pickled objects.
 
@@ -106,30 +108,34 @@ def load_npy(path: Path, scale: str = "auto", task: str | None = None) -> Datase
     (3, False)
     """
     folder = path if path.is_dir() else path.parent
-    names = _pick(SPLIT_NAMES, [file.stem for file in folder.glob("*.npy")])
+    names = _find_names(SPLIT_NAMES, [file.stem for file in folder.glob("*.npy")])
     if not names:
-        wanted = ", ".join(f"{name}.npy" for name in SPLIT_NAMES)
-        raise DataNotFoundError(f"{folder} does not hold all of {wanted}; give a folder that does, or one of these")
+        expected = ", ".join(f"{name}.npy" for name in SPLIT_NAMES)
+        raise DataNotFoundError(f"{folder}: expected the files {expected}, got a folder without all of them")
     X_train, y_train, X_test, y_test = (map_npy(folder / f"{name}.npy") for name in names)
-    more: dict[str, Any] = {name: map_npy(path) for name in OPTIONAL_NAMES if (path := folder / f"{name}.npy").exists()}
+    optional: dict[str, Any] = {
+        name: map_npy(path) for name in OPTIONAL_NAMES if (path := folder / f"{name}.npy").exists()
+    }
     name, task = folder.resolve().name, task or task_of(y_train)
-    return Dataset(X_train, y_train, X_test, y_test, scale, name=name, task=task, **more)
+    return Dataset(X_train, y_train, X_test, y_test, scale, name=name, task=task, **optional)
 
 
-def _divide(X: Array, y: Array, task: str | None, more: dict[str, Any]) -> tuple[list[Array], dict[str, Any]]:
-    """A fifth held out for testing, in proportion to the classes; weights of all samples are divided with them."""
+def _split(X: Array, y: Array, task: str | None, optional: dict[str, Any]) -> tuple[list[Array], dict[str, Any]]:
+    """Hold a fifth out for testing, stratified by class; sample weights are split with the samples."""
     if X.ndim == 0 or y.ndim == 0 or len(X) != len(y):
-        raise DataError(f"X has shape {X.shape} and y {y.shape}; as many samples as labels are expected")
-    weights = more.get("weight_train")
+        raise DataError(f"X and y: expected as many samples as labels, got the shapes {X.shape} and {y.shape}")
+    weights = optional.get("weight_train")
     if weights is not None and weights.shape != (len(X),):
         raise DataError(
-            f"weight_train has shape {weights.shape}; beside X and y a weight a sample, ({len(X)},), is expected"
+            f"weight_train: expected one weight per sample of X, shape ({len(X)},), got shape {weights.shape}"
         )
     train, test = holdout(y if y.ndim == 1 and task != "regression" else np.zeros(len(y)))
-    return [X[train], y[train], X[test], y[test]], more | ({} if weights is None else {"weight_train": weights[train]})
+    if weights is not None:
+        optional = optional | {"weight_train": weights[train]}
+    return [X[train], y[train], X[test], y[test]], optional
 
 
-def _pick(wanted: Collection[str], names: Collection[str]) -> list[str]:
-    """Find every wanted name, capital or small; an empty list where one is missing."""
+def _find_names(wanted: Collection[str], names: Collection[str]) -> list[str]:
+    """The wanted names as they are spelled in `names`, in capitals or small letters; empty unless all are found."""
     found = [next((name for name in (want, want.lower()) if name in names), "") for want in wanted]
     return found if all(found) else []

@@ -1,4 +1,4 @@
-"""Table: CSV files with a header, one column of which is the label. Knows no other format."""
+"""Data sets in CSV files with a header: features, and one column of labels or target values."""
 
 import csv
 import gzip
@@ -15,22 +15,23 @@ from fastmlp.data.check import Array
 from fastmlp.data.dataset import Dataset
 from fastmlp.data.split import holdout
 from fastmlp.errors import DataError, FileFormatError
-from fastmlp.io.bounded import intact, max_decompressed_bytes
+from fastmlp.io.bounded import max_decompressed_bytes, translate_errors
 
+#: Names of the target column, if none is given.
 TARGETS = ("target", "label", "class", "y")
 
 
 class Table(NamedTuple):
-    """A table's features and labels.
+    """Features and target of a table.
 
     Attributes
     ----------
     X : numpy.ndarray of shape (n_samples, n_features), float64
-        All columns but the target.
+        All columns except the target.
     y : numpy.ndarray of shape (n_samples,)
-        The target: as written where all of it are numbers, else the index into ``class_names``.
+        The target: its values if all are numbers, otherwise indices into ``class_names``.
     class_names : tuple of str or None
-        The target's names, sorted; None where it holds numbers.
+        The different values of the target, sorted; None if all are numbers.
     """
 
     X: Array
@@ -39,19 +40,19 @@ class Table(NamedTuple):
 
 
 def load_table(path: Path, target: str | None = None, scale: str = "auto", task: str | None = None) -> Dataset:
-    r"""Load a CSV file, a fifth of its rows held out for testing.
+    r"""Load a CSV file, with a fifth of its rows held out for testing.
 
     Parameters
     ----------
     path : pathlib.Path
-        A ``.csv`` or ``.csv.gz`` file, UTF-8, its first line naming the columns.
+        A ``.csv`` or ``.csv.gz`` file in UTF-8, whose first line names the columns.
     target : str, optional
-        The column that holds the labels, integers from 0 or names; without it the one called ``target``, ``label``,
-        ``class`` or ``y``. All other columns are features.
+        Name of the target column: labels, which are integers >= 0 or names, or numbers to be predicted. By default the
+        column called ``target``, ``label``, ``class`` or ``y``. All other columns are features.
     scale : str
         See `fastmlp.data.Dataset`.
-    task : str, optional
-        classification, or regression: then the column holds numbers to be predicted.
+    task : {"classification", "regression"}, optional
+        By default classification.
 
     Returns
     -------
@@ -61,9 +62,9 @@ def load_table(path: Path, target: str | None = None, scale: str = "auto", task:
     Raises
     ------
     FileFormatError
-        If the file is empty, damaged, or a row has too many or too few cells.
+        If the file is empty or damaged, or a row has too many or too few cells.
     DataError
-        If there is no such column, or a cell is not a finite number.
+        If the target column is missing, or a cell is not a finite number.
 
     Examples
     --------
@@ -79,9 +80,11 @@ def load_table(path: Path, target: str | None = None, scale: str = "auto", task:
     table = read_table(path, target)
     if task not in (None, "classification") and table.class_names is not None:
         raise DataError(
-            f"{path} holds names in its target, such as {table.class_names[0]!r}; the task {task} is for numbers"
+            f"{path}: expected numbers in the target column for the task {task}, got names such as "
+            f"{table.class_names[0]!r}"
         )
-    train, test = holdout(np.zeros(len(table.y)) if task == "regression" else table.y)  # which is not cut by its size
+    # Regression targets are not stratified.
+    train, test = holdout(np.zeros(len(table.y)) if task == "regression" else table.y)
     X, y, name = table.X, table.y, path.name.split(".csv")[0]
     task = task or "classification"
     return Dataset(X[train], y[train], X[test], y[test], scale, table.class_names, name, task=task)
@@ -98,7 +101,7 @@ def read_table(path: Path, target: str | None = None) -> Table:
     Returns
     -------
     Table
-        In the order of the file.
+        Rows in the order of the file.
 
     Raises
     ------
@@ -116,40 +119,40 @@ def read_table(path: Path, target: str | None = None) -> Table:
     ...     read_table(path).y
     array([0., 1.])
     """
-    with intact(path, "CSV file", csv.Error, UnicodeDecodeError), _open_text(path) as lines:
+    with translate_errors(path, "CSV file", csv.Error, UnicodeDecodeError), _open_text(path) as lines:
         rows = csv.reader(lines, strict=True)
         header = [name.strip() for name in next(rows, [])]
         column = _target_column(header, target, path)
         features = header[:column] + header[column + 1 :]
         cells, labels = array("d"), []
-        known: dict[str, str] = {}  # a class's name is one string, however many rows it has
+        interned: dict[str, str] = {}  # equal labels share one string
         for row in filter(None, rows):
             place = f"{path}, line {rows.line_num}"
-            _refuse_width(row, header, place)
+            _check_width(row, header, place)
             label = _label(row.pop(column), header[column], place)
-            labels.append(known.setdefault(label, label))
+            labels.append(interned.setdefault(label, label))
             cells.extend(_numbers(row, features, place))
     X = np.frombuffer(cells, dtype=np.float64).reshape(len(labels), len(features))
     return Table(X, *_encode(labels))
 
 
 def read_samples(path: Path) -> Array:
-    r"""Read a CSV file of features alone.
+    r"""Read a CSV file of features without a target.
 
     Parameters
     ----------
     path : pathlib.Path
-        A ``.csv`` or ``.csv.gz`` file, UTF-8, its first line naming the columns.
+        A ``.csv`` or ``.csv.gz`` file in UTF-8, whose first line names the columns.
 
     Returns
     -------
     numpy.ndarray of shape (n_samples, n_features), float64
-        In the order of the file.
+        Rows in the order of the file.
 
     Raises
     ------
     FileFormatError
-        If the file is empty, damaged, its first line holds numbers only, or a row has too many or too few cells.
+        If the file is empty or damaged, its first line holds only numbers, or a row has too many or too few cells.
     DataError
         If a cell is not a finite number.
 
@@ -165,16 +168,16 @@ def read_samples(path: Path) -> Array:
     array([[ 4.1, 25. ],
            [30. , 60. ]])
     """
-    with intact(path, "CSV file", csv.Error, UnicodeDecodeError), _open_text(path) as lines:
+    with translate_errors(path, "CSV file", csv.Error, UnicodeDecodeError), _open_text(path) as lines:
         rows = csv.reader(lines, strict=True)
         header = [name.strip() for name in next(rows, [])]
         if all(map(_is_finite, header)):
-            begin = ", ".join(header[:5]) or "an empty line"
-            raise FileFormatError(f"{path} begins with {begin}; names are expected there")
+            first_line = ", ".join(header[:5]) or "an empty line"
+            raise FileFormatError(f"{path}: expected column names in the first line, got {first_line}")
         cells = array("d")
         for row in filter(None, rows):
             place = f"{path}, line {rows.line_num}"
-            _refuse_width(row, header, place)
+            _check_width(row, header, place)
             cells.extend(_numbers(row, header, place))
     return np.frombuffer(cells, dtype=np.float64).reshape(-1, len(header))
 
@@ -186,55 +189,57 @@ def _open_text(path: Path) -> IO[str]:
 
 
 class _BoundedGzip(gzip.GzipFile):
-    """A gzipped file that gives no more than it may unfold to."""
+    """A gzip file with a maximum of decompressed bytes."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, "rb")
         self._n_left = self._n_bytes = max_decompressed_bytes(path.stat().st_size)
 
     def read1(self, size: int = -1) -> bytes:
-        piece = super().read1(size)
-        self._n_left -= len(piece)
+        data = super().read1(size)
+        self._n_left -= len(data)
         if self._n_left < 0:
-            raise FileFormatError(f"{self.name} unfolds to more than {self._n_bytes:,} bytes; unpack it first")
-        return piece
+            raise FileFormatError(
+                f"{self.name}: expected at most {self._n_bytes:,} decompressed bytes, got more; decompress it first"
+            )
+        return data
 
 
 def _target_column(header: Sequence[str], target: str | None, path: Path) -> int:
     if not any(header):
-        raise FileFormatError(f"{path} is empty; its first line must name the columns")
-    wanted = TARGETS if target is None else (target,)
-    found = [index for index, name in enumerate(header) if name in wanted]
+        raise FileFormatError(f"{path} is empty: expected column names in its first line")
+    accepted = TARGETS if target is None else (target,)
+    found = [index for index, name in enumerate(header) if name in accepted]
     if len(found) != 1:
-        how_many = "several columns" if found else "no column"
+        count = "several" if found else "none"
         raise DataError(
-            f"{path} has {how_many} called {' or '.join(map(repr, wanted))}; it has the columns {', '.join(header)}. "
-            "Name the one that holds the labels as target"
+            f"{path}: expected one column called {' or '.join(map(repr, accepted))}, got {count} among the columns "
+            f"{', '.join(header)}; give the name of the target column as target"
         )
     return found[0]
 
 
-def _refuse_width(row: Sequence[str], header: Sequence[str], place: str) -> None:
+def _check_width(row: Sequence[str], header: Sequence[str], place: str) -> None:
     if len(row) != len(header):
-        raise FileFormatError(f"{place} has {len(row)} cells; the header names {len(header)} columns")
+        raise FileFormatError(f"{place}: expected {len(header)} cells, one per column of the header, got {len(row)}")
 
 
 def _label(cell: str, name: str, place: str) -> str:
     label = cell.strip()
     if not label:
-        raise DataError(f"{place}, column {name!r} is empty; a label is expected")
+        raise DataError(f"{place}, column {name!r}: expected a label, got an empty cell")
     return label
 
 
 def _numbers(row: Sequence[str], names: Sequence[str], place: str) -> list[float]:
     try:
         numbers = list(map(float, row))
-        finite = all(map(math.isfinite, numbers))
+        are_finite = all(map(math.isfinite, numbers))
     except ValueError:
-        finite = False
-    if not finite:
+        are_finite = False
+    if not are_finite:
         name, cell = next((name, cell) for name, cell in zip(names, row, strict=True) if not _is_finite(cell))
-        raise DataError(f"{place}, column {name!r} holds {cell!r}; a finite number is expected: fill or encode it")
+        raise DataError(f"{place}, column {name!r}: expected a finite number, got {cell!r}; fill or encode it")
     return numbers
 
 

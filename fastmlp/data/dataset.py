@@ -1,4 +1,4 @@
-"""Dataset: samples and labels for training and testing, checked once. Knows no file format and no network."""
+"""The class `Dataset`: validated training, test and validation samples with their targets."""
 
 import hashlib
 from collections.abc import Sequence
@@ -15,18 +15,18 @@ from fastmlp.errors import DataError, DataTypeError
 
 
 class DataSource(NamedTuple):
-    """The arguments of `load_data` that give the same Dataset once more, whatever the folder one stands in.
+    """The arguments of `load_data` that load the same data set again, from any working directory.
 
     Attributes
     ----------
     name_or_path : str
-        A name of the registry, or an absolute path.
+        A name in the registry, or an absolute path.
     data_dir : str
-        Absolute path of the folder in which named data sets lie.
+        Absolute path of the folder of named data sets.
     target : str or None
-        The column of a CSV file that holds the labels.
+        Name of the target column of a CSV file.
     scale, task : str
-        See `Dataset`; no task where it is told by the labels.
+        See `Dataset`; the task is None where it was inferred.
     """
 
     name_or_path: str
@@ -37,40 +37,41 @@ class DataSource(NamedTuple):
 
 
 class Dataset:
-    """A training set and a test set of labelled samples.
+    """A training set and a test set, and optionally a validation set and sample weights.
 
     Parameters
     ----------
     X_train, X_test : array_like of shape (n_samples, n_features) or (n_samples, ...)
-        Samples: real, finite numbers. uint8, float32 and float64 arrays are kept where they lie, memory-mapped files
-        too, and are never written to; other numbers become float32, or float64 where float32 cannot hold them.
+        Samples: real, finite numbers. uint8, float32 and float64 arrays with contiguous rows, memory-mapped files
+        included, are not copied; no array is written to. Other numbers become float32, or float64 where float32 cannot
+        represent them.
     y_train, y_test : array_like of shape (n_samples,) or (n_samples, n_outputs)
-        Labels 0 .. n_classes - 1: integers, or floats that are whole numbers. The test set may lack some classes. For
-        other tasks 0 or 1 for each label, or numbers to be predicted.
+        classification: labels 0 .. n_classes - 1, as integers or floats with integer values; the test set may lack some
+        classes. multilabel: 0 or 1 for each label. regression: target values.
     scale : {"auto", "none", "unit", "standard"}
-        What becomes of a value on its way into the network, see `fastmlp.data.scaling.fit_scaling`: ``auto`` maps
-        uint8 to [0, 1] and standardises floats by the training set.
+        Scaling of the network's input, see `fastmlp.data.scaling.fit_scaling`: ``auto`` maps uint8 to [0, 1] and
+        standardises floats by the training set.
     class_names : sequence of str, optional
-        A name for each class; without it there are as many classes as the largest label says.
+        One name per class. Without names, the number of classes is the largest label plus 1.
     name : str, optional
-        What the data set is called.
+        Name of the data set.
     task : {"classification", "multilabel", "regression"}
-        What y holds.
+        The kind of target.
     weight_train : array_like of shape (n_samples,), optional
-        How much each training sample counts.
+        Weights of the training samples.
     X_val, y_val : array_like, optional
         A validation set, like the others.
 
     Attributes
     ----------
     X_train, X_test : numpy.ndarray of shape (n_samples, n_features)
-        uint8, float32 or float64, both alike; each row is contiguous.
+        uint8, float32 or float64, all sets alike; each row is contiguous.
     y_train, y_test : numpy.ndarray of shape (n_samples,), int32
         The labels, copied; for other tasks (n_samples, n_outputs), uint8 or float64.
     X_val, y_val : numpy.ndarray or None
-        Likewise.
+        The validation set, with the same shapes and dtypes.
     weight_train : numpy.ndarray of shape (n_samples,), float64, or None
-        A copy.
+        The sample weights, copied.
     task : str
         As given.
     scale : str
@@ -80,20 +81,20 @@ class Dataset:
     name : str or None
         As given.
     n_features, n_classes : int
-        Width of the samples, and how many classes, labels or numbers there are for each.
+        Number of features, and number of outputs: classes, labels or target values per sample.
     source : DataSource or None
-        Where `load_data` found it; None if it was made of arrays.
+        Arguments of `load_data` by which it was loaded; None if it was made from arrays.
 
     Raises
     ------
     DataError
-        If shapes, lengths or values do not fit.
+        If shapes, lengths or values are invalid or do not match.
     DataTypeError
         If an array does not consist of real numbers, or class_names of strings.
 
     Notes
     -----
-    The test set measures; nothing is decided by it. What stops training early is the validation set.
+    The test set is used for measurements only. Early stopping uses the validation set.
 
     Examples
     --------
@@ -123,11 +124,11 @@ class Dataset:
         self.source: DataSource | None = None
         self.task = check_task(task)
         if scale not in SCALES:
-            raise DataError(f"scale is {scale!r}; one of {', '.join(SCALES)} is expected")
+            raise DataError(f"scale: expected one of {', '.join(SCALES)}, got {scale!r}")
         self.scale = scale
         self.name = name
         self.class_names = None if class_names is None else _check_names(class_names)
-        self.X_train, self.X_test, self.X_val = _check_alike(X_train, X_test, X_val)
+        self.X_train, self.X_test, self.X_val = _check_samples(X_train, X_test, X_val)
         n_classes = None if self.class_names is None else len(self.class_names)
         self.y_train = check_target(y_train, len(self.X_train), self.task, n_classes, "y_train")
         self.weight_train = check_weights(weight_train, len(self.X_train), "weight_train")
@@ -137,9 +138,9 @@ class Dataset:
         self.y_test = check_target(y_test, len(self.X_test), self.task, n_classes, "y_test")
         self.n_classes = n_classes or int(max(self.y_train.max(), self.y_test.max())) + 1
         if self.task == "classification" and self.y_train.min() == self.y_train.max():
-            raise DataError(f"y_train holds one class only, {self.y_train[0]}; at least two are expected")
+            raise DataError(f"y_train: expected at least two classes, got only class {self.y_train[0]}")
         if (X_val is None) != (y_val is None):
-            raise DataError("of X_val and y_val one was given; both are expected, or neither")
+            raise DataError(f"X_val and y_val: expected both or neither, got only {'y' if X_val is None else 'X'}_val")
         self.y_val = None
         if self.X_val is not None and y_val is not None:
             self.y_val = check_target(y_val, len(self.X_val), self.task, self.n_classes, "y_val")
@@ -151,17 +152,17 @@ class Dataset:
         )
 
     def replace(self, scale: str | None = None, class_names: Sequence[str] | None = None) -> "Dataset":
-        """The same samples with another scale, or other names for the classes.
+        """Return a copy with another scale or other class names.
 
         Parameters
         ----------
         scale, class_names : optional
-            As those of a Dataset; what is not given stays.
+            As those of a Dataset; by default unchanged.
 
         Returns
         -------
         Dataset
-            Its arrays are shared where they can be.
+            Its samples share memory with those of this one.
 
         Examples
         --------
@@ -180,13 +181,13 @@ class Dataset:
 
     @property
     def majority_accuracy(self) -> float:
-        """Share of the test set that one gets right by always naming the commonest class of the training set.
+        """Test accuracy of always predicting the most frequent class of the training set.
 
         Returns
         -------
         float
-            From 0 to 1; of classes equally common, the lowest counts. With several labels a sample, the share for which
-            the commonest value of each label is right; NaN where numbers are predicted.
+            From 0 to 1; of equally frequent classes the lowest is predicted. For multilabel data, the share of samples
+            for which the most frequent value of every label is correct; NaN for regression.
 
         Examples
         --------
@@ -202,12 +203,12 @@ class Dataset:
         return float(np.mean(self.y_test == labels[np.argmax(counts)]))
 
     def scaling(self) -> tuple[Floats, Floats]:
-        """Give the map from a raw value to the network's input, fitted to the training set when first asked for.
+        """Factor and offset of each feature, fitted to the training set on the first call.
 
         Returns
         -------
         factor, offset : numpy.ndarray of shape (n_features,), float64
-            ``x * factor + offset`` is what enters the network.
+            The network's input is ``x * factor + offset``. The arrays are read-only.
 
         Raises
         ------
@@ -229,17 +230,17 @@ class Dataset:
     def _scaling(self) -> tuple[Floats, Floats]:
         scaling = fit_scaling(self.X_train, self.scale)
         for part in scaling:
-            part.flags.writeable = False  # models share them
+            part.flags.writeable = False  # models share the arrays
         return scaling
 
     def checksum(self) -> str:
-        """Digest of all samples and labels, by which a result can say what it was measured on.
+        """SHA-256 digest of all samples, targets and weights, which identifies the data of a result.
 
         Returns
         -------
         str
-            sha256, as 64 hexadecimal digits, over the dtype, shape and bytes of X_train, y_train, X_test, y_test, and
-            of what there is of weights and of a validation set.
+            64 hexadecimal digits, over the dtype, shape and bytes of X_train, y_train, X_test and y_test, and of
+            weight_train, X_val and y_val where they exist.
 
         Examples
         --------
@@ -256,9 +257,10 @@ class Dataset:
         return digest.hexdigest()
 
 
-def _check_alike(
+def _check_samples(
     X_train: npt.ArrayLike, X_test: npt.ArrayLike, X_val: npt.ArrayLike | None
 ) -> tuple[Array, Array, Array | None]:
+    """Validate all samples, and convert them to a common dtype."""
     train = check_X(X_train, None, "X_train")
     test = check_X(X_test, train.shape[1], "X_test")
     val = None if X_val is None else check_X(X_val, train.shape[1], "X_val")
@@ -270,7 +272,7 @@ def _check_alike(
 def _check_names(class_names: Sequence[str]) -> tuple[str, ...]:
     is_sequence = isinstance(class_names, Sequence | np.ndarray) and not isinstance(class_names, str)
     if not is_sequence or not all(isinstance(name, str) for name in class_names):
-        raise DataTypeError(f"class_names is {class_names!r}; a sequence of strings is expected")
+        raise DataTypeError(f"class_names: expected a sequence of strings, got {class_names!r}")
     if len(class_names) < 2 or len(set(class_names)) < len(class_names):
-        raise DataError(f"class_names is {list(class_names)}; at least two names, all different, are expected")
+        raise DataError(f"class_names: expected at least two names, all different, got {list(class_names)}")
     return tuple(class_names)

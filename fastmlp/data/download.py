@@ -1,7 +1,7 @@
-"""Download: fetches a file from the first address that gives it, resuming what broke off. Knows no data set.
+"""Download of a file from the first URL that works, with resumption of interrupted downloads.
 
-Pooch compares the checksum and puts the finished file in its place; what has arrived so far waits beside it, under the
-file's name and ``.part``, for any address that holds the same bytes.
+Pooch verifies the checksum and moves the complete file to its final path. Until then the bytes are in a file with the
+suffix ``.part`` beside it, and the download can be resumed from any URL of the same file.
 """
 
 import os
@@ -18,16 +18,16 @@ CHUNK_BYTES = 1 << 16
 
 
 def fetch_file(sources: Mirrors, folder: Path) -> Path:
-    """Fetch one file into a folder, unless an intact one is there.
+    """Download a file into a folder, unless it is there already with the right checksum.
 
-    Goes round the addresses for as long as a round brings something.
+    All URLs are tried in turn, and again for as long as a round adds bytes.
 
     Parameters
     ----------
     sources : tuple of RemoteFile
-        Addresses, the best first; they may be of different files, of which one will do.
+        URLs, the best first. They may be of different files, any one of which is sufficient.
     folder : pathlib.Path
-        Where the file is put; made if need be.
+        The destination, created if it is missing.
 
     Returns
     -------
@@ -37,9 +37,9 @@ def fetch_file(sources: Mirrors, folder: Path) -> Path:
     Raises
     ------
     DataNotFoundError
-        If no address gives it; the message says what was tried, and what to put where by hand.
+        If no URL works; the message lists the URLs with their errors, and the file to download by hand.
     OutputError
-        If the folder cannot be written to.
+        If the folder cannot be created or written to.
     MissingExtraError
         If pooch or rich is not installed.
 
@@ -49,36 +49,36 @@ def fetch_file(sources: Mirrors, folder: Path) -> Path:
     >>> from pathlib import Path
     >>> from fastmlp.data.download import fetch_file
     >>> from fastmlp.data.urls import RemoteFile
-    >>> nobody = RemoteFile("http://127.0.0.1:9/x.bin", n_bytes=3, sha256="ba78" + "16bf" * 15)
+    >>> unreachable = RemoteFile("http://127.0.0.1:9/x.bin", n_bytes=3, sha256="ba78" + "16bf" * 15)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     fetch_file((nobody,), Path(folder))
+    ...     fetch_file((unreachable,), Path(folder))
     Traceback (most recent call last):
         ...
-    fastmlp.errors.DataNotFoundError: x.bin could not be fetched...
+    fastmlp.errors.DataNotFoundError: x.bin could not be downloaded...
     """
-    _refuse_unwritable(folder)
+    _create_folder(folder)
     n_before = -1
-    while n_before < (n_now := _n_arrived(sources, folder)):
+    while n_before < (n_now := _n_downloaded(sources, folder)):
         n_before = n_now
         failures = {}
         for source in sources:
             try:
                 return _retrieve(source, folder)
-            except (OSError, ValueError) as error:  # of requests, urllib3 and the system; pooch's wrong checksum
+            except (OSError, ValueError) as error:  # OSError of requests, urllib3 or the system; ValueError of pooch
                 failures[source] = _reason(error)
-    raise DataNotFoundError(_by_hand(failures, folder))
+    raise DataNotFoundError(_failure_message(failures, folder))
 
 
-def _refuse_unwritable(folder: Path) -> None:
+def _create_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"the data folder {folder} cannot be made: {error.strerror}") from error
+        raise OutputError(f"the data folder {folder} cannot be created: {error.strerror}") from error
     if not os.access(folder, os.W_OK):
-        raise OutputError(f"the data folder {folder} cannot be written to; name another as data_dir or in FASTMLP_DATA")
+        raise OutputError(f"the data folder {folder} is not writable; set another one by data_dir or FASTMLP_DATA")
 
 
-def _n_arrived(sources: Mirrors, folder: Path) -> int:
+def _n_downloaded(sources: Mirrors, folder: Path) -> int:
     return sum(_size(_part(folder, file_name)) for file_name in {source.file_name for source in sources})
 
 
@@ -93,15 +93,15 @@ def _size(path: Path) -> int:
 def _retrieve(source: RemoteFile, folder: Path) -> Path:
     pooch = _import_pooch(source, folder)
     part = _part(folder, source.file_name)
-    resumed = part.exists()
-    fetch = ResumingDownloader(part, source.n_bytes)
+    is_resumed = part.exists()
+    downloader = ResumingDownloader(part, source.n_bytes)
     args = (source.url, f"sha256:{source.sha256}", source.file_name, folder)
     try:
-        return Path(pooch.retrieve(*args, downloader=fetch))
-    except ValueError:  # a wrong checksum; the fault may lie in what was there before
-        if not resumed:
+        return Path(pooch.retrieve(*args, downloader=downloader))
+    except ValueError:  # a wrong checksum, perhaps because of the bytes that were in the .part file before
+        if not is_resumed:
             raise
-        return Path(pooch.retrieve(*args, downloader=fetch))
+        return Path(pooch.retrieve(*args, downloader=downloader))
 
 
 def _import_pooch(source: RemoteFile, folder: Path) -> Any:
@@ -109,19 +109,19 @@ def _import_pooch(source: RemoteFile, folder: Path) -> Any:
         import pooch
         import rich.progress  # noqa: F401
     except ImportError as error:
-        raise MissingExtraError("pooch", "cli", f"fetching {source.file_name} into {folder}") from error
+        raise MissingExtraError("pooch", "cli", f"the download of {source.file_name} into {folder}") from error
     return pooch
 
 
 class ResumingDownloader:
-    """A downloader for pooch that goes on where an earlier attempt broke off.
+    """A downloader for pooch that resumes interrupted downloads.
 
     Parameters
     ----------
     part : pathlib.Path
-        Where the bytes gather until all are there.
+        File of the bytes downloaded so far.
     n_bytes : int
-        How many there are to be.
+        Size of the complete file.
 
     Examples
     --------
@@ -136,61 +136,61 @@ class ResumingDownloader:
         self.n_bytes = n_bytes
 
     def __call__(self, url: str, output_file: str, pooch: Any) -> None:
-        """Fetch what is lacking, then hand the whole over.
+        """Download the missing bytes, then move the file to its final path.
 
         Parameters
         ----------
         url : str
-            The address.
+            The URL.
         output_file : str
-            Where pooch wants the finished file.
+            Final path of the file.
         pooch : pooch.Pooch or None
-            Who asks; not used.
+            Not used.
 
         Raises
         ------
         OSError
-            If the address does not answer, breaks off, or sends too much.
+            If the server does not respond, or the connection breaks, or the server sends too many bytes.
         """
         if _size(self.part) > self.n_bytes:
             self.part.unlink()
         if _size(self.part) < self.n_bytes:
-            self._gather(url)
+            self._download(url)
         os.replace(self.part, output_file)
 
-    def _gather(self, url: str) -> None:
+    def _download(self, url: str) -> None:
         import requests
         import urllib3
 
-        n_here = _size(self.part)
-        # "identity", and the stream read undecoded: some servers would unzip a .gz file on the way.
-        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={n_here}-"} if n_here else {})
+        n_present = _size(self.part)
+        # Without "identity", and without reading the stream undecoded, some servers would decompress .gz files.
+        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={n_present}-"} if n_present else {})
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as response:
             response.raise_for_status()
-            goes_on = response.headers.get("Content-Range", "").startswith(f"bytes {n_here}-")
+            is_partial = response.headers.get("Content-Range", "").startswith(f"bytes {n_present}-")
             try:
-                self._store(response, "ab" if goes_on else "wb")
+                self._write(response, "ab" if is_partial else "wb")
             except urllib3.exceptions.HTTPError as error:
-                raise OSError(self._broke_off()) from error
+                raise OSError(self._interruption()) from error
         if _size(self.part) < self.n_bytes:
-            raise OSError(self._broke_off())
+            raise OSError(self._interruption())
 
-    def _store(self, response: Any, mode: str) -> None:
+    def _write(self, response: Any, mode: str) -> None:
         with self.part.open(mode) as file, _progress_bar(self.part.stem, file.tell(), self.n_bytes) as advance:
             for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
                 if file.tell() + len(chunk) > self.n_bytes:
                     file.truncate(0)
-                    raise OSError(f"sends more than the {self.n_bytes:,} bytes expected")
+                    raise OSError(f"the server sends more than the expected {self.n_bytes:,} bytes")
                 file.write(chunk)
                 advance(len(chunk))
 
-    def _broke_off(self) -> str:
-        return f"broke off after {_size(self.part):,} of {self.n_bytes:,} bytes"
+    def _interruption(self) -> str:
+        return f"interrupted after {_size(self.part):,} of {self.n_bytes:,} bytes"
 
 
 @contextmanager
-def _progress_bar(file_name: str, n_here: int, n_bytes: int) -> Iterator[Callable[[int], None]]:
-    """Show progress on standard error where that is a terminal."""
+def _progress_bar(file_name: str, n_present: int, n_bytes: int) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar on standard error if that is a terminal."""
     from rich import progress
     from rich.console import Console
 
@@ -198,7 +198,7 @@ def _progress_bar(file_name: str, n_here: int, n_bytes: int) -> Iterator[Callabl
     name, speed = progress.TextColumn("{task.description}"), progress.TransferSpeedColumn()
     columns = (name, progress.BarColumn(), progress.DownloadColumn(), speed, progress.TimeRemainingColumn())
     with progress.Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(file_name, completed=n_here, total=n_bytes)
+        task = bar.add_task(file_name, completed=n_present, total=n_bytes)
         yield lambda n_new: bar.advance(task, n_new)
 
 
@@ -217,13 +217,13 @@ def _reason(error: Exception) -> str:
     return str(error)
 
 
-def _by_hand(failures: dict[RemoteFile, str], folder: Path) -> str:
-    tried = "".join(f"\n  {source.url}: {reason}" for source, reason in failures.items())
+def _failure_message(failures: dict[RemoteFile, str], folder: Path) -> str:
+    urls = "".join(f"\n  {source.url}: {reason}" for source, reason in failures.items())
     files = {source.file_name: source for source in failures}
-    wanted = " or ".join(
+    accepted = " or ".join(
         f"{name} ({source.n_bytes:,} bytes, sha256 {source.sha256})" for name, source in sorted(files.items())
     )
     return (
-        f"{' or '.join(sorted(files))} could not be fetched. These addresses were tried:{tried}\n"
-        f"Fetch it by hand and put it into {folder.resolve()}: {wanted}"
+        f"{' or '.join(sorted(files))} could not be downloaded. Tried URLs:{urls}\n"
+        f"Download {accepted} by hand into {folder.resolve()}"
     )

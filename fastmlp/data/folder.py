@@ -1,4 +1,4 @@
-"""Folder: where data sets lie on this machine. Knows no data set."""
+"""The folder of data sets on this machine, and paths that users give."""
 
 import os
 from pathlib import Path
@@ -7,18 +7,18 @@ from fastmlp.io.directories import user_cache_dir
 
 
 def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path:
-    """Say where to look for data sets and where to put them.
+    """The folder in which data sets are searched for and to which they are downloaded.
 
     Parameters
     ----------
     data_dir : path-like, optional
-        A folder; it need not exist. Without it the environment variable ``FASTMLP_DATA`` is taken, and without that
-        ``fastmlp/data`` in the user's cache.
+        A folder. By default that of the environment variable ``FASTMLP_DATA``, or else ``fastmlp/data`` in the user's
+        cache directory.
 
     Returns
     -------
     pathlib.Path
-        The folder.
+        The folder; it need not exist.
 
     Examples
     --------
@@ -31,16 +31,17 @@ def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path:
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:
-    """A path whose ``~`` is the user's home; one of a user that there is not stays as it is, and is not found.
+    """Expand ``~`` and ``~user`` in a path.
 
     Parameters
     ----------
     path : path-like
-        As it was given.
+        The path.
 
     Returns
     -------
     pathlib.Path
+        The expanded path; unchanged for an unknown user.
 
     Examples
     --------
@@ -50,5 +51,5 @@ def expanded(path: str | os.PathLike[str]) -> Path:
     """
     try:
         return Path(os.path.expanduser(path))
-    except ValueError:  # a name with a null byte
+    except ValueError:  # a path with a null byte
         return Path(path)

@@ -1,4 +1,4 @@
-"""Idx: the file format of MNIST and Fashion-MNIST, gzipped or not. Knows no network and no other format.
+"""The data sets MNIST and Fashion-MNIST, and their file format idx, gzipped or not.
 
 LeCun, Cortes and Burges, "The MNIST database of handwritten digits": a magic number, big-endian dimensions, bytes.
 """
@@ -13,7 +13,7 @@ from typing import cast
 from fastmlp.data.check import Array
 from fastmlp.data.dataset import Dataset
 from fastmlp.errors import DataNotFoundError, FileFormatError
-from fastmlp.io.bounded import Readable, gather, intact, max_decompressed_bytes
+from fastmlp.io.bounded import Readable, max_decompressed_bytes, read_up_to, translate_errors
 
 CLASS_NAMES = {
     "mnist": ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
@@ -22,25 +22,25 @@ CLASS_NAMES = {
     ),
 }  # fmt: skip
 
-# Part of the data set, then dimensions: 3 for images, 1 for labels.
+#: Parts of a data set, and their numbers of dimensions: 3 for images, 1 for labels.
 PARTS = {"train-images": 3, "train-labels": 1, "t10k-images": 3, "t10k-labels": 1}
 SPELLINGS = ("{part}-idx{n_dims}-ubyte", "{part}.idx{n_dims}-ubyte")
 
 
 def find_idx(folder: Path, name: str) -> Path | None:
-    """Look for the four complete files of a data set.
+    """Search for the four files of a data set.
 
     Parameters
     ----------
     folder : pathlib.Path
-        The folder of data sets, or a folder called ``name``. MNIST's files may also lie in ``folder`` itself.
+        The folder of data sets, or a folder called ``name``. MNIST's files may also be in ``folder`` itself.
     name : {"mnist", "fashion-mnist"}
-        Which data set: both give their files the same names.
+        The data set; both have the same file names.
 
     Returns
     -------
     pathlib.Path or None
-        The folder that holds all four.
+        The folder with all four files; None if there is none.
 
     Examples
     --------
@@ -49,8 +49,8 @@ def find_idx(folder: Path, name: str) -> Path | None:
     >>> find_idx(Path("nowhere"), "mnist") is None
     True
     """
-    itself = [folder] if name in ("mnist", folder.name) else []
-    for candidate in (folder / name, *itself):
+    candidates = [folder / name] + ([folder] if name in ("mnist", folder.name) else [])
+    for candidate in candidates:
         if all(_find_part(candidate, part) for part in PARTS):
             return candidate
     return None
@@ -62,16 +62,16 @@ def load_idx(folder: Path, scale: str = "auto", name: str = "mnist") -> Dataset:
     Parameters
     ----------
     folder : pathlib.Path
-        What `find_idx` found.
+        The result of `find_idx`.
     scale : str
         See `fastmlp.data.Dataset`.
     name : {"mnist", "fashion-mnist"}
-        Which data set it is.
+        The data set.
 
     Returns
     -------
     Dataset
-        uint8 pixels, 10 classes; the official files hold 60,000 training and 10,000 test samples of 28 x 28.
+        uint8 pixels, 10 classes; the official files hold 60,000 training and 10,000 test samples of 28 x 28 pixels.
 
     Raises
     ------
@@ -96,19 +96,19 @@ def read_idx(path: Path, n_dims: int) -> Array:
     Parameters
     ----------
     path : pathlib.Path
-        The file; it is taken as gzipped where its name ends in ``.gz``.
+        The file; gzipped if its name ends in ``.gz``.
     n_dims : int
-        How many dimensions it must have.
+        Expected number of dimensions.
 
     Returns
     -------
     numpy.ndarray, uint8
-        Of the shape that the file's header tells.
+        The array, in the shape of the file's header.
 
     Raises
     ------
     FileFormatError
-        If magic number, dimensions and length do not agree.
+        If the magic number is wrong, or the length does not match the dimensions.
 
     Examples
     --------
@@ -121,7 +121,7 @@ def read_idx(path: Path, n_dims: int) -> Array:
     ...     read_idx(path, n_dims=1)
     array([5, 7], dtype=uint8)
     """
-    with intact(path, "gzip file"), gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+    with translate_errors(path, "gzip file"), gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
         return _read_stream(cast("Readable", stream), path, n_dims)
 
 
@@ -138,20 +138,21 @@ def _read_part(folder: Path, part: str) -> Array:
     path = _find_part(folder, part)
     if path is None:
         name = SPELLINGS[0].format(part=part, n_dims=PARTS[part])
-        raise DataNotFoundError(f"{folder} holds no {name}, gzipped or not")
+        raise DataNotFoundError(f"{folder}: expected a file {name}, gzipped or not, got none")
     return read_idx(path, PARTS[part])
 
 
 def _read_stream(stream: Readable, path: Path, n_dims: int) -> Array:
     shape = _read_header(stream, path, n_dims)
     n_header, n_bytes = 4 + 4 * n_dims, math.prod(shape)
-    _refuse_length(path, n_header + n_bytes)
-    array = gather(stream, n_bytes, is_sure=path.suffix != ".gz")
-    n_found = n_header + len(array)
-    if n_found < n_header + n_bytes:
-        raise FileFormatError(f"{path} ends after {n_found:,} of the {n_header + n_bytes:,} bytes it announces")
-    if stream.read(1):  # also where gzip compares its checksum
-        raise FileFormatError(f"{path} goes on after the {n_found:,} bytes it announces")
+    n_expected = n_header + n_bytes
+    _check_length(path, n_expected)
+    array = read_up_to(stream, n_bytes, preallocate=path.suffix != ".gz")
+    n_read = n_header + len(array)
+    if n_read < n_expected:
+        raise FileFormatError(f"{path}: expected {n_expected:,} bytes according to its header, got {n_read:,}")
+    if stream.read(1):  # by reading the end, gzip also verifies its checksum
+        raise FileFormatError(f"{path}: expected {n_expected:,} bytes according to its header, got more")
     return array.reshape(shape)
 
 
@@ -160,14 +161,19 @@ def _read_header(stream: Readable, path: Path, n_dims: int) -> tuple[int, ...]:
     magic = bytes([0, 0, 8, n_dims])
     if header[:4] != magic or len(header) < 4 + 4 * n_dims:
         raise FileFormatError(
-            f"{path} begins with the bytes <{header.hex(' ')}>; an idx file of {n_dims} dimensions begins with "
-            f"<{magic.hex(' ')}> and a header of {4 + 4 * n_dims} bytes"
+            f"{path}: expected an idx file of {n_dims} dimensions, with a header of {4 + 4 * n_dims} bytes that begins "
+            f"with <{magic.hex(' ')}>, got <{header.hex(' ')}>"
         )
     return struct.unpack(f">{n_dims}I", header[4:])
 
 
-def _refuse_length(path: Path, announced: int) -> None:
+def _check_length(path: Path, n_expected: int) -> None:
     n_bytes = path.stat().st_size
-    possible = announced <= max_decompressed_bytes(n_bytes) if path.suffix == ".gz" else announced == n_bytes
-    if not possible:
-        raise FileFormatError(f"{path} has {n_bytes:,} bytes; its header announces {announced:,}")
+    if path.suffix == ".gz":
+        bound = max_decompressed_bytes(n_bytes)
+        if n_expected > bound:
+            raise FileFormatError(
+                f"{path}: expected at most {bound:,} decompressed bytes, got a header for {n_expected:,}"
+            )
+    elif n_expected != n_bytes:
+        raise FileFormatError(f"{path}: expected {n_expected:,} bytes according to its header, got {n_bytes:,}")

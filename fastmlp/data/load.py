@@ -1,4 +1,4 @@
-"""Load: the one entry from a name, a file or arrays to a Dataset. Knows which module reads what, and no format."""
+"""The functions `load_data` and `load_samples`, which choose a reader by name, file type or argument type."""
 
 import os
 from collections.abc import Callable
@@ -34,34 +34,35 @@ def load_data(
     Parameters
     ----------
     name_or_path : str, path-like, tuple of four arrays, or Dataset
-        ``digits``, ``cifar10``, ``mnist`` or ``fashion-mnist``, fetched if need be; or a ``.npz``, ``.npy``, ``.csv``
-        or ``.csv.gz`` file, or a folder of ``.npy`` files; or (X_train, y_train, X_test, y_test); or a Dataset.
+        ``digits``, ``cifar10``, ``mnist`` or ``fashion-mnist``, downloaded if it is missing; or a ``.npz``, ``.npy``,
+        ``.csv`` or ``.csv.gz`` file, or a folder of ``.npy`` files; or (X_train, y_train, X_test, y_test); or a
+        Dataset.
     data_dir : path-like, optional
-        Where data sets known by name lie and are put; without it the environment variable ``FASTMLP_DATA``, and without
-        that the user's cache.
+        The folder of named data sets. By default that of the environment variable ``FASTMLP_DATA``, or else one in the
+        user's cache directory.
     target : str, optional
-        The column of a CSV file that holds the labels.
+        Name of the target column of a CSV file.
     scale : {"auto", "none", "unit", "standard"}
         See `Dataset`.
     task : {"classification", "multilabel", "regression"}, optional
-        What y holds, see `Dataset`; without it multilabel, where y has several columns, and else classification. The
-        data sets known by name are classified.
+        The kind of target, see `Dataset`. By default multilabel if y has several columns, otherwise classification,
+        which is also the task of all named data sets.
 
     Returns
     -------
     Dataset
-        Checked, ready for training.
+        The validated data set.
 
     Raises
     ------
     DataNotFoundError
-        If there is no such name or file, or it cannot be fetched.
+        If the name is unknown, the file is missing, or the download fails.
     FileFormatError
         If a file is truncated, oversized, damaged or foreign.
     DataError, DataTypeError
-        If it holds what cannot be trained on.
+        If its samples or targets are invalid.
     MissingExtraError
-        If what is needed to fetch it or read it is not installed.
+        If a package that is needed for the download or the file is not installed.
 
     Examples
     --------
@@ -74,35 +75,37 @@ def load_data(
     if isinstance(name_or_path, str | os.PathLike):
         return _load_named(os.fspath(name_or_path), data_dir, target, scale, task)
     if target is not None:
-        raise DataError(f"target is {target!r}; it names a column of a CSV file, and arrays were given")
+        raise DataError(
+            f"target: expected no column name, since arrays were given instead of a CSV file, got {target!r}"
+        )
     if isinstance(name_or_path, Dataset):
-        return _refuse_task(name_or_path if scale == "auto" else name_or_path.replace(scale), task)
+        return _check_same_task(name_or_path if scale == "auto" else name_or_path.replace(scale), task)
     if isinstance(name_or_path, tuple | list) and len(name_or_path) == 4:
         return Dataset(*name_or_path, scale=scale, task=task or task_of(name_or_path[1]))
     raise DataTypeError(
-        f"a {type(name_or_path).__name__} was given as data; a name, a path, (X_train, y_train, X_test, y_test) "
-        "or a Dataset is expected"
+        "data: expected a name, a path, a tuple (X_train, y_train, X_test, y_test) or a Dataset, got "
+        f"{type(name_or_path).__name__}"
     )
 
 
 def load_samples(path: str | os.PathLike[str]) -> Array:
-    r"""Load samples without labels, to predict from.
+    r"""Load samples without targets, for prediction.
 
     Parameters
     ----------
     path : path-like
-        A ``.npy`` file, which is mapped into memory, or a ``.csv`` or ``.csv.gz`` file of numbers whose first line
-        names the columns.
+        A ``.npy`` file, which is memory-mapped, or a ``.csv`` or ``.csv.gz`` file of numbers whose first line names the
+        columns.
 
     Returns
     -------
     numpy.ndarray of shape (n_samples, ...)
-        As they stand in the file; whether they suit a network, its ``predict`` checks.
+        The values in the file. A model's ``predict`` checks that they match its input.
 
     Raises
     ------
     DataNotFoundError
-        If there is no such file.
+        If the file is missing.
     FileFormatError
         If it is truncated, oversized, damaged or foreign.
     DataError
@@ -121,32 +124,32 @@ def load_samples(path: str | os.PathLike[str]) -> Array:
     """
     path = expanded(path)
     if not os.path.isfile(path):
-        raise DataNotFoundError(f"{path} is not a file; it was looked for in {Path.cwd()}")
+        raise DataNotFoundError(f"{path} is not a file; the working directory is {Path.cwd()}")
     if path.name.lower().endswith(TABLES):
         return read_samples(path)
     if path.suffix.lower() == ".npy":
         return map_npy(path)
-    raise FileFormatError(f"{path} is of a kind that is not read; .npy, {' and '.join(TABLES)} files are")
+    raise FileFormatError(f"{path}: expected a .npy, {' or '.join(TABLES)} file, got another type")
 
 
-def _refuse_task(data: Dataset, task: str | None) -> Dataset:
+def _check_same_task(data: Dataset, task: str | None) -> Dataset:
     if task not in (None, data.task):
-        raise DataError(f"task is {task!r}; {data.name or 'the data'} is for {data.task}")
+        raise DataError(f"task: expected {data.task!r}, the task of {data.name or 'the data'}, got {task!r}")
     return data
 
 
 def _load_named(
-    given: str, data_dir: str | os.PathLike[str] | None, target: str | None, scale: str, task: str | None
+    name_or_path: str, data_dir: str | os.PathLike[str] | None, target: str | None, scale: str, task: str | None
 ) -> Dataset:
-    path = expanded(given)
-    dataset = _read_named(given, path, data_dir, target, scale, task)
-    place = given if given in DATA_SETS else str(path.absolute())
-    dataset.source = DataSource(place, str(data_folder(data_dir).absolute()), target, scale, task)
+    path = expanded(name_or_path)
+    dataset = _read_named(name_or_path, path, data_dir, target, scale, task)
+    location = name_or_path if name_or_path in DATA_SETS else str(path.absolute())
+    dataset.source = DataSource(location, str(data_folder(data_dir).absolute()), target, scale, task)
     return dataset
 
 
 def _read_named(
-    given: str,
+    name_or_path: str,
     path: Path,
     data_dir: str | os.PathLike[str] | None,
     target: str | None,
@@ -155,19 +158,19 @@ def _read_named(
 ) -> Dataset:
     is_table = path.name.lower().endswith(TABLES)
     if target is not None and not is_table:
-        raise DataError(f"target is {target!r}; it names a column of a CSV file, and {given!r} is none")
-    if given in DATA_SETS:
-        return _refuse_task(find_data_set(given).load(fetch(given, data_dir), scale), task)
-    _refuse_absent(path, given)
+        raise DataError(f"target: expected no column name, since {name_or_path!r} is not a CSV file, got {target!r}")
+    if name_or_path in DATA_SETS:
+        return _check_same_task(find_data_set(name_or_path).load(fetch(name_or_path, data_dir), scale), task)
+    _check_exists(path, name_or_path)
     return load_table(path, target, scale, task) if is_table else _array_reader(path)(path, scale, task)
 
 
-def _refuse_absent(path: Path, given: str) -> None:
-    if os.path.exists(path):  # a Path's own method raises where a name is too long or a folder closed
+def _check_exists(path: Path, name_or_path: str) -> None:
+    if os.path.exists(path):  # Path.exists raises for names that are too long and for unreadable folders
         return
-    if not path.suffix and path.name == given:
-        find_data_set(given)
-    raise DataNotFoundError(f"{path} does not exist; it was looked for in {Path.cwd()}")
+    if not path.suffix and path.name == name_or_path:
+        find_data_set(name_or_path)
+    raise DataNotFoundError(f"{path} does not exist; the working directory is {Path.cwd()}")
 
 
 def _array_reader(path: Path) -> Callable[[Path, str, str | None], Dataset]:
@@ -175,4 +178,4 @@ def _array_reader(path: Path) -> Callable[[Path, str, str | None], Dataset]:
         return load_npy
     if path.suffix.lower() == ".npz":
         return load_npz
-    raise FileFormatError(f"{path} is of a kind that is not read; .npz, .npy, {' and '.join(TABLES)} files are")
+    raise FileFormatError(f"{path}: expected a .npz, .npy, {' or '.join(TABLES)} file, got another type")

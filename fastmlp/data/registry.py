@@ -1,4 +1,4 @@
-"""Registry: the data sets known by name, in one table. Knows who finds, fetches and loads each, not how."""
+"""The registry of named data sets: functions that find, download and load each of them."""
 
 import difflib
 import os
@@ -18,20 +18,20 @@ from fastmlp.errors import DataNotFoundError
 
 
 class NamedDataSet(NamedTuple):
-    """A data set known by name.
+    """An entry of the registry.
 
     Attributes
     ----------
     description : str
         One line.
     find : callable
-        From the folder of data sets to where this one lies, or None.
+        Takes the folder of data sets; returns the file or folder of this one, or None.
     load : callable
-        From where it lies, and a scale, to a `Dataset`.
+        Takes that file or folder and a scale; returns a `Dataset`.
     fetch : callable
-        Puts it into the folder of data sets, or raises.
+        Takes the folder of data sets; downloads this one into it, or raises an error.
     download_bytes : int
-        How much there is to fetch.
+        Size of the download.
     """
 
     description: str
@@ -42,18 +42,18 @@ class NamedDataSet(NamedTuple):
 
 
 class Availability(NamedTuple):
-    """Whether a known data set is on this machine.
+    """Availability of a named data set on this machine.
 
     Attributes
     ----------
     name, description : str
-        What it is called, and one line about it.
+        Its name, and one line about it.
     present : bool
-        Whether it is complete.
+        Whether it is present and complete.
     location : pathlib.Path or None
-        Where it lies.
+        Its file or folder.
     download_bytes : int
-        What fetching it costs.
+        Size of the download.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Availability(NamedTuple):
     download_bytes: int
 
 
-def _fetched(
+def _downloadable(
     description: str,
     find: Callable[[Path], Path | None],
     load: Callable[[Path, str], Dataset],
@@ -78,7 +78,7 @@ def _fetched(
 
 
 def _idx(name: str, description: str, files: tuple[Mirrors, ...]) -> NamedDataSet:
-    return _fetched(description, partial(find_idx, name=name), partial(load_idx, name=name), files, subfolder=name)
+    return _downloadable(description, partial(find_idx, name=name), partial(load_idx, name=name), files, subfolder=name)
 
 
 DATA_SETS = {
@@ -89,19 +89,19 @@ DATA_SETS = {
         refuse_digits,
         0,
     ),
-    "cifar10": _fetched("60,000 colour images of 32 x 32 pixels, 10 classes", find_cifar10, load_cifar10, CIFAR10),
+    "cifar10": _downloadable("60,000 colour images of 32 x 32 pixels, 10 classes", find_cifar10, load_cifar10, CIFAR10),
     "mnist": _idx("mnist", "70,000 handwritten digits of 28 x 28 pixels, 10 classes", MNIST),
     "fashion-mnist": _idx("fashion-mnist", "70,000 images of clothes of 28 x 28 pixels, 10 classes", FASHION_MNIST),
 }
 
 
 def find_data_set(name: str) -> NamedDataSet:
-    """Look a data set up by its name.
+    """Look up a data set by name.
 
     Parameters
     ----------
     name : str
-        As in ``DATA_SETS``.
+        A key of ``DATA_SETS``.
 
     Returns
     -------
@@ -111,7 +111,7 @@ def find_data_set(name: str) -> NamedDataSet:
     Raises
     ------
     DataNotFoundError
-        If there is no such name; the message has the nearest, and all.
+        If the name is unknown; the message suggests the most similar name, and lists all.
 
     Examples
     --------
@@ -119,41 +119,41 @@ def find_data_set(name: str) -> NamedDataSet:
     >>> find_data_set("cifar-10")
     Traceback (most recent call last):
         ...
-    fastmlp.errors.DataNotFoundError: no data set or file is called 'cifar-10'. Did you mean 'cifar10'? ...
+    fastmlp.errors.DataNotFoundError: unknown data set or file 'cifar-10'; did you mean 'cifar10'? Expected ...
     """
     if name in DATA_SETS:
         return DATA_SETS[name]
     nearest = difflib.get_close_matches(name.lower(), DATA_SETS, n=1)
-    hint = f"Did you mean {nearest[0]!r}? " if nearest else ""
+    hint = f"; did you mean {nearest[0]!r}? " if nearest else ". "
     raise DataNotFoundError(
-        f"no data set or file is called {name!r}. {hint}NamedDataSet by name are {', '.join(DATA_SETS)}; "
-        "else a path to a .npz, .npy, .csv or .csv.gz file, or to a folder of .npy files, is expected"
+        f"unknown data set or file {name!r}{hint}Expected one of {', '.join(DATA_SETS)}, or a path to a .npz, .npy, "
+        ".csv or .csv.gz file, or to a folder of .npy files"
     )
 
 
 def fetch(name: str, data_dir: str | os.PathLike[str] | None = None) -> Path:
-    """Make sure that a data set is on this machine; fetch it if it is not.
+    """Download a named data set, unless it is on this machine already.
 
     Parameters
     ----------
     name : {"digits", "cifar10", "mnist", "fashion-mnist"}
-        Which one.
+        The data set.
     data_dir : path-like, optional
-        Where data sets lie, see `fastmlp.data.folder.data_folder`.
+        The folder of data sets, see `fastmlp.data.folder.data_folder`.
 
     Returns
     -------
     pathlib.Path
-        The file or folder that holds it.
+        Its file or folder.
 
     Raises
     ------
     DataNotFoundError
-        If there is no such data set, or no address gives it.
+        If the name is unknown, or the download fails.
     OutputError
-        If the folder cannot be written to.
+        If the folder cannot be created or written to.
     MissingExtraError
-        If what is needed to fetch or find it is not installed.
+        If a package that is needed for it is not installed.
 
     Examples
     --------
@@ -161,27 +161,27 @@ def fetch(name: str, data_dir: str | os.PathLike[str] | None = None) -> Path:
     >>> [fetch(entry.name) == entry.location for entry in available() if entry.present].count(False)
     0
     """
-    known, folder = find_data_set(name), data_folder(data_dir)
-    if known.find(folder) is None:
-        known.fetch(folder)
-    location = known.find(folder)
+    data_set, folder = find_data_set(name), data_folder(data_dir)
+    if data_set.find(folder) is None:
+        data_set.fetch(folder)
+    location = data_set.find(folder)
     if location is None:
-        raise DataNotFoundError(f"{name} was fetched into {folder} but is not complete there")
+        raise DataNotFoundError(f"{name} was downloaded into {folder}, but is incomplete there")
     return location
 
 
 def available(data_dir: str | os.PathLike[str] | None = None) -> list[Availability]:
-    """List the data sets known by name, and which of them are on this machine.
+    """List the named data sets, and their availability on this machine.
 
     Parameters
     ----------
     data_dir : path-like, optional
-        Where data sets lie, see `fastmlp.data.folder.data_folder`.
+        The folder of data sets, see `fastmlp.data.folder.data_folder`.
 
     Returns
     -------
     list of Availability
-        One for each name.
+        One per data set.
 
     Examples
     --------
@@ -190,8 +190,8 @@ def available(data_dir: str | os.PathLike[str] | None = None) -> list[Availabili
     ['digits', 'cifar10', 'mnist', 'fashion-mnist']
     """
     folder = data_folder(data_dir)
-    places = {name: known.find(folder) for name, known in DATA_SETS.items()}
+    locations = {name: data_set.find(folder) for name, data_set in DATA_SETS.items()}
     return [
-        Availability(name, known.description, places[name] is not None, places[name], known.download_bytes)
-        for name, known in DATA_SETS.items()
+        Availability(name, data_set.description, locations[name] is not None, locations[name], data_set.download_bytes)
+        for name, data_set in DATA_SETS.items()
     ]

@@ -1,4 +1,4 @@
-"""Scaling: the factor and offset of each feature, fitted to the training samples. Knows no labels and no network."""
+"""Scaling of features by a factor and an offset, fitted to the training samples, and checks of its result."""
 
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ from fastmlp.errors import DataError
 
 SCALES = ("auto", "none", "unit", "standard")
 
-# A feature spread less than this is constant for a float32 kernel: 1 / spread would not fit in float32.
+#: Features with a smaller spread are treated as constant: 1 / spread would overflow float32.
 SMALLEST_SPREAD = 1e-37
 
 Floats = npt.NDArray[np.float64]
@@ -25,7 +25,8 @@ class Moments(NamedTuple):
     high: Floats
 
 
-# Spreads from zero at which float32, of 24 bits, loses more than 1 % of the spread.
+#: Largest accepted distance of a feature from zero, in units of its spread. Beyond it, rounding to the 24 bits of a
+#: float32 loses more than 1 % of the spread.
 MAX_DISTANCE = 2.0**18
 
 
@@ -37,14 +38,14 @@ def fit_scaling(X: Array, scale: str) -> tuple[Floats, Floats]:
     X : numpy.ndarray of shape (n_samples, n_features), uint8, float32 or float64
         Training samples.
     scale : {"auto", "none", "unit", "standard"}
-        ``none`` leaves values as they are. ``unit`` maps uint8's 0..255, or the range of each float feature, to [0, 1].
-        ``standard`` gives each feature mean 0 and standard deviation 1. ``auto`` is ``unit`` for uint8, ``standard``
+        ``none`` leaves values unchanged. ``unit`` maps 0..255 of uint8, or the range of each float feature, to [0, 1].
+        ``standard`` gives each feature mean 0 and standard deviation 1. ``auto`` is ``unit`` for uint8 and ``standard``
         for floats. A constant feature of floats becomes 0.
 
     Returns
     -------
     factor, offset : numpy.ndarray of shape (n_features,), float64
-        The same on every machine, bit for bit.
+        Bitwise the same on every machine.
 
     Raises
     ------
@@ -61,12 +62,12 @@ def fit_scaling(X: Array, scale: str) -> tuple[Floats, Floats]:
     array([[-1.,  0.],
            [ 1.,  0.]])
     """
-    pixels = X.dtype == np.uint8
+    is_uint8 = X.dtype == np.uint8
     if scale == "auto":
-        scale = "unit" if pixels else "standard"
+        scale = "unit" if is_uint8 else "standard"
     if scale == "none":
         return np.ones(X.shape[1]), np.zeros(X.shape[1])
-    if scale == "unit" and pixels:
+    if scale == "unit" and is_uint8:
         return np.full(X.shape[1], 1 / 255), np.zeros(X.shape[1])
     moments = fit_moments(X)
     if scale == "unit":
@@ -77,18 +78,19 @@ def fit_scaling(X: Array, scale: str) -> tuple[Floats, Floats]:
 def fit_moments(X: Array) -> Moments:
     """Mean, standard deviation and range of each feature, in one pass over X.
 
-    Blocks are reduced in float64 about their own mean and merged by the update of Chan, Golub and LeVeque (1979),
-    "Updating formulae and a pairwise algorithm for computing sample variances": no large squares are subtracted.
+    Each block is reduced in float64 about its own mean. Blocks are merged by the formula of Chan, Golub and LeVeque
+    (1979), "Updating formulae and a pairwise algorithm for computing sample variances", which avoids cancellation
+    between large squares.
 
     Parameters
     ----------
     X : numpy.ndarray of shape (n_samples, n_features)
-        Samples; a memory-mapped file is read a block at a time.
+        Samples; a memory-mapped file is read block by block.
 
     Returns
     -------
     Moments
-        ``std`` is the population's (divided by n_samples).
+        ``std`` is the population standard deviation (divided by n_samples).
 
     Raises
     ------
@@ -119,28 +121,28 @@ def fit_moments(X: Array) -> Moments:
         std = np.sqrt(squares / n)
     if not (np.isfinite(std).all() and np.isfinite(high - low).all()):
         largest = max(float(high.max()), -float(low.min()))
-        raise DataError(f"X_train holds values as large as {largest:g}, whose sums overflow; divide them first")
+        raise DataError(f"X_train: got values up to {largest:g}, whose sums overflow; scale them down")
     return Moments(mean, std, low, high)
 
 
 def _centre_and_divide(centre: Floats, spread: Floats, moments: Moments) -> tuple[Floats, Floats]:
-    # Equal ends tell a constant feature; its std may come out as rounding noise, which 1 / std would amplify.
-    constant = (moments.low == moments.high) | (spread < SMALLEST_SPREAD)
-    factor = 1 / np.where(constant, 1.0, spread)
-    return factor, -np.where(constant, moments.low, centre) * factor
+    # Constant features are detected by their range: their std may be rounding noise, which 1 / std would amplify.
+    is_constant = (moments.low == moments.high) | (spread < SMALLEST_SPREAD)
+    factor = 1 / np.where(is_constant, 1.0, spread)
+    return factor, -np.where(is_constant, moments.low, centre) * factor
 
 
 def check_representable(X: Array, scaling: tuple[Floats, Floats] | None, precision: str) -> Array:
-    """Refuse samples that a precision cannot hold, before or after scaling.
+    """Refuse samples that a precision cannot represent, before or after scaling.
 
     Parameters
     ----------
     X : numpy.ndarray of shape (n_samples, n_features)
-        Checked samples.
+        Validated samples.
     scaling : tuple of numpy.ndarray, optional
-        factor and offset.
-    precision : str
-        float32 or float64.
+        Factor and offset of each feature.
+    precision : {"float32", "float64"}
+        Dtype of the network.
 
     Returns
     -------
@@ -150,8 +152,8 @@ def check_representable(X: Array, scaling: tuple[Floats, Floats] | None, precisi
     Raises
     ------
     DataError
-        In float32, if a value is beyond its range, or a feature so far from zero, for its spread, that more than 1 % of
-        the spread would be lost.
+        In float32, if a value is beyond its range, or a feature is so far from zero, compared with its spread, that
+        rounding loses more than 1 % of the spread.
 
     Examples
     --------
@@ -163,17 +165,19 @@ def check_representable(X: Array, scaling: tuple[Floats, Floats] | None, precisi
         return X
     remedy = "use precision float64, or scale the data"
     if X.dtype == np.float64 and (largest := max(X.max(), -X.min())) > np.finfo(np.float32).max:
-        raise DataError(f"X holds values up to {largest:.3g}, beyond float32's range: {remedy}")
+        raise DataError(f"X: got values up to {largest:.3g}, beyond float32's range; {remedy}")
     factor, offset = scaling or (np.ones(1), np.zeros(1))
-    distance = np.where(factor == 1.0, 0.0, abs(offset))  # a constant feature is taken away exactly
+    distance = np.where(factor == 1.0, 0.0, abs(offset))  # a constant feature is subtracted exactly
     if distance.max() > MAX_DISTANCE:
-        where = f"feature {distance.argmax()} lies {distance.max():.3g} times its spread away from zero"
-        raise DataError(f"{where}, too far for float32 to tell its values apart: {remedy}")
+        raise DataError(
+            f"X: got a feature, number {distance.argmax()} (counted from 0), that is {distance.max():.3g} times its "
+            f"spread away from zero, too far for float32 to distinguish its values; {remedy}"
+        )
     return X
 
 
 def pixel_scale_of(scaling: tuple[Floats, Floats] | None, X: Any) -> float | None:
-    """What uint8 samples are all multiplied by, where that is all that is done to them on the way in; else None."""
+    """The common factor of all features of uint8 samples, if scaling is a multiplication by it; otherwise None."""
     if X.dtype != np.uint8 or hasattr(X, "indptr"):
         return None
     factor, offset = scaling or (np.ones(1), np.zeros(1))

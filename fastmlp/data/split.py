@@ -1,4 +1,4 @@
-"""Split: which samples are held out for testing. Knows labels only."""
+"""The stratified split into training and test samples."""
 
 import numpy as np
 import numpy.typing as npt
@@ -10,10 +10,10 @@ Indices = npt.NDArray[np.intp]
 
 
 def holdout(y: Array) -> tuple[Indices, Indices]:
-    """Divide samples into a training set and a test set of one fifth, the same on every machine and every day.
+    """Split samples into a training set and a held-out test set of one fifth, stratified by class and reproducible.
 
-    The samples are shuffled, ordered by class (keeping the shuffle within a class), and every fifth is held out, so
-    each class is divided in proportion to within one sample.
+    The samples are shuffled and stably sorted by class, and every fifth is held out, so that each class is split in
+    proportion to within one sample. The split is the same on every machine and for every version of NumPy.
 
     Parameters
     ----------
@@ -40,8 +40,10 @@ def holdout(y: Array) -> tuple[Indices, Indices]:
     (array([40, 40]), array([10, 10]))
     """
     if len(y) < 5:
-        raise DataError(f"{len(y)} samples cannot be divided; at least 5 are expected, or a test set of their own")
-    # RandomState's stream is frozen (NEP 19); a Generator's may change with NumPy's version, and with it every result.
+        raise DataError(
+            f"expected at least 5 samples to hold a fifth out, got {len(y)}; add samples or give a test set"
+        )
+    # RandomState's stream is frozen (NEP 19); a Generator's may change with NumPy's version, and all results with it.
     shuffled = np.random.RandomState(0).permutation(len(y))
     by_class = shuffled[np.argsort(y[shuffled], kind="stable")]
     held_out = np.zeros(len(y), dtype=bool)

@@ -1,4 +1,4 @@
-"""Target: what is asked of labels and of numbers to be predicted, by the task. Knows no samples and no network."""
+"""Validation of targets and sample weights, by task, loss and precision."""
 
 from typing import Any, cast, get_args
 
@@ -13,32 +13,33 @@ from fastmlp.settings import Task
 def check_target(
     y: npt.ArrayLike, n_samples: int, task: Task, n_outputs: int | None = None, name: str = "y"
 ) -> npt.NDArray[Any]:
-    """Check what samples are to become.
+    """Validate targets, and convert them to the dtype of their task.
 
     Parameters
     ----------
     y : array_like of shape (n_samples,) or (n_samples, n_outputs)
         classification: labels, see `check_y`; multilabel: 0 or 1 for each label; regression: finite numbers.
     n_samples : int
-        How many there must be.
+        Expected number of samples.
     task : {"classification", "multilabel", "regression"}
-        What they are.
+        The kind of target.
     n_outputs : int, optional
-        How many classes, labels or numbers there must be.
+        Expected number of classes, labels or target values.
     name : str
-        What messages call the array.
+        Name of the array in error messages.
 
     Returns
     -------
     numpy.ndarray
-        A copy: int32 (n_samples,) of classes, uint8 (n_samples, n_labels), or float64 (n_samples, n_numbers).
+        A copy: int32 (n_samples,) for classification, uint8 (n_samples, n_outputs) for multilabel, float64 (n_samples,
+        n_outputs) for regression.
 
     Raises
     ------
     DataTypeError
-        If they are not numbers.
+        If the targets are not numbers.
     DataError
-        If their shape, length or values do not fit.
+        If their shape, length or values are invalid.
 
     Examples
     --------
@@ -53,37 +54,76 @@ def check_target(
     if values.ndim == 1 and task == "regression":
         values = values[:, None]
     if values.ndim != 2 or values.shape[1] < 1:
-        raise DataError(f"{name} has shape {values.shape}; (n_samples, n_outputs) is expected")
+        raise DataError(f"{name}: expected shape (n_samples, n_outputs), got {values.shape}")
     if len(values) != n_samples:
-        raise DataError(f"{name} has {len(values)} rows for {n_samples} samples")
+        raise DataError(f"{name}: expected {n_samples} rows, one per sample, got {len(values)}")
     if n_outputs is not None and values.shape[1] != n_outputs:
-        raise DataError(f"{name} has {values.shape[1]} columns; {n_outputs} are expected")
+        raise DataError(f"{name}: expected shape (n_samples, {n_outputs}), got {values.shape}")
     if task == "regression":
         values = values.astype(np.float64)
         refuse_non_finite(values, name)
         return values
     if not np.isin(values, (0, 1)).all():
-        raise DataError(f"{name} holds other numbers than 0 and 1, which say whether a label applies")
+        raise DataError(f"{name}: expected 0 or 1 for each label of a sample, got other numbers")
     return values.astype(np.uint8)
 
 
 def check_loss(y: npt.NDArray[Any], loss: str, precision: str, name: str = "y") -> None:
-    """Refuse checked numbers that a loss is not for, or that a precision cannot hold.
+    """Refuse targets that are invalid for a loss, or that a precision cannot represent.
+
+    Parameters
+    ----------
+    y : numpy.ndarray of shape (n_samples, n_outputs)
+        Targets that `check_target` returned.
+    loss : str
+        Name of the loss.
+    precision : {"float32", "float64"}
+        Dtype of the network.
+    name : str
+        Name of the array in error messages.
+
+    Raises
+    ------
+    DataError
+        If a target is negative with the loss poisson, or beyond the range of float32.
 
     Examples
     --------
     >>> check_loss(np.array([[-1.0]]), "poisson", "float64")
     Traceback (most recent call last):
-    fastmlp.errors.DataError: y holds -1; the loss 'poisson' is for counts, numbers >= 0
+    fastmlp.errors.DataError: y: expected counts, numbers >= 0, for the loss 'poisson', got -1
     """
     if loss == "poisson" and y.min() < 0:
-        raise DataError(f"{name} holds {y.min():g}; the loss 'poisson' is for counts, numbers >= 0")
+        raise DataError(f"{name}: expected counts, numbers >= 0, for the loss 'poisson', got {y.min():g}")
     if y.dtype == np.float64 and precision == "float32" and abs(y).max() > np.finfo(np.float32).max:
-        raise DataError(f"{name} holds {abs(y).max():.3g}, beyond float32's range: use precision float64, or scale it")
+        raise DataError(
+            f"{name}: got {abs(y).max():.3g}, beyond float32's range; use precision float64, or scale {name}"
+        )
 
 
 def check_weights(weights: npt.ArrayLike | None, n_samples: int, name: str) -> npt.NDArray[np.float64] | None:
-    """Check sample weights: finite, none negative, not all zero; a copy in float64, or None.
+    """Validate sample weights.
+
+    Parameters
+    ----------
+    weights : array_like of shape (n_samples,), or None
+        Finite numbers >= 0, not all 0.
+    n_samples : int
+        Expected number of weights.
+    name : str
+        Name of the array in error messages.
+
+    Returns
+    -------
+    numpy.ndarray of shape (n_samples,), float64, or None
+        A copy; None for no weights.
+
+    Raises
+    ------
+    DataTypeError
+        If the weights are not numbers.
+    DataError
+        If their shape or values are invalid, or their sum overflows or underflows.
 
     Examples
     --------
@@ -94,22 +134,36 @@ def check_weights(weights: npt.ArrayLike | None, n_samples: int, name: str) -> n
         return None
     numbers = as_array(weights, name)
     if numbers.shape != (n_samples,):
-        raise DataError(f"{name} has shape {numbers.shape}; a weight a sample, ({n_samples},), is expected")
+        raise DataError(f"{name}: expected one weight per sample, shape ({n_samples},), got shape {numbers.shape}")
     numbers = numbers.astype(np.float64)
     refuse_non_finite(numbers[:, None], name)
     if numbers.min() < 0 or numbers.max() == 0:
-        raise DataError(f"{name} holds {numbers.min():g} to {numbers.max():g}; weights >= 0, not all 0, are expected")
+        raise DataError(f"{name}: expected weights >= 0, not all 0, got {numbers.min():g} to {numbers.max():g}")
     with np.errstate(over="ignore"):
         total = float(numbers.sum())
     if not np.finfo(np.float64).tiny <= total < np.inf:
-        raise DataError(f"{name} sums up to {total:g}, which float64 does not hold: multiply all weights by a number")
+        raise DataError(
+            f"{name}: sums up to {total:g}, expected a normal float64 number; multiply all weights by a constant"
+        )
     return numbers
 
 
 def balanced_weights(
     y: npt.NDArray[np.int32], weights: npt.NDArray[np.float64] | None = None
 ) -> npt.NDArray[np.float64]:
-    """Weights that give every class that is there the same sum; those given are multiplied.
+    """Sample weights by which every class has the same total weight.
+
+    Parameters
+    ----------
+    y : numpy.ndarray of shape (n_samples,), int32
+        Class labels; classes without samples are ignored.
+    weights : numpy.ndarray of shape (n_samples,), optional
+        Sample weights, which are multiplied by those of the classes.
+
+    Returns
+    -------
+    numpy.ndarray of shape (n_samples,), float64
+        The weights; their sum is unchanged.
 
     Examples
     --------
@@ -123,13 +177,13 @@ def balanced_weights(
 
 
 def check_task(task: str) -> Task:
-    """Refuse what is not a task."""
+    """Refuse an unknown task."""
     if task not in get_args(Task):
-        raise DataError(f"task is {task!r}; one of {', '.join(get_args(Task))} is expected")
+        raise DataError(f"task: expected one of {', '.join(get_args(Task))}, got {task!r}")
     return cast(Task, task)
 
 
 def task_of(y: npt.ArrayLike) -> Task:
-    """What labels are for, where nobody says: several columns are labels of which several may apply."""
+    """Task of targets for which none was given: multilabel if they have several columns, otherwise classification."""
     shape = as_array(y, "y").shape
     return "multilabel" if len(shape) == 2 and shape[1] > 1 else "classification"

@@ -1,6 +1,6 @@
-"""Mirror: from where each file can be fetched, how long it is and its checksum. A table; knows no protocol.
+"""URLs, sizes and checksums of the files of data sets.
 
-Sizes and checksums are those that TensorFlow Datasets and Keras record; the mirrors are those of TensorFlow, Keras,
+Sizes and checksums are those recorded by TensorFlow Datasets and Keras. The mirrors are those of TensorFlow, Keras,
 PyTorch, Ray, PaddlePaddle and MindSpore.
 """
 
@@ -8,16 +8,16 @@ from typing import NamedTuple
 
 
 class RemoteFile(NamedTuple):
-    """One address of one file.
+    """A URL of a file, with the file's size and checksum.
 
     Attributes
     ----------
     url : str
-        Where it is.
+        The URL.
     n_bytes : int
-        How long it is.
+        Size of the file.
     sha256 : str
-        Its checksum, 64 hexadecimal digits.
+        Its SHA-256 checksum, 64 hexadecimal digits.
     """
 
     url: str
@@ -26,12 +26,12 @@ class RemoteFile(NamedTuple):
 
     @property
     def file_name(self) -> str:
-        """The last part of the address, under which the file is kept.
+        """Name of the local file: the last part of the URL.
 
         Returns
         -------
         str
-            A file name.
+            The file name.
 
         Examples
         --------
@@ -42,18 +42,18 @@ class RemoteFile(NamedTuple):
         return self.url.rsplit("/", 1)[1]
 
 
-# Any one of the sources in a tuple will do.
+#: Alternative sources, any one of which is sufficient.
 Mirrors = tuple[RemoteFile, ...]
 
 
-def _mirrored(bases: tuple[str, ...], file_name: str, n_bytes: int, sha256: str) -> Mirrors:
+def _mirrors(bases: tuple[str, ...], file_name: str, n_bytes: int, sha256: str) -> Mirrors:
     return tuple(RemoteFile(base + file_name, n_bytes, sha256) for base in bases)
 
 
 _CIFAR10_BINARY = (170_052_171, "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd")
 _CIFAR10_PYTHON = (170_498_071, "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce")
 
-# The authors' server comes last: since the summer of 2026 it gives less than 100 kB/s, that is half an hour.
+# The authors' server comes last: since the summer of 2026 its rate is below 100 kB/s, half an hour for the archive.
 CIFAR10: tuple[Mirrors, ...] = (
     (
         RemoteFile(
@@ -72,7 +72,7 @@ CIFAR10: tuple[Mirrors, ...] = (
 
 _MNIST_BASES = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
 MNIST: tuple[Mirrors, ...] = tuple(
-    _mirrored(_MNIST_BASES, *file)
+    _mirrors(_MNIST_BASES, *file)
     for file in (
         ("train-images-idx3-ubyte.gz", 9_912_422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
         ("train-labels-idx1-ubyte.gz", 28_881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"),
@@ -87,7 +87,7 @@ _FASHION_BASES = (
     "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
 )
 FASHION_MNIST: tuple[Mirrors, ...] = tuple(
-    _mirrored(_FASHION_BASES, *file)
+    _mirrors(_FASHION_BASES, *file)
     for file in (
         ("train-images-idx3-ubyte.gz", 26_421_880, "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"),
         ("train-labels-idx1-ubyte.gz", 29_515, "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),

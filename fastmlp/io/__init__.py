@@ -1,1 +1,1 @@
-"""Reading and writing files: bounded readers, NumPy and safetensors formats, atomic writes, locks, user directories."""
+"""File input and output: bounded reading, NumPy and safetensors formats, atomic writes, locks, user directories."""

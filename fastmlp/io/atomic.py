@@ -1,4 +1,4 @@
-"""Atomic file writes: a new file, flushed to the disk, takes the old one's place."""
+"""Atomic file writes: a temporary file is written and flushed to disk, then renamed over the old file."""
 
 import os
 import secrets
@@ -12,18 +12,18 @@ from fastmlp.errors import OutputError
 def write_atomic(
     path: str | os.PathLike[str], kind: str, write: Callable[[IO[bytes]], object], previous: Path | None = None
 ) -> None:
-    """Write a file beside the one that may be there, and put it in its place when it is complete and on the disk.
+    """Write a file completely or not at all: a temporary file beside it replaces it once it is on the disk.
 
     Parameters
     ----------
     path : path-like
         The file.
     kind : str
-        What it is, for the error's message.
+        Kind of file, for the error message.
     write : callable
-        Writes it to the open file that it is given.
+        Writes the content; its argument is the temporary file, opened in binary mode.
     previous : pathlib.Path, optional
-        Where the file that was there is kept, in the same folder.
+        Path in the same folder under which the replaced file is kept.
 
     Raises
     ------
@@ -39,38 +39,40 @@ def write_atomic(
     ['note.txt']
     """
     path = Path(path)
-    if os.path.exists(path) and not os.path.isfile(path):  # it would be replaced: /dev/null too, by who may
+    # Anything but a regular file would be replaced; with sufficient permissions even /dev/null.
+    if os.path.exists(path) and not os.path.isfile(path):
         raise OutputError(f"the {kind} could not be written to {path}: it is not a file")
-    unfinished = path.with_name(f"{temporary_prefix(path)}{secrets.token_hex(8)}")  # two threads may write one file
+    # The random part lets two threads write one path at the same time.
+    temporary = path.with_name(f"{temporary_prefix(path)}{secrets.token_hex(8)}")
     try:
         try:
-            with unfinished.open("wb") as file:
+            with temporary.open("wb") as file:
                 write(file)
                 file.flush()
                 os.fsync(file.fileno())
             if previous is not None and path.exists():
                 path.replace(previous)
-            unfinished.replace(path)
+            temporary.replace(path)
             sync(path.parent)
         finally:
-            unfinished.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"the {kind} could not be written to {path}: {error.strerror}") from error
 
 
 def temporary_prefix(path: Path) -> str:
-    """With what the names of files begin that become `path` when they are complete."""
+    """Prefix of the names of the temporary files for `path`."""
     return f".{path.name}."
 
 
 def sync(path: Path) -> None:
-    """Return when what a file holds, or which files a folder has, is on the disk."""
-    if os.name == "nt" and path.is_dir():  # Windows has no such call for folders
+    """Flush a file's content, or a folder's entries, to the disk."""
+    if os.name == "nt" and path.is_dir():  # Windows cannot flush folders
         return
     try:
         descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     except PermissionError:
-        if path.is_dir():  # it may be written to and not read
+        if path.is_dir():  # a folder may be writable without being readable
             return
         raise
     try:

@@ -1,4 +1,4 @@
-"""Stream: reading bytes into place, never more than were promised, and naming what is damaged. Knows no file format."""
+"""Bounded reading of binary streams of any format: limits on allocation and decompression, and errors for damage."""
 
 import zlib
 from collections.abc import Iterator
@@ -13,62 +13,63 @@ from fastmlp.errors import DataNotFoundError, FastMLPError, FileFormatError
 
 Array = NDArray[Any]
 
-# 31 MB read at once pass through tarfile's layers as three copies, 92 MB at the peak.
+#: Bytes per read. tarfile copies what it reads three times: 31 MB in one read take 92 MB at the peak.
 PIECE_BYTES = 1 << 18
 
-# Deflate unfolds a byte to 1,032 at most. Pixels and tables come to 2 to 20; what comes to more is refused where it is
-# large, so that a small file cannot fill the memory.
+#: Largest accepted ratio of decompressed to compressed bytes, so that a small file cannot fill the memory. Deflate
+#: reaches 1,032; pixels and tables have 2 to 20.
 MAX_DECOMPRESSION_RATIO = 100
+#: Decompressed bytes that are accepted at any ratio.
 MIN_DECOMPRESSION_BOUND = 1 << 26
 
 GZIP_ERRORS: tuple[type[Exception], ...] = (zlib.error, EOFError)
 
 
 class Readable(Protocol):
-    """A binary stream: what is asked of a file, a gzip stream or an archive's member."""
+    """Binary stream: a file, a gzip stream or a member of an archive."""
 
     def read(self, n_bytes: int, /) -> bytes:
-        """Read some bytes."""
+        """Read up to `n_bytes` bytes."""
         ...
 
     def readline(self, n_bytes: int, /) -> bytes:
-        """Read to the end of the line."""
+        """Read to the end of the line, at most `n_bytes` bytes."""
         ...
 
     def readinto(self, buffer: Any, /) -> int | None:
-        """Fill the beginning of a buffer, and say how many bytes came."""
+        """Read into a buffer, and return the number of bytes read."""
         ...
 
 
 @contextmanager
-def intact(path: Path, kind: str, *errors: type[Exception]) -> Iterator[None]:
-    """Turn what a library raises at a damaged file into an error that names the file and its length.
+def translate_errors(path: Path, kind: str, *errors: type[Exception]) -> Iterator[None]:
+    """Replace the errors that a library raises for a damaged file by one with the file's path and length.
 
     Parameters
     ----------
     path : pathlib.Path
         The file being read.
     kind : str
-        What it should be.
+        The expected kind of file, for the message.
     *errors : exception classes
-        What the format's library raises, besides those of gzip.
+        Errors of the format's library, besides those of gzip.
 
     Raises
     ------
     FileFormatError
         In place of these errors.
     DataNotFoundError
-        If the system does not let it be read.
+        If the operating system refuses to open the file.
 
     Examples
     --------
     >>> import gzip, tempfile
     >>> from pathlib import Path
-    >>> from fastmlp.io.bounded import intact
+    >>> from fastmlp.io.bounded import translate_errors
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "x.gz")
     ...     _ = path.write_bytes(b"no gzip")
-    ...     with intact(path, "gzip file"), gzip.open(path) as stream:
+    ...     with translate_errors(path, "gzip file"), gzip.open(path) as stream:
     ...         stream.read()
     Traceback (most recent call last):
         ...
@@ -79,14 +80,14 @@ def intact(path: Path, kind: str, *errors: type[Exception]) -> Iterator[None]:
     except FastMLPError:
         raise
     except OSError as error:
-        if error.filename is not None:  # the system's answer to opening it; gzip's own errors name no file
+        if error.filename is not None:  # from opening the file; gzip's own errors have no file name
             raise DataNotFoundError(f"{path} cannot be read: {error.strerror}") from error
         raise FileFormatError(f"{path} ({path.stat().st_size:,} bytes) is not an intact {kind}: {error}") from error
     except GZIP_ERRORS + errors as error:
         raise FileFormatError(f"{path} ({path.stat().st_size:,} bytes) is not an intact {kind}: {error}") from error
 
 
-def fill(stream: Readable, buffer: Array) -> int:
+def read_into(stream: Readable, buffer: Array) -> int:
     """Read until a buffer is full or the stream ends.
 
     Parameters
@@ -94,7 +95,7 @@ def fill(stream: Readable, buffer: Array) -> int:
     stream : Readable
         A file, gzip stream or archive member, opened in binary mode.
     buffer : numpy.ndarray, uint8, contiguous
-        Where the bytes go.
+        The destination.
 
     Returns
     -------
@@ -105,8 +106,8 @@ def fill(stream: Readable, buffer: Array) -> int:
     --------
     >>> import io
     >>> import numpy as np
-    >>> from fastmlp.io.bounded import fill
-    >>> fill(io.BytesIO(b"abc"), np.empty(8, dtype=np.uint8))
+    >>> from fastmlp.io.bounded import read_into
+    >>> read_into(io.BytesIO(b"abc"), np.empty(8, dtype=np.uint8))
     3
     """
     view = buffer.data.cast("B")
@@ -119,17 +120,17 @@ def fill(stream: Readable, buffer: Array) -> int:
     return n_read
 
 
-def gather(stream: Readable, n_bytes: int, is_sure: bool = False) -> Array:
-    """Read bytes into an array that grows as they come: a length that is only claimed allocates nothing.
+def read_up_to(stream: Readable, n_bytes: int, preallocate: bool = False) -> Array:
+    """Read up to `n_bytes` bytes into an array that grows as they arrive, so that a false length allocates no memory.
 
     Parameters
     ----------
     stream : Readable
         A file, gzip stream or archive member, opened in binary mode.
     n_bytes : int
-        How many to read.
-    is_sure : bool
-        Whether they are known to be there, so that the array need not grow.
+        Number of bytes to read.
+    preallocate : bool
+        Whether to allocate all of them at once, for a stream that is known to have them.
 
     Returns
     -------
@@ -139,30 +140,30 @@ def gather(stream: Readable, n_bytes: int, is_sure: bool = False) -> Array:
     Examples
     --------
     >>> import io
-    >>> from fastmlp.io.bounded import gather
-    >>> gather(io.BytesIO(b"abc"), 10**12)
+    >>> from fastmlp.io.bounded import read_up_to
+    >>> read_up_to(io.BytesIO(b"abc"), 10**12)
     array([97, 98, 99], dtype=uint8)
     """
-    array, n_read = np.empty(n_bytes if is_sure else min(n_bytes, PIECE_BYTES), dtype=np.uint8), 0
+    array, n_read = np.empty(n_bytes if preallocate else min(n_bytes, PIECE_BYTES), dtype=np.uint8), 0
     while True:
-        n_read += fill(stream, array[n_read:])
+        n_read += read_into(stream, array[n_read:])
         if n_read < len(array) or n_read == n_bytes:
             return array[:n_read]
         array.resize(min(n_bytes, 2 * len(array)), refcheck=False)
 
 
 def max_decompressed_bytes(n_bytes: int) -> int:
-    """How many bytes a compressed file may unfold to.
+    """Number of bytes that a compressed file may decompress to.
 
     Parameters
     ----------
     n_bytes : int
-        Its length as it lies.
+        Length of the compressed file.
 
     Returns
     -------
     int
-        A hundred times as many; 64 MiB at least.
+        A hundred times that length, and at least 64 MiB.
 
     Examples
     --------
@@ -174,16 +175,18 @@ def max_decompressed_bytes(n_bytes: int) -> int:
 
 
 class Bounded:
-    """A binary stream that refuses to give more bytes than it may hold, however many are asked for at once.
+    """A binary stream from which at most a given number of bytes can be read.
+
+    A read beyond that number is refused before it allocates memory.
 
     Parameters
     ----------
     stream : file object
         Opened in binary mode.
     n_bytes : int
-        How many bytes it may give.
+        Maximum number of bytes.
     name : str
-        What messages call it.
+        Name of the stream in error messages.
 
     Examples
     --------
@@ -200,12 +203,12 @@ class Bounded:
         self._name = name
 
     def allow(self, n_bytes: int) -> None:
-        """Let it give so many bytes more.
+        """Raise the maximum.
 
         Parameters
         ----------
         n_bytes : int
-            What turned out to be expected.
+            Number of additional bytes.
 
         Examples
         --------
@@ -220,22 +223,22 @@ class Bounded:
         self._n_left += n_bytes
 
     def read(self, n_bytes: int) -> bytes:
-        """Read some bytes.
+        """Read bytes.
 
         Parameters
         ----------
         n_bytes : int
-            How many.
+            Number of bytes.
 
         Returns
         -------
         bytes
-            As many as asked for, or fewer at the end.
+            Fewer than `n_bytes` at the end of the stream.
 
         Raises
         ------
         FileFormatError
-            If that goes beyond the bound.
+            If the read exceeds the maximum.
 
         Examples
         --------
@@ -244,10 +247,10 @@ class Bounded:
         >>> Bounded(io.BytesIO(b"abc"), 3, "abc.bin").read(3)
         b'abc'
         """
-        return self._count(self._stream.read(self._within(n_bytes)))
+        return self._count(self._stream.read(self._check(n_bytes)))
 
     def readline(self) -> bytes:
-        r"""Read to the end of a line.
+        r"""Read to the end of a line, or up to the maximum.
 
         Returns
         -------
@@ -264,12 +267,12 @@ class Bounded:
         return self._count(self._stream.readline(self._n_left))
 
     def read_array(self, n_bytes: int) -> Array:
-        """Read some bytes into an array of their own, without a copy of them anywhere else.
+        """Read bytes into a new array, without an intermediate copy.
 
         Parameters
         ----------
         n_bytes : int
-            How many.
+            Number of bytes.
 
         Returns
         -------
@@ -279,7 +282,7 @@ class Bounded:
         Raises
         ------
         FileFormatError
-            If that goes beyond the bound, or the stream ends before.
+            If the read exceeds the maximum, or the stream ends early.
 
         Examples
         --------
@@ -288,20 +291,21 @@ class Bounded:
         >>> Bounded(io.BytesIO(b"abc"), 3, "abc.bin").read_array(2)
         array([97, 98], dtype=uint8)
         """
-        array = np.empty(self._within(n_bytes), dtype=np.uint8)
-        n_read = fill(self._stream, array)
+        array = np.empty(self._check(n_bytes), dtype=np.uint8)
+        n_read = read_into(self._stream, array)
         if n_read < n_bytes:
             raise FileFormatError(f"{self._name} ends after {n_read:,} of {n_bytes:,} bytes")
         self._n_left -= n_bytes
         return array
 
-    def _within(self, n_bytes: int) -> int:
+    def _check(self, n_bytes: int) -> int:
         if not 0 <= n_bytes <= self._n_left:
+            n_needed = self._n_bytes - self._n_left + n_bytes
             raise FileFormatError(
-                f"{self._name} claims to hold {n_bytes - self._n_left:,} bytes more than the {self._n_bytes:,} it may"
+                f"{self._name} claims to hold at least {n_needed:,} bytes; at most {self._n_bytes:,} are accepted"
             )
         return n_bytes
 
-    def _count(self, chunk: bytes) -> bytes:
-        self._n_left -= len(chunk)
-        return chunk
+    def _count(self, data: bytes) -> bytes:
+        self._n_left -= len(data)
+        return data

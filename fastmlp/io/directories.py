@@ -1,4 +1,4 @@
-"""Where this user's programs keep what they can make again. Knows not what that is."""
+"""Per-user cache directories, for files that can be downloaded or compiled again."""
 
 import os
 import stat
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def user_cache_dir() -> Path:
-    """The folder for what programs may lose and make again, as the platform has it.
+    """The user's cache directory, by the convention of the platform; it need not exist.
 
     Examples
     --------
@@ -21,26 +21,27 @@ def user_cache_dir() -> Path:
         return Path.home() / "Library" / "Caches"
     try:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    except RuntimeError:  # a number without a name, such as containers give a user, has no home
-        return temporary_cache_dir() or Path(os.devnull)  # where nothing can be kept
+    except RuntimeError:  # a user ID without an account, as containers use, has no home directory
+        return temporary_cache_dir() or Path(os.devnull)  # under which nothing can be written
 
 
 def temporary_cache_dir() -> Path | None:
-    """The user's own folder among the system's temporary files, for where there is no other.
+    """The user's private directory under the system's directory of temporary files, as a fallback cache.
 
     Returns
     -------
     pathlib.Path or None
-        It need not exist. None where what has its name is open to others: what they put there would be trusted.
+        It need not exist. None where it exists and is not a directory of this user, or others may write to it: files of
+        theirs would be trusted.
     """
     user = os.getuid() if hasattr(os, "getuid") else None
     try:
-        folder = Path(tempfile.gettempdir(), f"fastmlp-of-{'user' if user is None else user}")
-    except FileNotFoundError:  # a system on which nothing can be written
+        directory = Path(tempfile.gettempdir(), f"fastmlp-of-{'user' if user is None else user}")
+    except FileNotFoundError:  # no directory of this system is writable
         return None
     try:
-        found = folder.lstat()
+        status = directory.lstat()
     except OSError:
-        return folder
-    closed = user is None or (found.st_uid == user and not found.st_mode & 0o022)
-    return folder if stat.S_ISDIR(found.st_mode) and closed else None
+        return directory
+    is_private = user is None or (status.st_uid == user and not status.st_mode & 0o022)
+    return directory if stat.S_ISDIR(status.st_mode) and is_private else None

@@ -1,4 +1,4 @@
-"""Lock: files that one holder at a time has, let go of when it dies, however it dies. Knows not what for."""
+"""Exclusive file locks between threads and processes, which the operating system releases when a process dies."""
 
 import os
 import sys
@@ -17,36 +17,36 @@ else:
     import fcntl
 
     def _lock(descriptor: int, wait: bool) -> None:
-        # Not lockf: its locks are a process's, so that two studies in one process would both hold a run.
+        # Not lockf: its locks belong to the process, so that two studies in one process would both hold a run's lock.
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
 
-#: What an operating system says of a lock that somebody else holds.
-_HELD = (BlockingIOError, PermissionError)
+#: Errors of the operating systems for a lock that is held already.
+_LOCK_HELD_ERRORS = (BlockingIOError, PermissionError)
 
 
 def try_lock(path: Path) -> int | None:
-    """Take a lock, if nobody has it.
+    """Acquire a lock without waiting.
 
     Parameters
     ----------
     path : pathlib.Path
-        A file, made if need be.
+        The lock file, created if it is missing.
 
     Returns
     -------
     int or None
-        The lock, to be given to `unlock`; None if somebody else has it.
+        The lock, to be passed to `unlock`; None if it is held already.
 
     Raises
     ------
     OutputError
-        If the file cannot be made or locked.
+        If the file cannot be created or locked.
     """
     descriptor = _open(path)
     try:
         _lock(descriptor, wait=False)
-    except _HELD:
+    except _LOCK_HELD_ERRORS:
         os.close(descriptor)
         return None
     except OSError as error:
@@ -56,18 +56,23 @@ def try_lock(path: Path) -> int | None:
 
 
 def unlock(lock: int) -> None:
-    """Let go of a lock."""
+    """Release a lock that `try_lock` acquired."""
     os.close(lock)
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock for the length of a block; wait for it if somebody else has it.
+    """Hold a lock for the duration of a ``with`` block; wait until it is free.
 
     Parameters
     ----------
     path : pathlib.Path
-        A file, made if need be.
+        The lock file, created if it is missing.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be created.
     """
     descriptor = _open(path)
     try:

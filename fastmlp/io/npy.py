@@ -1,7 +1,4 @@
-"""Npy: NumPy's arrays in files, held against the file's length before anything is allocated. Never unpickles.
-
-Knows neither models nor data sets.
-"""
+"""NumPy ``.npy`` arrays: headers checked against the length of the file before memory is allocated; no unpickling."""
 
 import io
 import math
@@ -11,34 +8,34 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from fastmlp.errors import DataError, FileFormatError
-from fastmlp.io.bounded import Array, Readable, intact
+from fastmlp.io.bounded import Array, Readable, translate_errors
 
 MAGIC = b"\x93NUMPY"
-#: Bytes that tell the header's length, and NumPy's reader of the header, by version of the format.
+#: By version of the format: number of bytes of the header's length, and NumPy's parser of the header.
 VERSIONS = {
     (1, 0): (2, np.lib.format.read_array_header_1_0),
     (2, 0): (4, np.lib.format.read_array_header_2_0),
 }
-# NumPy's own bound: Python's parser, which reads the header, is not safe from longer ones.
+#: NumPy's own limit: it parses the header with Python's parser, which is unsafe for longer input.
 MAX_HEADER_BYTES = 10_000
 MAX_DIMENSIONS = 32
 
 
 class Header(NamedTuple):
-    """What an array's header announces, which its file has room for.
+    """Header of an array, consistent with the length of its file.
 
     Attributes
     ----------
     shape : tuple of int
-        Of the array.
+        Shape of the array.
     dtype : numpy.dtype
-        Never of objects.
-    order : str
-        ``C``, or ``F`` where it lies by columns.
+        Its dtype; never object.
+    order : {"C", "F"}
+        Row-major or column-major.
     start : int
-        Where the array's bytes begin.
+        Offset of the array's first byte.
     n_bytes : int
-        How many they are.
+        Number of bytes of the array.
     """
 
     shape: tuple[int, ...]
@@ -49,25 +46,26 @@ class Header(NamedTuple):
 
 
 def read_npy_header(stream: Readable, n_bytes: int, place: str) -> Header:
-    """Read an array's header, and compare the length that it announces with that of the file.
+    """Read the header of an array, and check it against the length of the file.
 
     Parameters
     ----------
     stream : Readable
-        A file, or a member of an archive, at its beginning.
+        A file or a member of an archive, at its beginning.
     n_bytes : int
-        How long it is.
+        Length of the file or member.
     place : str
-        What messages call it.
+        Name of the file or member in error messages.
 
     Returns
     -------
     Header
+        Shape, dtype, memory layout and position of the array.
 
     Raises
     ------
     FileFormatError
-        If the header is damaged or announces another length, or the array is of objects.
+        If the header is damaged or implies another length, or the array is of objects.
     DataError
         If the array is empty.
 
@@ -83,38 +81,40 @@ def read_npy_header(stream: Readable, n_bytes: int, place: str) -> Header:
     magic = stream.read(8)
     if len(magic) < 8 or magic[:6] != MAGIC:
         raise FileFormatError(
-            f"{place} begins with the bytes <{magic.hex(' ')}>; an array begins with <{MAGIC.hex(' ')}>"
+            f"{place}: expected an array, which begins with the bytes <{MAGIC.hex(' ')}>, got <{magic.hex(' ')}>"
         )
     version = magic[6], magic[7]
     if version not in VERSIONS:
-        raise FileFormatError(f"{place} is of version {version} of the .npy format; 1.0 and 2.0 are read")
+        raise FileFormatError(f"{place}: expected version 1.0 or 2.0 of the .npy format, got {magic[6]}.{magic[7]}")
     n_length, parse = VERSIONS[version]
     length = stream.read(n_length)
     n_header = int.from_bytes(length, "little")
     if n_header > MAX_HEADER_BYTES:
-        raise FileFormatError(f"{place} claims a header of {n_header:,} bytes; {MAX_HEADER_BYTES:,} are the most")
+        raise FileFormatError(f"{place}: expected a header of at most {MAX_HEADER_BYTES:,} bytes, got {n_header:,}")
     try:
-        shape, by_columns, dtype = parse(io.BytesIO(length + stream.read(n_header)))
-    except Exception as error:  # the header is parsed as Python: whatever it spells
-        raise FileFormatError(f"{place} has a header that cannot be read: {error}") from error
-    _refuse_no_array(shape, dtype, place)
+        shape, is_column_major, dtype = parse(io.BytesIO(length + stream.read(n_header)))
+    except Exception as error:  # the header is parsed as Python, which may raise anything
+        raise FileFormatError(f"{place} has an invalid header: {error}") from error
+    _check_header(shape, dtype, place)
     start, content = len(magic) + n_length + n_header, math.prod(shape) * dtype.itemsize
     if n_bytes != start + content:
-        raise FileFormatError(f"{place} has {n_bytes:,} bytes; its header announces {start + content:,}")
+        raise FileFormatError(f"{place}: expected {start + content:,} bytes according to its header, got {n_bytes:,}")
     if content == 0:
         raise DataError(f"{place} is empty: its shape is {shape}")
-    return Header(shape, dtype, "F" if by_columns else "C", start, content)
+    return Header(shape, dtype, "F" if is_column_major else "C", start, content)
 
 
-def _refuse_no_array(shape: tuple[int, ...], dtype: np.dtype[Any], place: str) -> None:
+def _check_header(shape: tuple[int, ...], dtype: np.dtype[Any], place: str) -> None:
     if dtype.hasobject:
         raise FileFormatError(f"{place} holds pickled objects, which may run code; save an array of numbers instead")
     if len(shape) > MAX_DIMENSIONS or any(isinstance(n, bool) or n < 0 for n in shape):
-        raise FileFormatError(f"{place} announces the shape {shape}, which no array has")
+        raise FileFormatError(
+            f"{place}: expected a shape of at most {MAX_DIMENSIONS} integers >= 0 in the header, got {shape}"
+        )
 
 
 def map_npy(path: Path) -> Array:
-    """Map a ``.npy`` file into memory.
+    """Memory-map a ``.npy`` file.
 
     Parameters
     ----------
@@ -124,24 +124,26 @@ def map_npy(path: Path) -> Array:
     Returns
     -------
     numpy.ndarray
-        Read-only; what is not used of it is not read.
+        Read-only; only the parts that are used are read.
 
     Raises
     ------
     FileFormatError
         If the file is truncated, oversized, foreign, or holds pickled objects.
+    DataError
+        If the array is empty.
 
     Examples
     --------
     >>> import tempfile
     >>> from pathlib import Path
     >>> import numpy as np
-    >>> from fastmlp.data.arrays import map_npy
+    >>> from fastmlp.io.npy import map_npy
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     np.save(Path(folder, "X.npy"), np.eye(3))
     ...     map_npy(Path(folder, "X.npy")).shape
     (3, 3)
     """
-    with intact(path, ".npy file", ValueError), path.open("rb") as stream:
+    with translate_errors(path, ".npy file", ValueError), path.open("rb") as stream:
         header = read_npy_header(stream, path.stat().st_size, str(path))
         return np.memmap(stream, header.dtype, "r", header.start, header.shape, header.order)

@@ -1,4 +1,4 @@
-"""NumPy ``.npz`` archives: bounded reading, and files of a header and arrays. Nothing is ever unpickled."""
+"""NumPy ``.npz`` archives: bounded reading without unpickling, and files of a JSON header and arrays."""
 
 import io
 import json
@@ -14,32 +14,35 @@ from numpy.typing import NDArray
 
 from fastmlp.errors import DataNotFoundError, FileFormatError
 from fastmlp.io.atomic import write_atomic
-from fastmlp.io.bounded import PIECE_BYTES, Array, gather, max_decompressed_bytes
+from fastmlp.io.bounded import PIECE_BYTES, Array, max_decompressed_bytes, read_up_to
 from fastmlp.io.npy import Header, read_npy_header
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
-class _Pieces(io.FileIO):
-    """A file that is never read in larger pieces: a zip's list of members is read at once, however long it is."""
+class _LimitedFile(io.FileIO):
+    """A file whose reads are limited to `PIECE_BYTES`: zipfile reads the central directory, of any length, in one."""
 
     def read(self, n_bytes: int | None = -1) -> bytes:
-        piece = super().read(n_bytes if n_bytes is not None and 0 <= n_bytes <= PIECE_BYTES else PIECE_BYTES + 1)
-        if piece is None or len(piece) > PIECE_BYTES:
-            raise FileFormatError(f"{self.name} has a list of members longer than {PIECE_BYTES:,} bytes")
-        return piece
+        data = super().read(n_bytes if n_bytes is not None and 0 <= n_bytes <= PIECE_BYTES else PIECE_BYTES + 1)
+        if data is None or len(data) > PIECE_BYTES:
+            raise FileFormatError(
+                f"{self.name}: expected a list of members (zip central directory) of at most {PIECE_BYTES:,} bytes, "
+                "got a longer one"
+            )
+        return data
 
 
 class Npz(Mapping[str, Array]):
-    """The arrays of an ``.npz`` file, each read when it is asked for.
+    """The arrays of an ``.npz`` file, each read on access.
 
-    What the members claim to hold is not believed: those stored as they are must fit into the file, and what is
-    compressed takes memory only as its bytes come, up to `fastmlp.io.bounded.max_decompressed_bytes` for all together.
+    The sizes in the archive are not trusted. Uncompressed members must fit into the file. Compressed ones are allocated
+    as their bytes arrive, up to `fastmlp.io.bounded.max_decompressed_bytes` for all of them together.
 
     Parameters
     ----------
     path : pathlib.Path
-        The file, to be closed by a ``with`` block.
+        The file. Use the object in a ``with`` statement, which closes it.
 
     Examples
     --------
@@ -52,10 +55,10 @@ class Npz(Mapping[str, Array]):
     """
 
     def __init__(self, path: Path) -> None:
-        self._path, self._file = path, _Pieces(path)
+        self._path, self._file = path, _LimitedFile(path)
         try:
             self._zip = zipfile.ZipFile(self._file)
-            _refuse_claims(path, self._zip.infolist(), os.fstat(self._file.fileno()).st_size)
+            _check_sizes(path, self._zip.infolist(), os.fstat(self._file.fileno()).st_size)
         except BaseException:
             self._file.close()
             raise
@@ -78,23 +81,24 @@ class Npz(Mapping[str, Array]):
         return name in self._members
 
     def header(self, name: str) -> Header:
-        """What an array is, before it is read.
+        """Read the header of an array.
 
         Parameters
         ----------
         name : str
-            The array's.
+            Name of the array.
 
         Returns
         -------
         Header
+            Its shape, dtype and memory layout.
 
         Raises
         ------
         KeyError
-            If there is none of this name.
+            If there is no array of this name.
         FileFormatError, DataError
-            As `read_npy_header` does, and where the member is compressed in a way that NumPy does not write.
+            As `read_npy_header` does, and for a compression method that NumPy does not write.
         """
         with self._open(name) as stream:
             return read_npy_header(stream, self._members[name].file_size, self._place(name))
@@ -103,10 +107,10 @@ class Npz(Mapping[str, Array]):
         member = self._members[name]
         with self._open(name) as stream:
             header = read_npy_header(stream, member.file_size, self._place(name))
-            octets = gather(stream, header.n_bytes, is_sure=member.compress_type == zipfile.ZIP_STORED)
-        if len(octets) < header.n_bytes:
-            raise FileFormatError(f"{self._place(name)} ends after {len(octets):,} of {header.n_bytes:,} bytes")
-        return octets.view(header.dtype).reshape(header.shape, order=header.order)
+            raw = read_up_to(stream, header.n_bytes, preallocate=member.compress_type == zipfile.ZIP_STORED)
+        if len(raw) < header.n_bytes:
+            raise FileFormatError(f"{self._place(name)} ends after {len(raw):,} of {header.n_bytes:,} bytes")
+        return raw.view(header.dtype).reshape(header.shape, order=header.order)
 
     def _place(self, name: str) -> str:
         return f"{self._path}/{name}.npy"
@@ -114,18 +118,21 @@ class Npz(Mapping[str, Array]):
     def _open(self, name: str) -> Any:
         member = self._members[name]
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise FileFormatError(f"{self._place(name)} is compressed in a way that NumPy does not write")
+            raise FileFormatError(
+                f"{self._place(name)}: expected no compression or deflate, which NumPy writes, got the zip format's "
+                f"compression method {member.compress_type}"
+            )
         return self._zip.open(member)
 
 
-def _refuse_claims(path: Path, members: list[zipfile.ZipInfo], n_bytes: int) -> None:
-    """All members together, for they may overlap: what is stored fits into the file, the rest into a bound."""
+def _check_sizes(path: Path, members: list[zipfile.ZipInfo], n_bytes: int) -> None:
+    """Compare the total size of all members, which may overlap, with the length of the file and the allowed ratio."""
     stored = sum(member.file_size for member in members if member.compress_type == zipfile.ZIP_STORED)
     claimed, bound = sum(member.file_size for member in members), max_decompressed_bytes(n_bytes)
     if stored > n_bytes or claimed > bound:
         raise FileFormatError(
-            f"{path} claims to hold {claimed:,} bytes, {stored:,} of them as they are; the file has {n_bytes:,}, and "
-            f"{bound:,} are the most that it may unfold to"
+            f"{path} claims to hold {claimed:,} bytes, {stored:,} of them uncompressed; the file has {n_bytes:,} "
+            f"bytes, and may decompress to at most {bound:,}"
         )
 
 
@@ -137,56 +144,58 @@ def write_npz(
     arrays: Arrays,
     previous: Path | None = None,
 ) -> None:
-    """Write a header and arrays, by way of `write_atomic`.
+    """Write a header and arrays to an ``.npz`` file, atomically.
 
     Parameters
     ----------
     path : path-like
         The file.
     kind : str
-        What the archive is, such as ``"model"``.
+        Kind of content, such as ``"model"``.
     version : int
-        Of the kind's layout.
+        Version of the layout of this kind of file.
     header : mapping
-        What JSON can hold.
+        Values that JSON can represent.
     arrays : mapping of str to ndarray
-        What it cannot.
+        Arrays by name.
     previous : pathlib.Path, optional
-        Where the file that was there is kept, in the same folder.
+        Path in the same folder under which the replaced file is kept.
 
     Raises
     ------
     OutputError
         If the file cannot be written.
     """
-    title = json.dumps({"format": f"fastmlp {kind}", "version": version, **header})
-    write_atomic(path, kind, lambda file: np.savez(file, allow_pickle=False, header=title, **arrays), previous)
+    text = json.dumps({"format": f"fastmlp {kind}", "version": version, **header})
+    write_atomic(path, kind, lambda file: np.savez(file, allow_pickle=False, header=text, **arrays), previous)
 
 
 @contextmanager
 def read_npz(path: str | os.PathLike[str], kind: str, version: int) -> Iterator[tuple[dict[str, Any], Npz]]:
-    """Open what `write_npz` wrote; an error in the ``with`` block is one of the file.
+    """Open a file that `write_npz` wrote.
+
+    Any error that the ``with`` block raises is taken as one of the file, and raised as a `FileFormatError`.
 
     Parameters
     ----------
     path : path-like
         The file.
     kind : str
-        What it must be.
+        Expected kind of content.
     version : int
-        The version that is read.
+        Expected version.
 
     Yields
     ------
     header, arrays : mapping
-        As they were written; an array is read when it is asked for.
+        As they were written; each array is read on access.
 
     Raises
     ------
     DataNotFoundError
-        If there is no such file, or the system does not let it be read.
+        If the file is missing, or the operating system refuses to open it.
     FileFormatError
-        If it is damaged, of another kind or version, or not what the block makes of it.
+        If it is damaged, of another kind or version, or the block raises an error.
 
     Examples
     --------
@@ -202,18 +211,19 @@ def read_npz(path: str | os.PathLike[str], kind: str, version: int) -> Iterator[
     try:
         with Npz(path) as arrays:
             header = json.loads(str(arrays["header"]))
-            _check_title(header, kind, version)
+            check_format(header, kind, version)
             yield header, arrays
     except FileNotFoundError as error:
         raise DataNotFoundError(f"there is no {kind} at {path}") from error
-    except Exception as error:  # bytes that are something else raise whatever they spell
-        if isinstance(error, OSError) and error.filename is not None:  # but this is the system's answer to opening it
+    except Exception as error:  # damaged files may raise anything
+        if isinstance(error, OSError) and error.filename is not None:  # from opening the file
             raise DataNotFoundError(f"the {kind} at {path} cannot be read: {error.strerror}") from error
         raise FileFormatError(f"{path} is not a {kind} that this fastmlp reads: {error}") from error
 
 
-def _check_title(header: dict[str, Any], kind: str, version: int) -> None:
+def check_format(header: Mapping[str, Any], kind: str, version: int) -> None:
+    """Refuse a header of another kind of file or another version."""
     if header["format"] != f"fastmlp {kind}":
-        raise ValueError(f"its format is {header['format']!r}")
+        raise ValueError(f"expected the format 'fastmlp {kind}', got {header['format']!r}")
     if header["version"] != version:
-        raise ValueError(f"it has version {header['version']!r}; version {version} is read")
+        raise ValueError(f"expected version {version}, got {header['version']!r}")

@@ -1,7 +1,7 @@
-"""Tensors: a header and arrays in one ``.safetensors`` file, as `fastmlp.io.npz` keeps them in an ``.npz``.
+"""Safetensors files of a JSON header and arrays, like the ``.npz`` files of `fastmlp.io.npz`.
 
-The header is JSON in the file's metadata. The format has no checksum, so the header has one of itself and of every
-array: a damaged file is refused as a damaged ``.npz`` is.
+The header is in the file's metadata. The format has no checksum, so the header contains one of itself and of every
+array, by which damaged files are refused.
 """
 
 import json
@@ -16,7 +16,7 @@ import numpy as np
 
 from fastmlp.errors import DataNotFoundError, FileFormatError, MissingExtraError
 from fastmlp.io.atomic import write_atomic
-from fastmlp.io.npz import Arrays
+from fastmlp.io.npz import Arrays, check_format
 
 SUFFIX = ".safetensors"
 
@@ -24,7 +24,7 @@ SUFFIX = ".safetensors"
 def write_safetensors(
     path: str | os.PathLike[str], kind: str, version: int, header: Mapping[str, Any], arrays: Arrays
 ) -> None:
-    """Write a file whole or not at all; arguments and errors are those of `fastmlp.io.npz.write_npz`.
+    """Write a header and arrays to a ``.safetensors`` file, atomically; see `fastmlp.io.npz.write_npz`.
 
     Raises
     ------
@@ -34,16 +34,16 @@ def write_safetensors(
         If the file cannot be written.
     """
     save = _require_safetensors().numpy.save
-    title = {"format": f"fastmlp {kind}", "version": version, **header}
+    header = {"format": f"fastmlp {kind}", "version": version, **header}
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    text = json.dumps({**title, "checksum": _checksum(title, arrays)})
-    octets = save(arrays, {"header": text})
-    write_atomic(path, kind, lambda file: file.write(octets))
+    text = json.dumps({**header, "checksum": _checksum(header, arrays)})
+    content = save(arrays, {"header": text})
+    write_atomic(path, kind, lambda file: file.write(content))
 
 
 @contextmanager
 def read_safetensors(path: str | os.PathLike[str], kind: str, version: int) -> Iterator[tuple[dict[str, Any], Arrays]]:
-    """Open what `write_safetensors` wrote; arguments and errors are those of `fastmlp.io.npz.read_npz`.
+    """Open a file that `write_safetensors` wrote; see `fastmlp.io.npz.read_npz`.
 
     Yields
     ------
@@ -55,9 +55,9 @@ def read_safetensors(path: str | os.PathLike[str], kind: str, version: int) -> I
     MissingExtraError
         If safetensors is not installed.
     DataNotFoundError
-        If there is no such file.
+        If the file is missing.
     FileFormatError
-        If it is damaged, of another kind or version, or not what the block makes of it.
+        If it is damaged, of another kind or version, or the ``with`` block raises an error.
 
     Examples
     --------
@@ -74,21 +74,18 @@ def read_safetensors(path: str | os.PathLike[str], kind: str, version: int) -> I
             header = json.loads((file.metadata() or {})["header"])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         checksum = header.pop("checksum")
-        if header["format"] != f"fastmlp {kind}":
-            raise ValueError(f"its format is {header['format']!r}")
-        if header["version"] != version:
-            raise ValueError(f"it has version {header['version']!r}; version {version} is read")
+        check_format(header, kind, version)
         if checksum != _checksum(header, arrays):
-            raise ValueError("its checksum is that of other content")
+            raise ValueError("its checksum does not match its content")
         yield header, arrays
     except FileNotFoundError as error:
         raise DataNotFoundError(f"there is no {kind} at {path}") from error
-    except Exception as error:  # bytes that are something else raise whatever they spell
+    except Exception as error:  # damaged files may raise anything
         raise FileFormatError(f"{path} is not a {kind} that this fastmlp reads: {error}") from error
 
 
-def _checksum(title: Mapping[str, Any], arrays: Arrays) -> str:
-    code = zlib.crc32(json.dumps(title).encode())
+def _checksum(header: Mapping[str, Any], arrays: Arrays) -> str:
+    code = zlib.crc32(json.dumps(header).encode())
     for name, array in sorted(arrays.items()):
         code = zlib.crc32(f"{name} {array.dtype.str} {array.shape}".encode(), code)
         code = zlib.crc32(array.tobytes(), code)

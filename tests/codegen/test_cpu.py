@@ -4,42 +4,44 @@ from fastmlp.codegen import cpu
 from fastmlp.errors import ConfigError
 
 
-def test_features_are_names_and_the_same_every_time():
+def test_features_are_names_that_are_determined_once():
     assert all(isinstance(name, str) for name in cpu.features())
     assert cpu.features() is cpu.features()
 
 
-def bits(monkeypatch, asked):
-    monkeypatch.setenv("FASTMLP_VECTOR_BITS", asked)
+def vector_bits(monkeypatch, value):
+    """The vector width by a value of the environment variable."""
+    monkeypatch.setenv("FASTMLP_VECTOR_BITS", value)
     return cpu.vector_bits.__wrapped__()
 
 
-@pytest.mark.parametrize("asked", ["512", "256", "128"])
-def test_a_width_may_be_forced(asked, monkeypatch):
-    assert bits(monkeypatch, asked) == int(asked)
+@pytest.mark.parametrize("value", ["512", "256", "128"])
+def test_the_environment_variable_sets_the_vector_width(value, monkeypatch):
+    assert vector_bits(monkeypatch, value) == int(value)
 
 
-@pytest.mark.parametrize("asked", ["64", "1024", "wide", "256 "])
-def test_a_width_that_is_none_is_refused_when_kernels_are_wanted(asked, monkeypatch):
-    assert bits(monkeypatch, asked) in cpu.VECTOR_WIDTHS
-    with pytest.raises(ConfigError, match=f"FASTMLP_VECTOR_BITS is '{asked}'; it may be 512, 256 or 128"):
+@pytest.mark.parametrize("value", ["64", "1024", "wide", "256 "])
+def test_an_invalid_vector_width_is_ignored_on_import_and_refused_by_the_check(value, monkeypatch):
+    assert vector_bits(monkeypatch, value) in cpu.VECTOR_WIDTHS
+    message = f"^FASTMLP_VECTOR_BITS: expected 512, 256, 128 or no value, got '{value}'$"
+    with pytest.raises(ConfigError, match=message):
         cpu.check_vector_bits()
 
 
-def test_an_empty_width_counts_as_unset(monkeypatch):
+def test_an_empty_vector_width_counts_as_unset(monkeypatch):
     monkeypatch.setenv("FASTMLP_VECTOR_BITS", "")
     cpu.check_vector_bits()
 
 
-def test_unasked_the_width_is_one_that_the_cpu_has(monkeypatch):
+def test_the_default_vector_width_is_one_of_the_cpu(monkeypatch):
     monkeypatch.delenv("FASTMLP_VECTOR_BITS", raising=False)
     needs = {512: "avx512f", 256: "avx2"}
     assert needs.get(cpu.vector_bits.__wrapped__()) in {None, *cpu.features()}
 
 
-@pytest.mark.parametrize("asked", [512, 256, 128])
-def test_a_tile_its_vectors_and_a_broadcast_fit_the_registers(asked, monkeypatch):
-    monkeypatch.setattr(cpu, "vector_bits", lambda: asked)
+@pytest.mark.parametrize("width", [512, 256, 128])
+def test_the_accumulators_vectors_and_broadcast_of_a_tile_fit_into_the_registers(width, monkeypatch):
+    monkeypatch.setattr(cpu, "vector_bits", lambda: width)
     for n_vectors, heights in enumerate(cpu.tile_heights(), 1):
         assert heights[0] * n_vectors + n_vectors + 1 <= cpu.n_registers()
         assert heights[-1] == 1
@@ -48,17 +50,17 @@ def test_a_tile_its_vectors_and_a_broadcast_fit_the_registers(asked, monkeypatch
 
 @pytest.mark.parametrize("n", [1, 10, 16, 17, 100, 1000, 3072, 4096])
 @pytest.mark.parametrize("itemsize", [4, 8])
-def test_a_row_is_an_odd_number_of_whole_cache_lines(n, itemsize):
+def test_a_row_stride_is_an_odd_number_of_whole_cache_lines(n, itemsize):
     n_bytes = cpu.row_stride(n, itemsize) * itemsize
     assert n * itemsize <= n_bytes < n * itemsize + 2 * cpu.LINE_BYTES
     assert n_bytes % (2 * cpu.LINE_BYTES) == cpu.LINE_BYTES
 
 
-def test_a_panel_is_whole_cache_lines():
+def test_the_width_of_a_panel_is_whole_cache_lines():
     assert cpu.panel_bytes() % cpu.LINE_BYTES == 0
 
 
-def test_the_description_names_what_a_bug_report_needs():
-    about = cpu.describe()
-    assert {"cpu", "cpu features", "vector width", "register tile"} <= set(about)
-    assert all(isinstance(text, str) for text in about.values())
+def test_the_description_of_the_machine_has_the_facts_for_a_bug_report():
+    description = cpu.describe()
+    assert {"cpu", "cpu features", "vector width", "register tile"} <= set(description)
+    assert all(isinstance(text, str) for text in description.values())

@@ -31,44 +31,44 @@ def product(function, dtype, x, factor):
 
 
 @DTYPES
-def test_results_too_small_are_flushed_to_zero(dtype):
+def test_subnormal_results_are_flushed_to_zero(dtype):
     assert product(multiply_flushed, dtype, TINY[dtype], 0.5) == 0
 
 
 @DTYPES
-def test_operands_too_small_are_read_as_zero(dtype):
+def test_subnormal_operands_are_read_as_zero(dtype):
     assert product(multiply_flushed, dtype, TINY[dtype] / 4, 1024) == 0
 
 
 @DTYPES
-def test_a_flushed_number_keeps_its_sign(dtype):
+def test_a_flushed_result_keeps_its_sign(dtype):
     assert np.signbit(product(multiply_flushed, dtype, -TINY[dtype], 0.5))
 
 
 @DTYPES
-def test_the_smallest_normal_number_stays(dtype):
+def test_the_smallest_normal_number_is_not_flushed(dtype):
     assert product(multiply_flushed, dtype, TINY[dtype], 1) == TINY[dtype]
 
 
 @DTYPES
-def test_subnormal_numbers_are_back_when_the_call_has_ended(dtype):
+def test_subnormal_numbers_are_enabled_again_after_the_call(dtype):
     product(multiply_flushed, dtype, 1, 1)
     assert product(multiply, dtype, TINY[dtype], 0.5) == TINY[dtype] / 2
 
 
-def test_a_call_that_flushes_changes_no_other_thread():
-    """The control word belongs to a thread: while one is inside, another computes as ever."""
-    size, inside, dtype = 20_000_000, threading.Event(), np.dtype(np.float32)
+def test_flushing_in_one_thread_does_not_affect_another():
+    """The control word belongs to a thread."""
+    size, has_started, dtype = 20_000_000, threading.Event(), np.dtype(np.float32)
     x = np.ones(size, dtype)
     product(multiply_flushed, dtype, 1, 1)
 
     def flush():
-        inside.set()
+        has_started.set()
         multiply_flushed(x, x, x)
 
     thread = threading.Thread(target=flush)
     thread.start()
-    inside.wait()
+    has_started.wait()
     got = [product(multiply, dtype, TINY[dtype], 0.5)]
     while thread.is_alive():
         got.append(product(multiply, dtype, TINY[dtype], 0.5))

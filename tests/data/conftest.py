@@ -1,4 +1,4 @@
-"""What several modules' tests of data share: files as their authors wrote them, and a server to fetch them from."""
+"""Fixtures for the tests of data sets: files in the formats of their authors, and a web server with faults."""
 
 import hashlib
 import struct
@@ -20,7 +20,7 @@ def _string(text: bytes) -> bytes:
 
 
 def _list(items: list[bytes]) -> bytes:
-    """Appended a thousand at a time, as Python 2 did."""
+    """A pickled list, appended in chunks of 1,000 as by Python 2."""
     return b"]" + b"".join(b"(" + b"".join(items[i : i + 1000]) + b"e" for i in range(0, len(items), 1000))
 
 
@@ -29,19 +29,29 @@ def _put(index: int) -> bytes:
 
 
 def pickle_array(pixels: np.ndarray) -> bytes:
-    """An array as NumPy 1 under Python 2 pickled it, protocol 2."""
+    """An array as pickled by NumPy 1 under Python 2, protocol 2."""
     rows, columns = (b"M" + struct.pack("<H", length) for length in pixels.shape)
     dtype = b"cnumpy\ndtype\n" + _put(10) + b"U\x02u1K\x00K\x01\x87R" + _put(11)
     dtype += b"(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
     raw = b"T" + struct.pack("<i", pixels.nbytes) + pixels.tobytes()
-    made = b"cnumpy.core.multiarray\n_reconstruct\n" + _put(7) + b"cnumpy\nndarray\n" + _put(8)
+    constructor = b"cnumpy.core.multiarray\n_reconstruct\n" + _put(7) + b"cnumpy\nndarray\n" + _put(8)
     return (
-        made + b"K\x00\x85U\x01b\x87R" + _put(9) + b"(K\x01" + rows + columns + b"\x86" + dtype + b"\x89" + raw + b"tb"
+        constructor
+        + b"K\x00\x85U\x01b\x87R"
+        + _put(9)
+        + b"(K\x01"
+        + rows
+        + columns
+        + b"\x86"
+        + dtype
+        + b"\x89"
+        + raw
+        + b"tb"
     )
 
 
 def pickle_batch(pixels: np.ndarray, labels: list[int]) -> bytes:
-    """A batch of CIFAR-10's Python version: the bytes that cPickle of Python 2 wrote."""
+    """A batch of CIFAR-10's Python version, byte for byte as pickled by cPickle of Python 2."""
     names = [_string(b"leptodactylus_pentadactylus_s_%06d.png" % i) + _put(13 + i) for i in range(len(labels))]
     fields = {
         _string(b"batch_label") + _put(2): _string(b"training batch 1 of 5") + _put(3),
@@ -61,15 +71,15 @@ CONTENT = np.random.default_rng(0).integers(0, 256, 300_000, dtype=np.uint8).tob
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves ``CONTENT`` at any path, with a fault that the path's first folder names."""
+    """Serves ``CONTENT`` at any path, with the fault that the first folder of the path names."""
 
     protocol_version = "HTTP/1.1"
     timeout = 5
-    asked: list[str]
+    requests: list[str]
 
     def do_GET(self) -> None:
         fault = self.path.split("/")[1]
-        self.asked.append(f"{fault} {self.headers.get('Range', 'whole')}")
+        self.requests.append(f"{fault} {self.headers.get('Range', 'whole')}")
         start = int(self.headers.get("Range", "bytes=0-")[6:-1])
         if fault == "missing":
             self.send_error(404)
@@ -89,17 +99,17 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Quiet."""
+        """Print nothing."""
 
 
 class Server:
-    """A web server on this machine: ``source(fault)`` is an address, ``asked`` what was asked of it."""
+    """A web server on this machine: ``source(fault)`` is a URL with a fault, ``requests`` a record of all requests."""
 
     content = CONTENT
 
-    def __init__(self, port: int, asked: list[str]) -> None:
+    def __init__(self, port: int, requests: list[str]) -> None:
         self.port = port
-        self.asked = asked
+        self.requests = requests
 
     def source(self, fault: str, file_name: str = "x.bin") -> RemoteFile:
         digest = hashlib.sha256(CONTENT).hexdigest()
@@ -110,35 +120,36 @@ class Server:
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     pytest.importorskip("pooch")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    handler = type("Recording", (Handler,), {"asked": []})
+    handler = type("RecordingHandler", (Handler,), {"requests": []})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
         running.daemon_threads = True
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield Server(running.server_port, handler.asked)
+        yield Server(running.server_port, handler.requests)
         running.shutdown()
         thread.join()
 
 
 @pytest.fixture
-def refused() -> RemoteFile:
-    """An address where nobody listens."""
+def unreachable() -> RemoteFile:
+    """A URL of this machine on which no server listens."""
     return RemoteFile("http://127.0.0.1:9/x.bin", len(CONTENT), "0" * 64)
 
 
+#: The folder of data sets before `no_data_folder` changes it.
 DEVELOPERS_DATA = data_folder()
 
 
 @pytest.fixture
 def real_cifar10() -> Path:
-    """The whole of CIFAR-10, where ``FASTMLP_DATA`` or the cache has it."""
+    """Path of the official CIFAR-10, if it is in ``FASTMLP_DATA`` or the user's cache directory."""
     path = find_cifar10(DEVELOPERS_DATA)
     if path is None:
-        pytest.skip("CIFAR-10 is not on this machine")
+        pytest.skip("CIFAR-10 is not installed")
     return path
 
 
 @pytest.fixture(autouse=True)
 def no_data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A test that forgot to name a folder finds none of the developer's data."""
+    """Hide the developer's data from tests that do not name a folder."""
     monkeypatch.setenv("FASTMLP_DATA", str(tmp_path / "no data here"))

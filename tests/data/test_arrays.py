@@ -19,7 +19,7 @@ def write_folder(folder, parts=PARTS):
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_four_arrays_are_read_as_they_are(save, tmp_path):
+def test_four_arrays_are_read_unchanged(save, tmp_path):
     save(tmp_path / "four.npz", **PARTS)
     dataset = load_npz(tmp_path / "four.npz", scale="none")
     np.testing.assert_array_equal(dataset.X_test, X[:3])
@@ -27,7 +27,7 @@ def test_four_arrays_are_read_as_they_are(save, tmp_path):
     assert (dataset.name, dataset.scale) == ("four", "none")
 
 
-def test_keras_names_are_understood(tmp_path):
+def test_names_in_small_letters_as_in_keras_are_accepted(tmp_path):
     np.savez(tmp_path / "keras.npz", **{name.lower(): array for name, array in PARTS.items()})
     np.testing.assert_array_equal(load_npz(tmp_path / "keras.npz").X_train, X)
 
@@ -40,24 +40,25 @@ def test_a_fifth_of_x_and_y_is_held_out(name, tmp_path):
     assert sorted([*dataset.X_train[:, 0], *dataset.X_test[:, 0]]) == X[:, 0].tolist()
 
 
-def test_missing_arrays_are_named(tmp_path):
-    np.savez(tmp_path / "odd.npz", X=X, z=y)
-    with pytest.raises(
-        FileFormatError, match="holds the arrays X, z; X_train, y_train, X_test, y_test, or X and y, are"
-    ):
+@pytest.mark.parametrize(("arrays", "names"), [({"X": X, "z": y}, "X, z"), ({}, "none")])
+def test_the_error_for_missing_arrays_lists_those_expected_and_those_found(arrays, names, tmp_path):
+    np.savez(tmp_path / "odd.npz", **arrays)
+    message = rf"odd\.npz: expected the arrays X_train, y_train, X_test, y_test, or X and y, got {names}"
+    with pytest.raises(FileFormatError, match=message):
         load_npz(tmp_path / "odd.npz")
 
 
 @pytest.mark.parametrize("labels", [y[:9], np.array(3), np.eye(9)])
-def test_as_many_labels_as_samples_are_expected(labels, tmp_path):
+def test_another_number_of_labels_than_of_samples_is_refused(labels, tmp_path):
     np.savez(tmp_path / "odd.npz", X=X, y=labels)
-    with pytest.raises(DataError, match=r"X has shape \(10, 4\) and y"):
+    message = r"X and y: expected as many samples as labels, got the shapes \(10, 4\) and \("
+    with pytest.raises(DataError, match=message):
         load_npz(tmp_path / "odd.npz")
 
 
-def test_what_a_dataset_refuses_is_told_as_such(tmp_path):
+def test_an_error_of_the_data_is_not_one_of_the_file(tmp_path):
     np.savez(tmp_path / "bad.npz", **PARTS | {"y_test": np.array([0, 0, -1])})
-    with pytest.raises(DataError, match="y_test holds the label -1"):
+    with pytest.raises(DataError, match="y_test: expected labels 0 to 2147483647, got -1 at index 2"):
         load_npz(tmp_path / "bad.npz")
 
 
@@ -93,22 +94,23 @@ def test_pickled_objects_are_refused(tmp_path):
         load_npz(tmp_path / "x.npz")
 
 
-def claim(path, shape, dtype="<f8"):
-    """A header that announces what does not follow."""
+def write_false_header(path, shape, dtype="<f8"):
+    """Write an array with a header for more data than follow."""
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
         file.write(bytes(80))
 
 
-def test_an_npz_that_announces_more_than_it_holds_allocates_nothing(tmp_path):
-    claim(tmp_path / "X_train.npy", (10**9, 10))
+def test_a_header_for_more_data_than_the_npz_holds_allocates_nothing(tmp_path):
+    write_false_header(tmp_path / "X_train.npy", (10**9, 10))
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
         for name in ("y_train", "X_test", "y_test"):
             np.save(tmp_path / f"{name}.npy", PARTS[name])
         for name in PARTS:
             archive.write(tmp_path / f"{name}.npy", f"{name}.npy")
     tracemalloc.start()
-    with pytest.raises(FileFormatError, match=r"X_train\.npy has 208 bytes; its header announces 80,000,000,128"):
+    message = r"X_train\.npy: expected 80,000,000,128 bytes according to its header, got 208"
+    with pytest.raises(FileFormatError, match=message):
         load_npz(tmp_path / "x.npz")
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -116,7 +118,7 @@ def test_an_npz_that_announces_more_than_it_holds_allocates_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("lower", [False, True])
-def test_a_folder_is_mapped_and_not_read(lower, tmp_path):
+def test_a_folder_is_memory_mapped(lower, tmp_path):
     big = np.ones((2000, 1000), dtype=np.float32)
     parts = {"X_train": big, "y_train": np.arange(2000) % 2, "X_test": big[:9], "y_test": np.arange(9) % 2}
     write_folder(tmp_path, {name.lower() if lower else name: array for name, array in parts.items()})
@@ -129,14 +131,15 @@ def test_a_folder_is_mapped_and_not_read(lower, tmp_path):
     np.testing.assert_array_equal(dataset.X_train, big)
 
 
-def test_one_of_the_four_files_stands_for_all(tmp_path):
+def test_the_path_of_one_of_the_four_files_loads_all(tmp_path):
     dataset = load_npy(write_folder(tmp_path) / "X_train.npy", scale="unit")
     assert (dataset.name, dataset.scale) == (tmp_path.name, "unit")
 
 
-def test_a_missing_file_is_told(tmp_path):
+def test_the_error_for_a_missing_file_lists_the_expected_ones(tmp_path):
     (write_folder(tmp_path) / "y_test.npy").unlink()
-    with pytest.raises(DataNotFoundError, match=r"does not hold all of X_train\.npy, .*y_test\.npy"):
+    message = r"expected the files X_train\.npy, .*y_test\.npy, got a folder without all of them"
+    with pytest.raises(DataNotFoundError, match=message):
         load_npy(tmp_path)
 
 
@@ -144,7 +147,8 @@ def test_a_missing_file_is_told(tmp_path):
 def test_an_npy_of_another_length_is_refused(change, tmp_path):
     path = write_folder(tmp_path) / "X_train.npy"
     path.write_bytes(change(path.read_bytes()))
-    with pytest.raises(FileFormatError, match=r"X_train\.npy has 1\d\d bytes; its header announces 168"):
+    message = r"X_train\.npy: expected 168 bytes according to its header, got 1\d\d"
+    with pytest.raises(FileFormatError, match=message):
         load_npy(tmp_path)
 
 
@@ -168,7 +172,7 @@ def test_an_empty_npy_is_refused(tmp_path):
         load_npy(tmp_path)
 
 
-def test_weights_beside_whole_samples_are_divided_with_them(tmp_path):
+def test_sample_weights_are_split_with_the_samples(tmp_path):
     n = 40
     X, y = np.arange(2.0 * n).reshape(n, 2), np.arange(n) % 2
     np.savez(tmp_path / "x.npz", X=X, y=y, weight_train=np.arange(1.0, n + 1))
@@ -176,13 +180,14 @@ def test_weights_beside_whole_samples_are_divided_with_them(tmp_path):
     np.testing.assert_array_equal(dataset.weight_train, dataset.X_train[:, 0] / 2 + 1)
 
 
-def test_weights_of_another_length_are_refused(tmp_path):
+def test_sample_weights_of_another_length_are_refused(tmp_path):
     np.savez(tmp_path / "x.npz", X=X, y=y, weight_train=np.ones(8))
-    with pytest.raises(DataError, match=r"weight_train has shape \(8,\); beside X and y"):
+    message = r"weight_train: expected one weight per sample of X, shape \(10,\), got shape \(8,\)"
+    with pytest.raises(DataError, match=message):
         load_npz(tmp_path / "x.npz")
 
 
-def test_numbers_are_not_divided_by_their_size(tmp_path):
+def test_regression_targets_are_not_stratified(tmp_path):
     np.savez(tmp_path / "x.npz", X=np.arange(20.0)[:, None], y=np.arange(20.0))
     dataset = load_npz(tmp_path / "x.npz", task="regression")
     assert dataset.y_test[:, 0].tolist() != [4.0, 9.0, 14.0, 19.0]

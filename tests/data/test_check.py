@@ -11,7 +11,7 @@ from fastmlp.errors import DataError, DataTypeError
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
-def test_samples_stay_where_they_lie(dtype):
+def test_samples_of_accepted_dtypes_are_not_copied(dtype):
     X = np.ones((4, 3), dtype=dtype)
     assert np.shares_memory(check_X(X), X)
 
@@ -44,7 +44,7 @@ def test_images_are_flattened_as_a_view():
     assert np.shares_memory(got, X)
 
 
-def test_a_mapped_file_is_not_read_into_memory(tmp_path: Path):
+def test_a_memory_mapped_file_is_not_read_into_memory(tmp_path: Path):
     path = tmp_path / "X.npy"
     np.save(path, np.ones((4000, 1000), dtype=np.float32))
     mapped = np.load(path, mmap_mode="r")
@@ -57,32 +57,32 @@ def test_a_mapped_file_is_not_read_into_memory(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "kept"),
+    ("dtype", "converted"),
     [
         (np.bool_, np.float32), (np.int8, np.float32), (np.uint16, np.float32), (np.float16, np.float32),
         (np.int32, np.float32), (np.int64, np.float32), (np.uint64, np.float32), (np.longdouble, np.float64),
         (">f4", np.float32), (">f8", np.float64),
     ],
 )  # fmt: skip
-def test_other_numbers_are_converted_exactly(dtype, kept):
+def test_other_numbers_are_converted_exactly(dtype, converted):
     X = np.array([[0, 1], [1, 0]]).astype(dtype)
     got = check_X(X)
-    assert got.dtype == kept
+    assert got.dtype == converted
     np.testing.assert_array_equal(got, X.astype(np.float64))
 
 
 @pytest.mark.parametrize("value", [2**24 + 1, -(2**24) - 1, 2**31 - 1])
-def test_integers_that_float32_cannot_hold_become_float64(value):
+def test_integers_that_float32_cannot_represent_become_float64(value):
     got = check_X(np.array([[value, 0]]))
     assert got.dtype == np.float64
     assert got[0, 0] == value
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_the_place_of_a_value_that_is_not_finite_is_named(value):
+def test_the_error_for_a_value_that_is_not_finite_has_its_position(value):
     X = np.zeros((1000, 500), dtype=np.float32)
     X[777, 3] = value
-    with pytest.raises(DataError, match=f"X_test holds {value} at row 777, column 3"):
+    with pytest.raises(DataError, match=f"X_test: expected finite numbers, got {value} at row 777, column 3"):
         check_X(X, name="X_test")
 
 
@@ -101,18 +101,18 @@ class Sparse:
 @pytest.mark.parametrize(
     ("X", "message"),
     [
-        (np.array([[1, None]], dtype=object), "dtype object"),
-        (np.array([["a", "b"]]), "dtype <U1"),
-        (np.array([[1j, 2]]), "real and imaginary"),
-        (np.array([["2020-01-01"]], dtype="datetime64[D]"), "datetime64"),
-        (np.zeros((2, 2), dtype=[("a", "f4")]), "real numbers are expected"),
-        (np.ma.masked_array(np.ones((2, 2)), mask=[[0, 1], [0, 0]]), "masked"),
-        (Sparse(), "sparse"),
-        (None, "dtype object"),
+        (np.array([[1, None]], dtype=object), "expected real numbers, got dtype object; convert numeric objects by"),
+        (np.array([["a", "b"]]), "expected real numbers, got dtype <U1"),
+        (np.array([[1j, 2]]), "pass real and imaginary parts as separate features"),
+        (np.array([["2020-01-01"]], dtype="datetime64[D]"), "got dtype datetime64"),
+        (np.zeros((2, 2), dtype=[("a", "f4")]), "expected real numbers"),
+        (np.ma.masked_array(np.ones((2, 2)), mask=[[0, 1], [0, 0]]), r"got a masked array; fill it by X\.filled"),
+        (Sparse(), r"expected a dense array, got a sparse Sparse; convert it by X\.toarray"),
+        (None, "got dtype object"),
     ],
 )
-def test_what_does_not_consist_of_real_numbers_is_refused(X, message):
-    with pytest.raises(DataTypeError, match=message):
+def test_samples_that_are_not_real_numbers_are_refused(X, message):
+    with pytest.raises(DataTypeError, match=f"^X: .*{message}"):
         check_X(X)
 
 
@@ -125,17 +125,17 @@ def test_a_sparse_matrix_of_scipy_is_refused():
 @pytest.mark.parametrize(
     ("X", "message"),
     [
-        (np.ones(3), r"shape \(3,\)"),
-        (1.0, r"shape \(\)"),
-        (np.ones((0, 3)), "zero samples"),
-        (np.ones((3, 0)), "zero features"),
-        (np.ones((3, 0, 2)), "zero features"),
+        (np.ones(3), r"expected shape \(n_samples, n_features\), got \(3,\)"),
+        (1.0, r"expected shape \(n_samples, n_features\), got \(\)"),
+        (np.ones((0, 3)), r"expected at least one sample, got shape \(0, 3\)"),
+        (np.ones((3, 0)), r"expected at least one feature, got shape \(3, 0\)"),
+        (np.ones((3, 0, 2)), r"expected at least one feature, got shape \(3, 0, 2\)"),
         ([[1, 2], [3]], "differ in length"),
-        (np.ones((2, 5)), "5 features; 4 are expected"),
+        (np.ones((2, 5)), "expected 4 features, got 5"),
     ],
 )
 def test_wrong_shapes_are_refused(X, message):
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=f"^X: .*{message}"):
         check_X(X, n_features=4)
 
 
@@ -155,27 +155,27 @@ def test_a_column_of_labels_is_accepted():
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        ([0, 1], "2 labels for 3 samples"),
-        ([], "0 labels for 3 samples"),
-        ([0, 1, 5], "label 5 at index 2; 0 to 4"),
-        ([0, -1, 1], "label -1 at index 1"),
-        ([0.0, 1.5, 1.0], "1.5 at index 1"),
-        ([0.0, np.nan, 1.0], "nan at index 1"),
-        ([0.0, np.inf, 1.0], "inf at index 1"),
+        ([0, 1], "expected 3 labels, one per sample, got 2"),
+        ([], "expected 3 labels, one per sample, got 0"),
+        ([0, 1, 5], "expected labels 0 to 4, got 5 at index 2"),
+        ([0, -1, 1], "expected labels 0 to 4, got -1 at index 1"),
+        ([0.0, 1.5, 1.0], "integers >= 0, got 1.5 at index 1"),
+        ([0.0, np.nan, 1.0], "integers >= 0, got nan at index 1"),
+        ([0.0, np.inf, 1.0], "integers >= 0, got inf at index 1"),
         (np.eye(3), "argmax"),
-        (2, "one label a sample"),
+        (2, "one label per sample"),
         (np.array([0, 2**40, 1]), "1099511627776"),
         (np.array([0, 2**64 - 1, 1], dtype=np.uint64), "18446744073709551615"),
     ],
 )
 def test_wrong_labels_are_refused(y, message):
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=f"^y: .*{message}"):
         check_y(y, 3, 5)
 
 
 @pytest.mark.parametrize("y", [["cat", "dog", "cat"], [1j, 0, 1], np.array([0, 1, 2], dtype=object)])
 def test_labels_that_are_not_numbers_are_refused(y):
-    with pytest.raises(DataTypeError, match="y has dtype"):
+    with pytest.raises(DataTypeError, match="y: expected real numbers, got dtype"):
         check_y(y, 3, 5)
 
 

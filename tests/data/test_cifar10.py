@@ -12,7 +12,7 @@ from fastmlp.data import cifar10
 from fastmlp.data.cifar10 import BATCHES, CLASS_NAMES, N_PIXELS, find_cifar10, load_cifar10
 from fastmlp.errors import FileFormatError
 
-N = 200  # records a file: more than one chunk, and no multiple of it
+N = 200  # records per batch: more than one chunk, and not a multiple of it
 
 
 @pytest.fixture(autouse=True)
@@ -22,14 +22,14 @@ def small_files(monkeypatch):
 
 @pytest.fixture
 def records():
-    """Labels and pixels of six files."""
+    """Labels and pixels of the six batches."""
     rng = np.random.default_rng(0)
     return rng.integers(0, 10, (6, N), dtype=np.uint8), rng.integers(0, 256, (6, N, N_PIXELS), dtype=np.uint8)
 
 
 @pytest.fixture
 def contents(records, as_pickled):
-    """The bytes of every file, in both versions."""
+    """The bytes of every batch, in both versions."""
     labels, pixels = records
     binary = {
         f"cifar-10-batches-bin/{name}.bin": np.hstack([labels[i][:, None], pixels[i]]).tobytes()
@@ -92,31 +92,32 @@ def test_an_incomplete_folder_is_not_found(contents, tmp_path):
     folder = write_folder(contents["binary"], tmp_path)
     (folder / "data_batch_3.bin").unlink()
     assert find_cifar10(tmp_path) is None
-    with pytest.raises(FileFormatError, match="lacks data_batch_3"):
+    with pytest.raises(FileFormatError, match="expected all six batches of CIFAR-10; missing: data_batch_3"):
         load_cifar10(folder)
 
 
 @pytest.mark.parametrize("n_bytes", [0, 1000, N * 3073 - 1, N * 3073 + 1])
-def test_a_binary_file_of_another_length_is_refused(n_bytes, contents, tmp_path):
+def test_a_binary_batch_of_another_length_is_refused(n_bytes, contents, tmp_path):
     folder = write_folder(contents["binary"], tmp_path)
     (folder / "data_batch_3.bin").write_bytes(bytes(n_bytes))
-    with pytest.raises(FileFormatError, match=rf"data_batch_3\.bin has {n_bytes:,} bytes; .* has 614,600"):
+    message = rf"data_batch_3\.bin: expected a binary batch of CIFAR-10, 614,600 bytes .*, got {n_bytes:,}$"
+    with pytest.raises(FileFormatError, match=message):
         load_cifar10(folder)
 
 
-def test_a_label_beyond_9_is_refused_with_its_record(contents, tmp_path):
+def test_the_error_for_a_label_beyond_9_has_its_record(contents, tmp_path):
     folder = write_folder(contents["binary"], tmp_path)
     content = bytearray(contents["binary"]["cifar-10-batches-bin/test_batch.bin"])
     content[150 * 3073] = 10
     (folder / "test_batch.bin").write_bytes(content)
-    with pytest.raises(FileFormatError, match=r"test_batch\.bin holds the label 10 in record 150"):
+    with pytest.raises(FileFormatError, match=r"test_batch\.bin: expected labels 0 to 9, got 10 in record 150"):
         load_cifar10(folder)
 
 
 def test_pickled_labels_beyond_9_are_refused(records, contents, as_pickled, tmp_path):
     folder = write_folder(contents["python"], tmp_path)
     (folder / "data_batch_1").write_bytes(as_pickled(records[1][0], [3, 77] + [0] * (N - 2)))
-    with pytest.raises(FileFormatError, match="data_batch_1 holds the label 77 in record 1"):
+    with pytest.raises(FileFormatError, match="data_batch_1: expected labels 0 to 9, got 77 in record 1 "):
         load_cifar10(folder)
 
 
@@ -124,9 +125,9 @@ def test_pickled_labels_beyond_9_are_refused(records, contents, as_pickled, tmp_
     ("shape", "n_labels", "message"),
     [
         ((N, 3071), N, "claims to hold"),
-        ((3072, N), N, "not an array of shape"),
-        ((N + 1, 3072), N - 80, "claims to hold 617,472 bytes of pixels; 614,400 are left"),
-        ((N, 3072), N - 1, "not a list of 200 integers"),
+        ((3072, N), N, r"expected an array of shape \(200, 3072\)"),
+        ((N + 1, 3072), N - 80, "claims to hold 617,472 bytes of pixels; at most 614,400 are left"),
+        ((N, 3072), N - 1, "expected a list of 200 integers"),
     ],
 )
 def test_pickled_arrays_of_other_shapes_are_refused(shape, n_labels, message, contents, as_pickled, tmp_path):
@@ -146,11 +147,12 @@ def test_a_pickle_that_would_run_code_is_refused(contents, tmp_path, monkeypatch
     assert not (tmp_path / "made").exists()
 
 
-def test_a_pickle_longer_than_a_batch_can_be_is_not_read(contents, tmp_path):
+def test_a_pickle_longer_than_any_batch_is_not_read(contents, tmp_path):
     folder = write_folder(contents["python"], tmp_path)
     with (folder / "data_batch_1").open("r+b") as file:
         file.truncate(1 << 30)
-    with pytest.raises(FileFormatError, match="1,073,741,824 bytes"):
+    message = "expected a pickled batch of CIFAR-10, 614,401 to 627,200 bytes, got 1,073,741,824$"
+    with pytest.raises(FileFormatError, match=message):
         load_cifar10(folder)
 
 
@@ -193,15 +195,15 @@ def test_links_in_an_archive_are_not_followed(contents, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../data_batch_1.bin", "/data_batch_1.bin", "a/../../data_batch_1.bin"])
-def test_a_path_out_of_an_archive_is_refused(name, contents, tmp_path):
+def test_a_path_outside_the_archives_folder_is_refused(name, contents, tmp_path):
     files = {name: next(iter(contents["binary"].values()))} | contents["binary"]
     path = write_archive(files, tmp_path / "cifar-10-binary.tar.gz")
-    with pytest.raises(FileFormatError, match="a path that leads out of the archive's folder"):
+    with pytest.raises(FileFormatError, match="a path outside the archive's folder"):
         load_cifar10(path)
 
 
 @pytest.mark.parametrize("kind", [tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.GNUTYPE_SPARSE])
-def test_what_is_neither_file_nor_folder_is_refused(kind, tmp_path):
+def test_a_member_that_is_neither_a_file_nor_a_folder_is_refused(kind, tmp_path):
     path = tmp_path / "cifar-10-binary.tar.gz"
     with tarfile.open(path, "w:gz") as archive:
         member = tarfile.TarInfo("data_batch_1.bin")
@@ -211,9 +213,9 @@ def test_what_is_neither_file_nor_folder_is_refused(kind, tmp_path):
         load_cifar10(path)
 
 
-def test_an_archive_of_many_files_is_refused_at_once(contents, tmp_path):
+def test_an_archive_of_many_files_is_refused(contents, tmp_path):
     path = write_archive({f"{i}": b"" for i in range(1000)}, tmp_path / "cifar-10-binary.tar.gz")
-    with pytest.raises(FileFormatError, match="holds more than 64 files"):
+    with pytest.raises(FileFormatError, match="expected an archive of CIFAR-10, got one of more than 64 files"):
         load_cifar10(path)
 
 
@@ -227,13 +229,13 @@ def test_a_long_name_in_an_archive_is_not_read_into_memory(tmp_path):
     assert peak_bytes < 6 * N * N_PIXELS + (4 << 20)
 
 
-def test_an_archive_that_unfolds_without_end_is_refused(contents, tmp_path):
+def test_an_archive_with_a_decompression_bomb_is_refused(contents, tmp_path):
     path = write_archive(contents["binary"] | {"bomb": bytes(20_000_000)}, tmp_path / "cifar-10-binary.tar.gz")
     with pytest.raises(FileFormatError, match="claims to hold"):
         load_cifar10(path)
 
 
-def test_loading_takes_little_more_memory_than_the_pixels(contents, records, tmp_path):
+def test_loading_takes_little_more_memory_than_that_of_the_pixels(contents, records, tmp_path):
     folder = write_folder(contents["binary"], tmp_path)
     tracemalloc.start()
     load_cifar10(folder)
@@ -242,7 +244,7 @@ def test_loading_takes_little_more_memory_than_the_pixels(contents, records, tmp
     assert peak_bytes < records[1].nbytes + (3 << 18)
 
 
-def test_the_real_files_are_read(monkeypatch, real_cifar10):
+def test_the_official_files_are_read(monkeypatch, real_cifar10):
     monkeypatch.setattr(cifar10, "RECORDS", 10_000)
     dataset = load_cifar10(real_cifar10)
     assert dataset.X_train.shape == (50_000, 3072)

@@ -15,7 +15,7 @@ def make(X_train=X, y_train=y, X_test=X[:2], y_test=y[:2], **options):
     return Dataset(X_train, y_train, X_test, y_test, **options)
 
 
-def test_arrays_are_kept_and_neither_written_to_nor_frozen():
+def test_samples_are_neither_copied_nor_written_to_nor_made_read_only():
     samples, labels = X.copy(), y.copy()
     dataset = make(samples, labels)
     dataset.scaling()
@@ -26,7 +26,7 @@ def test_arrays_are_kept_and_neither_written_to_nor_frozen():
     np.testing.assert_array_equal(labels, y)
 
 
-def test_read_only_arrays_are_kept():
+def test_read_only_samples_are_not_copied():
     samples = X.copy()
     samples.flags.writeable = False
     assert np.shares_memory(make(samples).X_train, samples)
@@ -39,17 +39,17 @@ def test_labels_changed_afterwards_do_not_reach_the_dataset():
     assert dataset.y_train[0] == 0
 
 
-def test_sizes_are_counted():
+def test_the_numbers_of_features_and_classes_are_inferred():
     dataset = make()
     assert (dataset.n_features, dataset.n_classes) == (2, 3)
     assert dataset.y_train.dtype == dataset.y_test.dtype == np.int32
 
 
-def test_a_class_that_only_the_test_set_has_counts():
+def test_a_class_of_the_test_set_alone_counts():
     assert make(y_test=[0, 7]).n_classes == 8
 
 
-def test_names_say_how_many_classes_there_are():
+def test_class_names_determine_the_number_of_classes():
     dataset = make(class_names=["a", "b", "c", "d"])
     assert dataset.n_classes == 4
     assert dataset.class_names == ("a", "b", "c", "d")
@@ -60,40 +60,40 @@ def test_training_and_test_samples_share_a_dtype():
     assert dataset.X_train.dtype == dataset.X_test.dtype == np.float32
 
 
-def test_the_majority_is_that_of_the_training_set():
+def test_the_majority_class_is_that_of_the_training_set():
     assert make(y_test=[1, 0]).majority_accuracy == 0.5
 
 
-def test_scaling_is_fitted_to_the_training_set_and_kept():
+def test_scaling_is_fitted_to_the_training_set_once():
     dataset = make()
     factor, offset = dataset.scaling()
     np.testing.assert_allclose((X * factor + offset).mean(axis=0), 0, atol=1e-12)
     assert dataset.scaling()[0] is factor
 
 
-def test_the_checksum_is_that_of_dtypes_shapes_and_bytes():
+def test_the_checksum_is_taken_over_dtypes_shapes_and_bytes():
     ref = hashlib.sha256()
     for array in (X, y.astype(np.int32), X[:2], y[:2].astype(np.int32)):
         ref.update(f"{array.dtype.str} {array.shape}\n".encode() + array.tobytes())
     assert make().checksum() == ref.hexdigest()
 
 
-def test_the_checksum_does_not_depend_on_the_layout():
+def test_the_checksum_does_not_depend_on_the_memory_layout():
     wide = np.hstack([X, X])
     assert make(X_train=wide[:, :2]).checksum() == make().checksum()
 
 
-def test_the_checksum_tells_shapes_apart():
+def test_the_checksum_depends_on_the_shapes():
     assert make(X.reshape(3, 4), y[:3], X[:2].reshape(1, 4), y[:1]).checksum() != make().checksum()
 
 
 def test_a_dataset_survives_pickling():
-    again = pickle.loads(pickle.dumps(make(name="six", scale="unit")))
-    assert again.checksum() == make().checksum()
-    assert (again.name, again.scale) == ("six", "unit")
+    unpickled = pickle.loads(pickle.dumps(make(name="six", scale="unit")))
+    assert unpickled.checksum() == make().checksum()
+    assert (unpickled.name, unpickled.scale) == ("six", "unit")
 
 
-def test_its_description_has_what_one_wants_to_know():
+def test_its_repr_has_name_sizes_dtype_and_scale():
     assert repr(make(name="six")) == (
         "<Dataset six: 6 training and 2 test samples, 2 features (float32), 3 classes, scale auto>"
     )
@@ -102,24 +102,26 @@ def test_its_description_has_what_one_wants_to_know():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"scale": "minmax"}, "scale is 'minmax'; one of auto, none, unit, standard"),
-        ({"X_test": np.ones((2, 3))}, "X_test has 3 features; 2 are expected"),
-        ({"y_train": y[:5]}, "y_train has 5 labels for 6 samples"),
-        ({"y_test": [0]}, "y_test has 1 labels for 2 samples"),
-        ({"y_train": np.zeros(6)}, "one class only"),
-        ({"y_train": np.ones(6)}, "one class only"),
-        ({"class_names": ["a", "b"]}, "label 2 at index 2; 0 to 1"),
-        ({"class_names": ["a"]}, "at least two names"),
+        ({"scale": "minmax"}, "scale: expected one of auto, none, unit, standard, got 'minmax'"),
+        ({"X_test": np.ones((2, 3))}, "X_test: expected 2 features, got 3"),
+        ({"y_train": y[:5]}, "y_train: expected 6 labels, one per sample, got 5"),
+        ({"y_test": [0]}, "y_test: expected 2 labels, one per sample, got 1"),
+        ({"y_train": np.zeros(6)}, "y_train: expected at least two classes, got only class 0"),
+        ({"y_train": np.ones(6)}, "y_train: expected at least two classes, got only class 1"),
+        ({"class_names": ["a", "b"]}, "y_train: expected labels 0 to 1, got 2 at index 2"),
+        ({"class_names": ["a"]}, "class_names: expected at least two names"),
         ({"class_names": ["a", "b", "a"]}, "all different"),
-        ({"X_test": np.ones((0, 2)), "y_test": []}, "X_test .* zero samples"),
+        ({"X_test": np.ones((0, 2)), "y_test": []}, "X_test: expected at least one sample, got"),
+        ({"X_val": X[:2]}, "X_val and y_val: expected both or neither, got only X_val"),
+        ({"y_val": y[:2]}, "X_val and y_val: expected both or neither, got only y_val"),
     ],
 )
-def test_what_does_not_fit_is_refused(options, message):
+def test_invalid_arguments_are_refused(options, message):
     with pytest.raises(DataError, match=message):
         make(**options)
 
 
 @pytest.mark.parametrize("class_names", ["abc", [1, 2, 3]])
-def test_names_that_are_not_strings_are_refused(class_names):
-    with pytest.raises(DataTypeError, match="sequence of strings"):
+def test_class_names_that_are_not_strings_are_refused(class_names):
+    with pytest.raises(DataTypeError, match="class_names: expected a sequence of strings, got"):
         make(class_names=class_names)

@@ -17,7 +17,7 @@ def digits():
     return load_digits(find_digits(Path()))
 
 
-def test_the_digits_are_scikit_learns(digits):
+def test_the_digits_equal_those_of_scikit_learn(digits):
     from sklearn.datasets import load_digits as load_ref
 
     ref = load_ref()
@@ -32,7 +32,7 @@ def test_a_fifth_is_held_out_of_every_class(digits):
     assert set(np.bincount(digits.y_test)) <= {35, 36, 37}
 
 
-def test_the_data_set_is_the_same_for_ever(digits):
+def test_the_data_set_is_always_the_same(digits):
     assert digits.checksum()[:12] == "4935d0912c84"
 
 
@@ -46,7 +46,7 @@ def test_scikit_learn_is_not_imported():
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "False\n"
 
 
-def test_without_scikit_learn_there_are_none(monkeypatch):
+def test_without_scikit_learn_no_digits_are_found(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     assert find_digits(Path()) is None
 

@@ -43,7 +43,7 @@ def test_a_data_set_is_found_in_its_folder(name, tmp_path):
     assert find_idx(tmp_path, name) == find_idx(folder, name) == folder
 
 
-def test_files_without_a_folder_are_mnist(tmp_path):
+def test_files_outside_a_folder_of_a_data_set_are_mnist(tmp_path):
     write_mnist(tmp_path)
     assert find_idx(tmp_path, "mnist") == tmp_path
     assert find_idx(tmp_path, "fashion-mnist") is None
@@ -53,11 +53,11 @@ def test_an_incomplete_folder_is_not_found(tmp_path):
     write_mnist(tmp_path)
     (tmp_path / "t10k-labels-idx1-ubyte").unlink()
     assert find_idx(tmp_path, "mnist") is None
-    with pytest.raises(DataNotFoundError, match="holds no t10k-labels-idx1-ubyte"):
+    with pytest.raises(DataNotFoundError, match="expected a file t10k-labels-idx1-ubyte, gzipped or not, got none"):
         load_idx(tmp_path)
 
 
-def test_fashion_has_its_own_class_names(tmp_path):
+def test_fashion_mnist_has_its_own_class_names(tmp_path):
     assert load_idx(write_mnist(tmp_path), name="fashion-mnist").class_names[9] == "Ankle boot"
 
 
@@ -65,17 +65,17 @@ def test_fashion_has_its_own_class_names(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "begins with the bytes <>"),
-        (b"<html>", "begins with the bytes <3c 68 74"),
-        (as_idx(LABELS), "begins with the bytes <00 00 08 01"),
-        (as_idx(IMAGES, magic=bytes([0, 0, 13, 3])), "begins with the bytes <00 00 0d 03"),
+        (b"", "begins with <00 00 08 03>, got <>"),
+        (b"<html>", "begins with <00 00 08 03>, got <3c 68 74"),
+        (as_idx(LABELS), "begins with <00 00 08 03>, got <00 00 08 01"),
+        (as_idx(IMAGES, magic=bytes([0, 0, 13, 3])), "begins with <00 00 08 03>, got <00 00 0d 03"),
         (as_idx(IMAGES)[:10], "header of 16 bytes"),
-        (as_idx(IMAGES)[:-1], "75"),
-        (as_idx(IMAGES) + b"\0", "76"),
-        (as_idx(IMAGES, shape=(2**31, 2**31, 2**31)), "announces"),
+        (as_idx(IMAGES)[:-1], "expected 76 bytes according to its header, got 75"),
+        (as_idx(IMAGES) + b"\0", "expected 76 bytes according to its header, got (77|more)"),
+        (as_idx(IMAGES, shape=(2**31, 2**31, 2**31)), "9,903,520,314,283,042,199,192,993,808"),
     ],
 )
-def test_what_is_not_an_intact_file_of_images_is_refused(content, message, zipped, tmp_path):
+def test_a_damaged_file_of_images_is_refused(content, message, zipped, tmp_path):
     path = tmp_path / ("images.gz" if zipped else "images")
     path.write_bytes(gzip.compress(content) if zipped else content)
     with pytest.raises(FileFormatError, match=message):
@@ -83,51 +83,52 @@ def test_what_is_not_an_intact_file_of_images_is_refused(content, message, zippe
 
 
 @pytest.mark.parametrize("damage", [lambda content: content[:-9], lambda content: content[:-5] + b"x" + content[-4:]])
-def test_a_damaged_gzip_file_is_refused_with_its_length(damage, tmp_path):
+def test_the_error_for_a_damaged_gzip_file_has_its_length(damage, tmp_path):
     path = tmp_path / "labels.gz"
     path.write_bytes(damage(gzip.compress(as_idx(LABELS))))
     with pytest.raises(FileFormatError, match=r"labels\.gz \(\d+ bytes\) is not an intact gzip file"):
         read_idx(path, n_dims=1)
 
 
-def test_a_gzip_bomb_is_not_unfolded_beyond_what_its_header_announces(tmp_path):
+def test_a_gzip_bomb_is_not_decompressed_beyond_the_length_in_its_header(tmp_path):
     path = tmp_path / "labels.gz"
     path.write_bytes(gzip.compress(as_idx(np.zeros(100_000_000, dtype=np.uint8), shape=(10,)), compresslevel=1))
     tracemalloc.start()
-    with pytest.raises(FileFormatError, match="goes on after the 18 bytes"):
+    with pytest.raises(FileFormatError, match="expected 18 bytes according to its header, got more"):
         read_idx(path, n_dims=1)
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak_bytes < 1 << 20
 
 
-def test_a_gzipped_file_that_announces_what_does_not_follow_allocates_nothing(tmp_path):
+def test_a_gzipped_file_shorter_than_its_header_says_allocates_nothing(tmp_path):
     path = tmp_path / "labels.gz"
     path.write_bytes(gzip.compress(as_idx(LABELS, shape=(60_000_000,))))
     tracemalloc.start()
-    with pytest.raises(FileFormatError, match="ends after 18 of the 60,000,008 bytes it announces"):
+    with pytest.raises(FileFormatError, match="expected 60,000,008 bytes according to its header, got 18"):
         read_idx(path, n_dims=1)
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak_bytes < 1 << 20
 
 
-def test_a_gzipped_file_that_would_fill_the_memory_is_refused(tmp_path):
+def test_a_gzipped_file_with_a_header_for_more_than_the_maximum_is_refused(tmp_path):
     path = tmp_path / "labels.gz"
     path.write_bytes(gzip.compress(as_idx(LABELS, shape=(2**32 - 1,))))
-    with pytest.raises(FileFormatError, match="its header announces 4,294,967,303"):
+    message = "expected at most 67,108,864 decompressed bytes, got a header for 4,294,967,303"
+    with pytest.raises(FileFormatError, match=message):
         read_idx(path, n_dims=1)
 
 
 def test_a_label_beyond_9_is_refused(tmp_path):
     write_mnist(tmp_path)
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(as_idx(LABELS + 1))
-    with pytest.raises(DataError, match="y_test holds the label 10 at index 9"):
+    with pytest.raises(DataError, match="y_test: expected labels 0 to 9, got 10 at index 9"):
         load_idx(tmp_path)
 
 
-def test_as_many_labels_as_images_are_expected(tmp_path):
+def test_another_number_of_labels_than_of_images_is_refused(tmp_path):
     write_mnist(tmp_path)
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(as_idx(LABELS[:9]))
-    with pytest.raises(DataError, match="9 labels for 10 samples"):
+    with pytest.raises(DataError, match="y_train: expected 10 labels, one per sample, got 9"):
         load_idx(tmp_path)

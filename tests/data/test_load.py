@@ -13,31 +13,31 @@ X = np.arange(20.0).reshape(10, 2)
 y = np.arange(10) % 2
 
 
-def test_a_name_is_loaded():
+def test_a_named_data_set_is_loaded():
     pytest.importorskip("sklearn")
     dataset = load_data("digits", scale="none")
     assert (dataset.name, dataset.scale) == ("digits", "none")
 
 
-def test_a_dataset_passes_through():
+def test_a_dataset_is_returned_unchanged():
     dataset = Dataset(X, y, X, y)
     assert load_data(dataset) is dataset
 
 
-def test_a_dataset_is_scaled_otherwise_where_asked():
+def test_a_dataset_can_be_given_another_scale():
     dataset = Dataset(X, y, X, y, class_names=["a", "b"], name="made up")
     got = load_data(dataset, scale="none")
     assert got.X_train is dataset.X_train
     assert (got.scale, got.class_names, got.name) == ("none", ("a", "b"), "made up")
 
 
-def test_arrays_are_taken_directly():
+def test_arrays_are_used_without_a_copy():
     assert load_data((X, y, X[:3], y[:3]), scale="unit").X_train is X
 
 
 @pytest.mark.parametrize("as_path", [str, lambda path: path])
 @pytest.mark.parametrize("kind", ["npz", "npy", "folder", "csv"])
-def test_a_path_is_read_by_its_kind(kind, as_path, tmp_path):
+def test_a_path_is_read_by_its_file_type(kind, as_path, tmp_path):
     for name, array in {"X_train": X, "y_train": y, "X_test": X, "y_test": y}.items():
         np.save(tmp_path / f"{name}.npy", array)
     np.savez(tmp_path / "some.npz", X=X, y=y)
@@ -46,42 +46,57 @@ def test_a_path_is_read_by_its_kind(kind, as_path, tmp_path):
     assert load_data(as_path(tmp_path / path)).n_classes == 2
 
 
-def test_the_target_of_a_table_is_named(tmp_path):
+def test_the_target_column_of_a_table_can_be_given(tmp_path):
     (tmp_path / "some.csv").write_text("a,kind\n" + "1,x\n2,z\n" * 5)
     assert load_data(tmp_path / "some.csv", target="kind").class_names == ("x", "z")
 
 
-@pytest.mark.parametrize("source", ["digits", "some.npz", (X, y, X, y)])
-def test_a_target_without_a_table_is_refused(source):
-    with pytest.raises(DataError, match="target is 'kind'; it names a column of a CSV file"):
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("digits", "'digits' is not a CSV file"),
+        ("some.npz", "'some.npz' is not a CSV file"),
+        ((X, y, X, y), "arrays were given instead of a CSV file"),
+    ],
+)
+def test_a_target_column_without_a_table_is_refused(source, reason):
+    with pytest.raises(DataError, match=f"target: expected no column name, since {reason}, got 'kind'"):
         load_data(source, target="kind")
 
 
-def test_an_unknown_name_is_told_with_the_nearest():
-    with pytest.raises(DataNotFoundError, match="Did you mean 'mnist'"):
+def test_another_task_than_that_of_the_data_is_refused():
+    message = "task: expected 'classification', the task of the data, got 'regression'"
+    with pytest.raises(DataError, match=message):
+        load_data(Dataset(X, y, X, y), task="regression")
+
+
+def test_the_error_for_an_unknown_name_suggests_a_similar_one():
+    with pytest.raises(DataNotFoundError, match="unknown data set or file 'mnistt'; did you mean 'mnist'"):
         load_data("mnistt")
 
 
 @pytest.mark.parametrize("path", ["gone.npz", "gone/X_train.npy", "gone.csv", "gone.csv.gz", "./gone"])
-def test_a_path_that_does_not_exist_is_told(path, tmp_path, monkeypatch):
+def test_the_error_for_a_missing_path_has_the_working_directory(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DataNotFoundError, match=r"gone.* does not exist; it was looked for in"):
+    with pytest.raises(DataNotFoundError, match=r"gone.* does not exist; the working directory is"):
         load_data(path)
 
 
-def test_a_file_of_another_kind_is_refused(tmp_path):
+def test_a_file_of_another_type_is_refused(tmp_path):
     (tmp_path / "some.txt").write_text("")
-    with pytest.raises(FileFormatError, match=r"some\.txt is of a kind that is not read; \.npz, \.npy"):
+    message = r"some\.txt: expected a \.npz, \.npy, \.csv or \.csv\.gz file, got another type"
+    with pytest.raises(FileFormatError, match=message):
         load_data(tmp_path / "some.txt")
 
 
-@pytest.mark.parametrize("source", [None, 3, (X, y), {"X": X}])
-def test_what_is_no_data_is_refused(source):
-    with pytest.raises(DataTypeError, match="was given as data; a name, a path"):
+@pytest.mark.parametrize(("source", "name"), [(None, "NoneType"), (3, "int"), ((X, y), "tuple"), ({"X": X}, "dict")])
+def test_other_types_of_data_are_refused(source, name):
+    message = rf"data: expected a name, a path, a tuple \(X_train, .*\) or a Dataset, got {name}$"
+    with pytest.raises(DataTypeError, match=message):
         load_data(source)
 
 
-IMPORT_WITHOUT_THE_FRONT_DOOR = """
+IMPORT_WITHOUT_TOP_LEVEL = """
 import sys, types
 fastmlp = types.ModuleType("fastmlp")
 fastmlp.__path__ = sys.argv[1:]
@@ -91,26 +106,27 @@ print({"numba", "sklearn", "pooch", "rich", "requests"} & set(sys.modules))
 """
 
 
-def test_importing_the_package_imports_nothing_heavy():
-    command = [sys.executable, "-c", IMPORT_WITHOUT_THE_FRONT_DOOR, str(Path(fastmlp.data.__file__).parents[1])]
+def test_importing_fastmlp_data_imports_no_large_package():
+    command = [sys.executable, "-c", IMPORT_WITHOUT_TOP_LEVEL, str(Path(fastmlp.data.__file__).parents[1])]
     assert subprocess.run(command, capture_output=True, text=True).stdout == "set()\n"
 
 
 @pytest.mark.parametrize("as_path", [str, lambda path: path])
 @pytest.mark.parametrize("name", ["X.npy", "X.csv"])
-def test_samples_are_read_by_their_kind(name, as_path, tmp_path):
+def test_samples_are_read_by_their_file_type(name, as_path, tmp_path):
     np.save(tmp_path / "X.npy", X)
     np.savetxt(tmp_path / "X.csv", X, delimiter=",", header="a,b", comments="")
     np.testing.assert_array_equal(load_samples(as_path(tmp_path / name)), X)
 
 
 @pytest.mark.parametrize("name", ["nowhere.npy", "."])
-def test_samples_that_are_no_file_are_named(name, tmp_path):
-    with pytest.raises(DataNotFoundError, match="is not a file; it was looked for in"):
+def test_a_path_of_samples_that_is_not_a_file_is_an_error(name, tmp_path):
+    with pytest.raises(DataNotFoundError, match="is not a file; the working directory is"):
         load_samples(tmp_path / name)
 
 
-def test_samples_of_another_kind_are_refused(tmp_path):
+def test_samples_of_another_file_type_are_refused(tmp_path):
     (tmp_path / "X.txt").touch()
-    with pytest.raises(FileFormatError, match=r"X\.txt is of a kind that is not read; \.npy, \.csv and .* are"):
+    message = r"X\.txt: expected a \.npy, \.csv or \.csv\.gz file, got another type"
+    with pytest.raises(FileFormatError, match=message):
         load_samples(tmp_path / "X.txt")

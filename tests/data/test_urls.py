@@ -6,7 +6,7 @@ SOURCES = [source for files in (CIFAR10, MNIST, FASHION_MNIST) for sources in fi
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.url)
-def test_every_source_is_whole(source):
+def test_every_source_has_a_url_a_file_name_a_checksum_and_a_size(source):
     assert source.url.startswith("http")
     assert source.file_name.endswith(".gz")
     assert len(bytes.fromhex(source.sha256)) == 32
@@ -14,11 +14,11 @@ def test_every_source_is_whole(source):
 
 
 @pytest.mark.parametrize("files", [CIFAR10, MNIST, FASHION_MNIST])
-def test_every_file_has_several_addresses(files):
+def test_every_file_has_several_servers(files):
     assert all(len({source.url.split("/")[2] for source in sources}) > 1 for sources in files)
 
 
-def test_a_file_of_one_name_has_one_checksum_within_a_data_set():
+def test_all_sources_of_a_file_have_the_same_size_and_checksum():
     for files in (CIFAR10, MNIST, FASHION_MNIST):
-        facts = {(source.file_name, source.n_bytes, source.sha256) for sources in files for source in sources}
-        assert len(facts) == len({name for name, *_ in facts})
+        entries = {(source.file_name, source.n_bytes, source.sha256) for sources in files for source in sources}
+        assert len(entries) == len({name for name, *_ in entries})

@@ -1,7 +1,4 @@
 import os
-import stat
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -25,20 +22,20 @@ def refuses(path, reason, kind="ramp", version=1):
     return True
 
 
-def test_what_was_written_is_read(path):
+def test_a_written_file_is_read_back(path):
     with read_npz(path, "ramp", 1) as (header, arrays):
         assert header["start"] == 0
         np.testing.assert_array_equal(arrays["y"], ARRAYS["y"])
 
 
-def test_a_file_is_replaced_whole(path):
+def test_a_file_is_replaced_completely(path):
     write_npz(path, "ramp", 1, {"start": 5}, {"y": np.arange(1)})
     with read_npz(path, "ramp", 1) as (header, arrays):
         assert (header["start"], len(arrays["y"])) == (5, 1)
     assert os.listdir(path.parent) == ["ramp.npz"]
 
 
-def test_a_failure_leaves_the_old_file_and_no_other(path):
+def test_an_array_of_objects_is_refused_and_leaves_the_old_file_and_no_other(path):
     before = path.read_bytes()
     with pytest.raises(ValueError, match="allow_pickle"):
         write_npz(path, "ramp", 1, {}, {"y": np.array([object()])})
@@ -46,47 +43,24 @@ def test_a_failure_leaves_the_old_file_and_no_other(path):
     assert os.listdir(path.parent) == ["ramp.npz"]
 
 
-def test_the_same_content_is_the_same_file(path, tmp_path):
-    write_npz(tmp_path / "twin.npz", "ramp", 1, {"start": 0}, ARRAYS)
-    assert path.read_bytes() == (tmp_path / "twin.npz").read_bytes()
+def test_equal_content_gives_equal_files(path, tmp_path):
+    write_npz(tmp_path / "second.npz", "ramp", 1, {"start": 0}, ARRAYS)
+    assert path.read_bytes() == (tmp_path / "second.npz").read_bytes()
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
-def test_a_file_may_be_read_by_whom_the_umask_lets(tmp_path):
-    (tmp_path / "plain").touch()
-    write_npz(tmp_path / "ramp.npz", "ramp", 1, {}, ARRAYS)
-    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("plain", "ramp.npz")]
-    assert modes[0] == modes[1]
-
-
-def test_a_place_that_cannot_be_written_is_named(tmp_path):
+def test_the_error_for_a_folder_that_does_not_exist_has_the_path(tmp_path):
     with pytest.raises(OutputError, match=r"the ramp could not be written to .*ramp\.npz: "):
         write_npz(tmp_path / "nowhere" / "ramp.npz", "ramp", 1, {}, ARRAYS)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
-def test_a_folder_that_may_only_be_written_to_is_written_to(tmp_path):
-    code = """
-import os, sys, numpy as np
-from fastmlp.io.npz import write_npz
-os.chmod(sys.argv[1], 0o333)
-os.chdir(sys.argv[1])
-os.getuid() or os.seteuid(65534)
-write_npz("ramp.npz", "ramp", 1, {}, {"y": np.arange(3)})
-"""
-    subprocess.run([sys.executable, "-c", code, tmp_path], check=True)
-    tmp_path.chmod(0o755)
-    assert os.listdir(tmp_path) == ["ramp.npz"]
-
-
-def test_a_missing_file_is_named(tmp_path):
+def test_the_error_for_a_missing_file_has_its_path(tmp_path):
     with pytest.raises(DataNotFoundError, match=r"there is no ramp at .*ramp\.npz"):
         read_npz(tmp_path / "ramp.npz", "ramp", 1).__enter__()
 
 
 def test_another_kind_or_version_is_refused(path):
-    assert refuses(path, "its format is 'fastmlp ramp'", kind="model")
-    assert refuses(path, "it has version 1; version 2 is read", version=2)
+    assert refuses(path, "expected the format 'fastmlp model', got 'fastmlp ramp'", kind="model")
+    assert refuses(path, "expected version 2, got 1", version=2)
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04", b"\x93NUMPY\x01\x00"])
@@ -95,7 +69,7 @@ def test_a_foreign_file_is_refused(content, tmp_path):
     assert refuses(tmp_path / "x.npz", "")
 
 
-def test_other_files_of_numpys_are_refused(tmp_path):
+def test_other_files_of_numpy_are_refused(tmp_path):
     np.savez(tmp_path / "x.npz", header=np.arange(3))
     np.save(tmp_path / "x.npy", np.arange(3))
     np.savez(tmp_path / "object.npz", header=np.array({"format": "fastmlp ramp"}))
@@ -107,7 +81,7 @@ def test_a_truncated_file_is_refused(path):
     assert refuses(path, "")
 
 
-def test_an_error_of_the_reader_is_one_of_the_file(path):
+def test_an_error_in_the_block_is_raised_as_one_of_the_file(path):
     message = r"ramp\.npz is not a ramp that this fastmlp reads: 'end'"
     with pytest.raises(FileFormatError, match=message), read_npz(path, "ramp", 1) as (header, _):
         header["end"]

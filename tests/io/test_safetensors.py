@@ -28,15 +28,15 @@ def path(trained, tmp_path):
 
 
 def parts(path):
-    """The file's own header, and the bytes after it."""
-    octets = path.read_bytes()
-    (n,) = struct.unpack("<Q", octets[:8])
-    return json.loads(octets[8 : 8 + n]), octets[8 + n :]
+    """The header of the safetensors format, and the bytes after it."""
+    content = path.read_bytes()
+    (n,) = struct.unpack("<Q", content[:8])
+    return json.loads(content[8 : 8 + n]), content[8 + n :]
 
 
-def write(path, header, octets):
+def write(path, header, raw):
     text = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text + octets)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + raw)
 
 
 def refuses(path, reason=""):
@@ -46,22 +46,22 @@ def refuses(path, reason=""):
     return True
 
 
-def test_a_loaded_model_is_the_same_bit_for_bit(trained, path):
-    twin = fastmlp.load_model(path)
-    np.testing.assert_array_equal(twin.params.theta, trained.params.theta)
-    np.testing.assert_array_equal(twin.scaling, trained.scaling)
-    assert (twin.config, twin.n_epochs, twin.class_names) == (trained.config, 2, None)
+def test_a_loaded_model_is_bitwise_the_same(trained, path):
+    loaded = fastmlp.load_model(path)
+    np.testing.assert_array_equal(loaded.params.theta, trained.params.theta)
+    np.testing.assert_array_equal(loaded.scaling, trained.scaling)
+    assert (loaded.config, loaded.n_epochs, loaded.class_names) == (trained.config, 2, None)
 
 
-def test_an_untrained_model_with_names_comes_back(tmp_path):
+def test_an_untrained_model_with_class_names_is_saved_and_loaded(tmp_path):
     model = fastmlp.init_model(Config(hidden=(), precision="float64"), 5, 2)
     model.class_names = ("käse", "brot")
     model.save(tmp_path / "MODEL.SafeTensors")
-    twin = fastmlp.load_model(tmp_path / "MODEL.SafeTensors")
-    assert (twin.class_names, twin.scaling, twin.config.precision) == (("käse", "brot"), None, "float64")
+    loaded = fastmlp.load_model(tmp_path / "MODEL.SafeTensors")
+    assert (loaded.class_names, loaded.scaling, loaded.config.precision) == (("käse", "brot"), None, "float64")
 
 
-def test_safetensors_own_reader_finds_the_layers(trained, path):
+def test_the_safetensors_library_reads_the_layers(trained, path):
     arrays = safetensors_numpy.load_file(path)
     assert set(arrays) == {
         "weights_0",
@@ -76,15 +76,15 @@ def test_safetensors_own_reader_finds_the_layers(trained, path):
     np.testing.assert_array_equal(arrays["weights_0"], trained.weights[0])
 
 
-def test_the_header_is_that_of_an_npz(trained, path, tmp_path):
+def test_the_header_equals_that_of_an_npz_file(trained, path, tmp_path):
     trained.save(tmp_path / "model.npz")
     with read_npz(tmp_path / "model.npz", "model", 1) as (ref, _), read_safetensors(path, "model", 1) as (got, _):
         assert got == ref
-    kept = json.loads(parts(path)[0]["__metadata__"]["header"])
-    assert {name: kept[name] for name in kept if name != "checksum"} == ref
+    header = json.loads(parts(path)[0]["__metadata__"]["header"])
+    assert {name: header[name] for name in header if name != "checksum"} == ref
 
 
-def test_a_file_is_replaced_whole_and_by_the_same_one(trained, path):
+def test_a_file_is_replaced_completely_and_equal_models_give_equal_files(trained, path):
     before = path.read_bytes()
     path.write_bytes(b"old")
     trained.save(path)
@@ -92,24 +92,24 @@ def test_a_file_is_replaced_whole_and_by_the_same_one(trained, path):
     assert os.listdir(path.parent) == ["model.safetensors"]
 
 
-def test_a_place_that_cannot_be_written_or_read_is_named(trained, tmp_path):
-    place = tmp_path / "nowhere" / "model.safetensors"
+def test_the_error_for_a_path_that_cannot_be_written_or_read_has_the_path(trained, tmp_path):
+    missing = tmp_path / "nowhere" / "model.safetensors"
     with pytest.raises(OutputError, match=r"the model could not be written to .*model\.safetensors: "):
-        trained.save(place)
+        trained.save(missing)
     with pytest.raises(DataNotFoundError, match=r"there is no model at .*model\.safetensors"):
-        fastmlp.load_model(place)
+        fastmlp.load_model(missing)
 
 
 def test_a_file_of_another_kind_or_version_is_refused(tmp_path):
     write_safetensors(tmp_path / "a.safetensors", "model", 2, {}, {"y": np.zeros(1)})
     write_safetensors(tmp_path / "b.safetensors", "ramp", 1, {}, {"y": np.zeros(1)})
     safetensors_numpy.save_file({"y": np.zeros(1)}, tmp_path / "c.safetensors")
-    assert refuses(tmp_path / "a.safetensors", "it has version 2; version 1 is read")
-    assert refuses(tmp_path / "b.safetensors", "its format is 'fastmlp ramp'")
+    assert refuses(tmp_path / "a.safetensors", "expected version 1, got 2")
+    assert refuses(tmp_path / "b.safetensors", "expected the format 'fastmlp model', got 'fastmlp ramp'")
     assert refuses(tmp_path / "c.safetensors", "header")
 
 
-def test_an_npz_by_the_wrong_name_is_refused(trained, tmp_path):
+def test_an_npz_file_with_the_wrong_suffix_is_refused(trained, tmp_path):
     trained.save(tmp_path / "model.npz")
     (tmp_path / "model.npz").rename(tmp_path / "model.safetensors")
     assert refuses(tmp_path / "model.safetensors")
@@ -122,7 +122,7 @@ def test_a_foreign_file_is_refused(content, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "lie",
+    "change",
     [
         {"shape": [7, 5]},
         {"shape": [5, 8]},
@@ -137,25 +137,26 @@ def test_a_foreign_file_is_refused(content, tmp_path):
         {"data_offsets": [4, 144]},
     ],
 )
-def test_a_file_that_lies_about_an_array_is_refused(lie, path):
-    header, octets = parts(path)
+def test_a_false_description_of_an_array_is_refused(change, path):
+    header, raw = parts(path)
     assert header["weights_0"]["shape"] == [5, 7]
-    header["weights_0"] |= lie
-    write(path, header, octets)
+    header["weights_0"] |= change
+    write(path, header, raw)
     assert refuses(path)
 
 
-def test_a_file_that_lies_about_its_settings_is_refused(path):
-    header, octets = parts(path)
-    for word, lie in (('"n_epochs": 2,', '"n_epochs": 3,'), ('"sigmoid"', '"tanh"')):
-        notes = dict(header["__metadata__"])
-        assert word in notes["header"]
-        notes["header"] = notes["header"].replace(word, lie)
-        write(path, {**header, "__metadata__": notes}, octets)
-        assert refuses(path, "its checksum is that of other content")
+def test_a_change_of_the_settings_is_refused(path):
+    header, raw = parts(path)
+    for old, new in (('"n_epochs": 2,', '"n_epochs": 3,'), ('"sigmoid"', '"tanh"')):
+        metadata = dict(header["__metadata__"])
+        assert old in metadata["header"]
+        metadata["header"] = metadata["header"].replace(old, new)
+        write(path, {**header, "__metadata__": metadata}, raw)
+        assert refuses(path, "its checksum does not match its content")
 
 
-def good(**changes):
+def valid(**changes):
+    """Arrays of a model, some of them changed."""
     W, b = np.ones((2, 3)), np.zeros(3)
     return {"weights_0": W, "biases_0": b, "factor": np.ones(2), "offset": np.zeros(2), **changes}
 
@@ -163,17 +164,17 @@ def good(**changes):
 @pytest.mark.parametrize(
     ("header", "arrays", "reason"),
     [
-        ({"config": {"hidden": [4]}}, good(), "weights_1"),
-        ({"config": {"hidden": [4]}}, good(weights_1=np.ones((3, 2))), r"hidden layers are \(3,\)"),
-        ({"config": {"hidden": [], "lr": 1}}, good(), "unknown setting 'lr'"),
-        ({"config": {"hidden": []}}, good(biases_0=np.zeros(4)), r"biases\[0\] has shape \(3,\)"),
-        ({"config": {"hidden": []}}, good(weights_0=np.full((2, 3), np.nan)), r"weights\[0\] takes numbers"),
-        ({"config": {"hidden": []}}, good(offset=np.zeros(3)), "its scaling is not"),
-        ({"config": {"hidden": []}, "class_names": ["a"]}, good(), "its class names are"),
-        ({"config": {"hidden": []}, "n_epochs": -1}, good(), "its number of epochs is -1"),
+        ({"config": {"hidden": [4]}}, valid(), "weights_1"),
+        ({"config": {"hidden": [4]}}, valid(weights_1=np.ones((3, 2))), r"hidden layers are \(3,\)"),
+        ({"config": {"hidden": [], "lr": 1}}, valid(), "unknown setting 'lr'"),
+        ({"config": {"hidden": []}}, valid(biases_0=np.zeros(4)), r"biases\[0\] has shape \(3,\)"),
+        ({"config": {"hidden": []}}, valid(weights_0=np.full((2, 3), np.nan)), r"weights\[0\] takes numbers"),
+        ({"config": {"hidden": []}}, valid(offset=np.zeros(3)), "its scaling is not"),
+        ({"config": {"hidden": []}, "class_names": ["a"]}, valid(), "its class names are"),
+        ({"config": {"hidden": []}, "n_epochs": -1}, valid(), "its number of epochs is -1"),
     ],
 )
-def test_a_file_whose_parts_do_not_fit_is_refused(header, arrays, reason, tmp_path):
+def test_a_file_whose_header_and_arrays_do_not_match_is_refused(header, arrays, reason, tmp_path):
     path = tmp_path / "model.safetensors"
     write_safetensors(path, "model", 1, {"class_names": None, "n_epochs": 0, **header}, arrays)
     assert refuses(path, reason)
@@ -183,12 +184,12 @@ def test_a_file_whose_parts_do_not_fit_is_refused(header, arrays, reason, tmp_pa
     max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
-def test_a_damaged_file_is_refused_or_does_no_harm(data, trained, tmp_path):
+def test_a_damaged_file_is_refused_or_gives_the_same_model(data, trained, tmp_path):
     path = tmp_path / "model.safetensors"
     trained.save(path)
-    octets = bytearray(path.read_bytes())
-    octets[data.draw(st.integers(0, len(octets) - 1))] ^= data.draw(st.integers(1, 255))
-    path.write_bytes(octets[: data.draw(st.sampled_from([len(octets), len(octets) // 2]))])
+    content = bytearray(path.read_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content[: data.draw(st.sampled_from([len(content), len(content) // 2]))])
     try:
         got = fastmlp.load_model(path)
     except FileFormatError:

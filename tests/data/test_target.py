@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+
+from fastmlp.data.target import balanced_weights, check_loss, check_target, check_task, check_weights, task_of
+from fastmlp.errors import DataError, DataTypeError
+
+
+def test_class_labels_become_int32():
+    got = check_target([0.0, 2.0], 2, "classification")
+    assert (got.dtype, got.tolist()) == (np.int32, [0, 2])
+
+
+@pytest.mark.parametrize("y", [[[0, 1], [1, 1]], [[False, True], [True, True]], [[0.0, 1.0], [1.0, 1.0]]])
+def test_multilabel_targets_become_uint8(y):
+    got = check_target(y, 2, "multilabel", 2)
+    assert (got.dtype, got.tolist()) == (np.uint8, [[0, 1], [1, 1]])
+
+
+@pytest.mark.parametrize("y", [[1, 2], [[1.0], [2.0]], np.array([1, 2], np.float32)])
+def test_regression_targets_become_columns_of_float64(y):
+    got = check_target(y, 2, "regression")
+    assert (got.dtype, got.tolist()) == (np.float64, [[1], [2]])
+
+
+@pytest.mark.parametrize(
+    ("task", "y"), [("classification", np.zeros(2, np.int32)), ("multilabel", np.zeros((2, 1), np.uint8)),
+                    ("regression", np.zeros((2, 1)))],
+)  # fmt: skip
+def test_targets_are_copied(task, y):
+    assert not np.shares_memory(check_target(y, 2, task), y)
+
+
+@pytest.mark.parametrize(
+    ("task", "y", "message"),
+    [
+        ("classification", [0, 1, 1], "expected 2 labels, one per sample, got 3"),
+        ("classification", [0, 5], "expected labels 0 to 1, got 5 at index 1"),
+        ("multilabel", [0, 1], r"expected shape \(n_samples, n_outputs\), got \(2,\)"),
+        ("multilabel", [[0, 1]], "expected 2 rows, one per sample, got 1"),
+        ("multilabel", [[0, 1, 0], [1, 1, 1]], r"expected shape \(n_samples, 2\), got \(2, 3\)"),
+        ("multilabel", [[0, 1], [1, 2]], "expected 0 or 1 for each label of a sample, got other numbers"),
+        ("regression", [1.0, 2.0], r"expected shape \(n_samples, 2\), got \(2, 1\)"),
+        ("regression", np.ones((2, 1, 1)), r"expected shape \(n_samples, n_outputs\), got \(2, 1, 1\)"),
+        ("regression", [[0, 1], [np.nan, 1]], "expected finite numbers, got nan at row 1, column 0"),
+    ],
+)
+def test_invalid_targets_are_refused(task, y, message):
+    with pytest.raises(DataError, match=f"^y_train: {message}"):
+        check_target(y, 2, task, 2, "y_train")
+
+
+@pytest.mark.parametrize("task", ["classification", "multilabel", "regression"])
+def test_targets_that_are_not_numbers_are_refused(task):
+    with pytest.raises(DataTypeError, match="y: expected real numbers, got dtype <U3"):
+        check_target([["cat"], ["dog"]], 2, task)
+
+
+def test_poisson_loss_needs_targets_from_0():
+    check_loss(np.zeros((1, 1)), "poisson", "float64")
+    check_loss(-np.ones((1, 1)), "squared_error", "float64")
+    with pytest.raises(DataError, match=r"^y_val: expected counts, numbers >= 0, for the loss 'poisson', got -1$"):
+        check_loss(-np.ones((1, 1)), "poisson", "float64", "y_val")
+
+
+def test_targets_beyond_the_range_of_float32_need_float64():
+    check_loss(np.full((1, 1), 1e300), "squared_error", "float64")
+    with pytest.raises(DataError, match=r"^y: got 1e\+300, beyond float32's range; use precision float64, or scale y$"):
+        check_loss(np.full((1, 1), -1e300), "squared_error", "float32")
+
+
+def test_sample_weights_become_a_copy_in_float64():
+    weights = np.array([1.0, 0.0])
+    got = check_weights(weights, 2, "weight_train")
+    assert (got.dtype, got.tolist()) == (np.float64, [1, 0])
+    assert not np.shares_memory(got, weights)
+    assert check_weights(None, 2, "weight_train") is None
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1.0], r"expected one weight per sample, shape \(2,\), got shape \(1,\)"),
+        ([[1.0], [1.0]], r"expected one weight per sample, shape \(2,\), got shape \(2, 1\)"),
+        ([1.0, np.inf], "expected finite numbers, got inf at row 1"),
+        ([1.0, -1.0], "expected weights >= 0, not all 0, got -1 to 1"),
+        ([0.0, 0.0], "expected weights >= 0, not all 0, got 0 to 0"),
+        ([1e308, 1e308], "sums up to inf, expected a normal float64 number; multiply all weights by a constant"),
+        ([1e-320, 0.0], "expected a normal float64 number; multiply all weights by a constant"),
+    ],
+)
+def test_invalid_sample_weights_are_refused(weights, message):
+    with pytest.raises(DataError, match=f"^weight_train: .*{message}"):
+        check_weights(weights, 2, "weight_train")
+
+
+def test_balanced_weights_give_every_present_class_the_same_total():
+    y = np.array([0, 0, 0, 2], np.int32)
+    got = balanced_weights(y)
+    np.testing.assert_allclose([got[y == label].sum() for label in (0, 2)], 2)
+
+
+def test_balanced_weights_multiply_sample_weights():
+    y, weights = np.array([0, 0, 1], np.int32), np.array([1.0, 3.0, 4.0])
+    np.testing.assert_array_equal(balanced_weights(y, weights), weights)
+    np.testing.assert_array_equal(balanced_weights(y, np.array([1.0, 3.0, 2.0])), [0.75, 2.25, 3])
+
+
+def test_an_unknown_task_is_refused():
+    assert check_task("multilabel") == "multilabel"
+    with pytest.raises(
+        DataError, match=r"^task: expected one of classification, multilabel, regression, got 'ranking'$"
+    ):
+        check_task("ranking")
+
+
+@pytest.mark.parametrize(
+    ("y", "task"),
+    [([0, 1], "classification"), ([[0], [1]], "classification"), ([[0, 1]], "multilabel"), ([0.5], "classification")],
+)
+def test_the_default_task_depends_on_the_number_of_columns(y, task):
+    assert task_of(y) == task
