@@ -102,7 +102,6 @@ MAX_MODULE_LINES, MAX_FUNCTION_LINES, MAX_KERNEL_ARGUMENTS = 300, 60, 8
 #: Modules without a test module of the same name, and the test module that covers each.
 TESTED_ELSEWHERE = {
     "__main__": "cli/test_cli.py",
-    "metrics": "model/test_model.py",
     "settings": "test_config.py",
     "version": "cli/test_cli.py",
     "io/atomic": "io/test_npz.py",
