@@ -1,9 +1,15 @@
 """fastmlp trains multi-layer perceptrons on the CPU with kernels compiled by Numba.
 
-The public API: `load_data` or `Dataset`, `Config`, and `train`, which returns a `Run` with a `Model` and a `History`;
-`repeat`, `sweep` and `load_study`, which return a `Study` of many runs; `init_model`, `load_model` and `from_sklearn`;
-`discard_checkpoint` and `warmup`; the errors `FastMLPError` and `DivergedError`; and the scikit-learn estimators
-`MLPClassifier` and `MLPRegressor`, which are imported on demand. ``help(fastmlp.train)`` and the like describe each.
+The public API:
+
+- `load_data` or `Dataset`, `Config`, and `train`, which returns a `Run` with a `Model` and a `History`;
+- `repeat`, `sweep` and `load_study`, which return a `Study` of many runs;
+- `init_model`, `load_model` and `from_sklearn`, which return a `Model`;
+- `discard_checkpoint` and `warmup`;
+- the exceptions `FastMLPError` and `DivergedError`;
+- the scikit-learn estimators `MLPClassifier` and `MLPRegressor`, which are imported on first access.
+
+``help(fastmlp.train)`` and the like describe each of them.
 """
 
 from typing import TYPE_CHECKING, Any

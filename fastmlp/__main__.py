@@ -1,4 +1,4 @@
-"""``python -m fastmlp`` and the ``fastmlp`` script, which is installed even where the ``cli`` extra is not."""
+"""Entry point of ``python -m fastmlp`` and of the ``fastmlp`` script, which exists without the ``cli`` extra too."""
 
 import gc
 import signal
@@ -9,23 +9,23 @@ from fastmlp.errors import FastMLPError
 
 
 def main() -> int:
-    """Run the command line, or say which package it lacks.
+    """Run the command line; without the ``cli`` extra, print the command that installs it.
 
     Returns
     -------
     int
-        The exit code.
+        The exit code: 2 after an error, 130 after Ctrl-C, 143 after SIGTERM.
     """
-    # This process is ours. Where SciPy is installed, Numba imports scipy.linalg on its first use, for np.dot's sake,
-    # which no kernel calls: 0.2 s of the 0.9 s until the first epoch begins.
+    # Where SciPy is installed, Numba imports scipy.linalg on its first use, to support np.dot, which no kernel calls.
+    # That takes 0.2 s of the 0.9 s until the first epoch begins. No other code shares this process, so block it.
     sys.modules.setdefault("scipy.linalg", None)  # type: ignore[arg-type]
     received: list[int] = []
 
-    def end(number: int, _: Any) -> None:  # as a batch queue asks for it: what Ctrl-C ends, this ends as well
+    def interrupt(number: int, _: Any) -> None:  # batch queues send SIGTERM: handle it like Ctrl-C
         received.append(number)
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         from fastmlp import cli
 
@@ -34,11 +34,11 @@ def main() -> int:
         sys.stderr.write(f"error: {error}\n")
         return 2
     except KeyboardInterrupt as interruption:
-        kept = f": {interruption}" if str(interruption) else ""  # a study says what is kept, and how to go on
-        sys.stderr.write(f"{'terminated' if received else 'interrupted'}{kept}\n")
+        details = f": {interruption}" if str(interruption) else ""  # what has been saved, and how to resume
+        sys.stderr.write(f"{'terminated' if received else 'interrupted'}{details}\n")
         return 143 if received else 130
     finally:
-        gc.freeze()  # a last search through all of Numba's objects takes 0.5 of the 0.6 s that the process takes to end
+        gc.freeze()  # the final collection over all of Numba's objects takes 0.5 of the 0.6 s that the exit takes
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Config: every setting of a training run, frozen, flat and checked as a whole. Knows neither data nor kernels."""
+"""Config: the settings of a training run, in one frozen, flat dataclass that is validated as a whole."""
 
 import dataclasses
 import reprlib
@@ -27,93 +27,104 @@ from fastmlp.settings import (
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Every setting of a training run; the defaults are the paper's.
+    """The settings of a training run; the defaults are the paper's.
 
-    NumPy's numbers, and a list or an array for `hidden`, are taken and stored as Python's own.
+    NumPy scalars are stored as Python types, and a list or an array for `hidden` as a tuple. Equation numbers are the
+    paper's.
 
     Parameters
     ----------
     hidden : tuple of int
-        Sizes of the hidden layers, first to last; without any, the network is softmax regression (eq. 2).
+        Sizes of the hidden layers, first to last. Without any, the network is softmax regression (eq. 2).
     activation : str
-        What every hidden layer applies to its sums; the paper's is sigmoid (eq. 3). gelu is its form with tanh.
+        Activation of the hidden layers; the paper's is sigmoid (eq. 3). gelu is the tanh approximation.
     dropout : float
-        Share of the hidden units that a training step leaves out, drawn anew for each sample (Srivastava et al. 2014).
+        Fraction of the hidden neurons that are dropped in a training step, drawn anew for each sample (Srivastava et
+        al. 2014).
     init : str
-        How the weights begin, about which the paper is silent.
+        Initialisation of the weights, which the paper does not specify: Glorot uniform, without the activation's gain
+        or with it.
     loss : str
-        What training lowers: cross_entropy of a softmax over classes (eq. 1 and 2), binary_cross_entropy of a sigmoid
-        for each label, or for numbers squared_error (half of it), huber, or poisson (half the deviance of exp(output)).
+        Loss to minimise. Classification: cross_entropy of a softmax (eq. 1 and 2). Several labels per sample, or two
+        classes: binary_cross_entropy of one sigmoid per label. Regression: squared_error (half the squared error),
+        huber, or poisson (half the deviance of exp(output)).
     label_smoothing : float
-        cross_entropy, binary_cross_entropy: share of a target that is spread evenly over the classes.
+        Label smoothing of cross_entropy and binary_cross_entropy: fraction of a target that is spread evenly over the
+        classes.
     huber_delta : float
-        huber: the error from which on the loss grows as a line does.
+        Absolute error above which the huber loss is linear.
     class_weight : str
-        cross_entropy: balanced weighs a sample by n_samples / (n_classes * samples of its class).
+        Class weights for classification. balanced: a sample has the weight n_samples / (n_classes * samples of its
+        class).
     optimizer : str
-        The update rule: sgd (eq. 9), adam (eq. 10) and others; adamw is adam, meant to go with weight_decay.
+        Update rule: sgd (eq. 9), adam (eq. 10) and others. adamw is adam, for use with weight_decay.
     learning_rate : float
-        Length of a step, gamma_0 of eq. 11.
+        Base learning rate, gamma_0 of eq. 11.
     schedule : str
-        How the learning rate goes on from epoch to epoch; the paper's is exponential, with a decay rate of 0 constant.
+        Learning rate schedule over the epochs. The paper's is exponential, which is constant at a decay_rate of 0.
     decay_rate : float
-        exponential: the rate of epoch t, from 0, is learning_rate * exp(-decay_rate * t) (eq. 11).
+        exponential schedule: the learning rate of epoch t, counted from 0, is learning_rate * exp(-decay_rate * t) (eq.
+        11).
     step_epochs : int
-        step: epochs from one fall of the rate to the next; plateau: epochs without a lower loss before a fall.
+        step schedule: epochs between two reductions of the learning rate. plateau schedule: epochs without improvement
+        of the loss before a reduction.
     step_factor : float
-        step, plateau: what the rate is multiplied by at a fall.
+        step and plateau schedules: factor that the learning rate is multiplied by at each reduction.
     power : float
-        inverse: the rate of epoch t, from 0, is learning_rate / (t + 1) ** power.
+        inverse schedule: the learning rate of epoch t, counted from 0, is learning_rate / (t + 1) ** power.
     warmup_epochs : int
-        cosine: epochs in which the rate rises, before it falls to 0 over the rest of n_epochs.
+        cosine schedule: epochs of linear warm-up, before the learning rate decays to 0 over the rest of n_epochs.
     l2 : float
-        L2 regularisation, lambda of eq. 8: l2 * weight is added to a weight's gradient, to a bias's nothing.
+        L2 regularisation strength, lambda of eq. 8: l2 * weight is added to the gradient of each weight. Biases are not
+        regularised.
     l2_scale : str
-        step: as in eq. 8. batch: l2 is divided by the samples of the batch, or the sum of their weights, as in eq. 1
-        and as scikit-learn's alpha is; train_loss then includes the penalty.
+        step: l2 is used as in eq. 8. batch: l2 is divided by the number of samples in the batch, or by the sum of their
+        weights, as in eq. 1 and as scikit-learn's alpha is; train_loss then includes the penalty.
     weight_decay : float
-        Share of a weight, times the rate, that every step takes away (Loshchilov and Hutter 2019), of a bias nothing.
+        Decoupled weight decay (Loshchilov and Hutter 2019): each step subtracts learning rate * weight_decay * weight
+        from each weight. Biases do not decay.
     momentum : float
-        momentum, nesterov: share of the last step that is taken again (Sutskever et al. 2013).
+        Momentum coefficient of momentum and nesterov (Sutskever et al. 2013).
     beta1 : float
-        adam, adamw, nadam: memory of the gradient (eq. 10).
+        Decay rate of the first-moment estimate of adam, adamw and nadam (eq. 10).
     beta2 : float
-        adam, adamw, nadam, rmsprop: memory of the squared gradient (eq. 10). RMSprop corrects no bias: with 0.999 its
-        first steps are 30 times the rate, so 0.9 or 0.99 is what others give it.
+        Decay rate of the second-moment estimate of adam, adamw, nadam and rmsprop (eq. 10). RMSprop does not correct
+        the estimate's bias: with 0.999 its first steps are 30 times the learning rate, so 0.9 or 0.99 is usual for it.
     eps : float
-        adam, adamw, nadam, rmsprop: what is added to the denominator (eq. 10).
+        Term added to the denominator of adam, adamw, nadam and rmsprop for numerical stability (eq. 10).
     eps_form : str
-        adam, adamw, nadam: eps_hat adds eps to the root before its bias correction (Kingma and Ba 2015, end of section
-        2), as scikit-learn and TensorFlow do; eps after it.
+        Position of eps in adam, adamw and nadam. eps: added to the square root after its bias correction. eps_hat:
+        added before the bias correction (Kingma and Ba 2015, end of section 2), as in scikit-learn and TensorFlow.
     clip_norm : float
-        Most that the norm of all gradients together may be (Pascanu et al. 2013); 0: whatever it is.
+        Maximum global gradient norm (Pascanu et al. 2013); 0 disables clipping.
     batch_size : int
-        Samples a step; an epoch's last batch may be shorter.
+        Number of samples per step. The last batch of an epoch may be smaller.
     n_epochs : int
-        Passes over the training data.
+        Number of passes over the training set.
     shuffle : bool
-        Whether every epoch goes through the samples in a new order.
+        Whether the samples are shuffled before every epoch.
     early_stopping : str
-        Whether training ends, with the best weights put back, once the validation set's loss or score has not improved
-        for a while.
+        Metric of the validation set that decides when training stops early: loss or score; none disables early
+        stopping. The weights of the best epoch are restored.
     patience : int
-        early_stopping: training ends after so many epochs on end without improvement.
+        early_stopping: number of consecutive epochs without improvement after which training stops.
     tol : float
-        early_stopping, plateau: an improvement is one by more than this.
+        early_stopping and plateau schedule: a change by at most tol does not count as an improvement.
     validation_fraction : float
-        early_stopping: share of the training set that is held out where the data has no validation set.
+        early_stopping: fraction of the training set that is held out for validation, where the data has no validation
+        set.
     seed : int
-        Decides the initial weights, the order of the samples, what is dropped and what is held out.
+        Seed of the initial weights, the order of the samples, the dropout masks and the choice of held-out samples.
     precision : str
-        float32 or float64: type of the weights and of all arithmetic. bf16x3, bf16x2, bf16: weights are float32, and in
-        training the products of large layers are left to the CPU's bf16 unit, numbers being the sum of so many bf16
-        terms; float32 where there is no suitable unit. auto: bf16x3 on AMX for uint8 samples, else float32. See
-        docs/precision.md.
+        float32 or float64: dtype of the weights and of all arithmetic. bf16x3, bf16x2, bf16: the weights are float32;
+        in training the products of large layers are computed by the CPU's bf16 instructions, each number as the sum of
+        3, 2 or 1 bf16 terms. Without suitable instructions, float32 is used. auto: bf16x3 on AMX for uint8 samples,
+        otherwise float32. See docs/precision.md.
 
     Raises
     ------
     ConfigError
-        Some settings are not accepted, also where one is only so after rounding to `precision`; all are named.
+        If a setting is invalid, as given or after rounding to `precision`. The message lists every invalid setting.
 
     Examples
     --------
@@ -169,12 +180,12 @@ class Config:
             object.__setattr__(self, name, SETTINGS[name].read(value))
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings by name, fit for ``json.dumps``.
+        """The settings by name, as a dict that ``json.dumps`` accepts.
 
         Returns
         -------
         dict
-            Name to value, in the order of the fields.
+            Setting name to value, in the order of the fields.
 
         Examples
         --------
@@ -185,27 +196,27 @@ class Config:
 
     @property
     def dtype(self) -> Dtype:
-        """Type of the weights: float32, but for the precision float64."""
+        """Dtype of the weights: float64 for the precision float64, otherwise float32."""
         return dtype_of(self.precision)
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> "Config":
-        """The Config that `to_dict` was asked of; what is missing takes its default.
+        """Make a Config from the dict that `to_dict` returns; missing settings take their defaults.
 
         Parameters
         ----------
         settings : mapping of str to object
-            Settings by name, such as a ``config.json`` holds.
+            Settings by name, such as the content of a ``config.json``.
 
         Returns
         -------
         Config
-            Equal to the one that was written.
+            Equal to the one that `to_dict` was called on.
 
         Raises
         ------
         ConfigError
-            A setting is unknown or not accepted; all are named.
+            If a setting is unknown or invalid. The message lists all of them.
 
         Examples
         --------
@@ -221,7 +232,7 @@ class Config:
         return cls(**settings)
 
     def replace(self, **changes: Any) -> "Config":
-        """The same Config with some settings changed.
+        """Copy the Config with some settings changed.
 
         Parameters
         ----------
@@ -231,12 +242,12 @@ class Config:
         Returns
         -------
         Config
-            A new, checked Config; the old one stays as it is.
+            A new, validated Config. The original is not modified.
 
         Raises
         ------
         ConfigError
-            A setting is unknown or not accepted; all are named.
+            If a setting is unknown or invalid. The message lists all of them.
 
         Examples
         --------
@@ -247,8 +258,8 @@ class Config:
 
 
 def _check(settings: Mapping[str, Any]) -> None:
-    found = list(invalid_settings(settings, {name: getattr(Config, name) for name in SETTINGS}))
-    if len(found) == 1:
-        raise ConfigError(found[0])
-    if found:
-        raise ConfigError("\n  ".join([f"{len(found)} settings cannot be used", *found]))
+    problems = list(invalid_settings(settings, {name: getattr(Config, name) for name in SETTINGS}))
+    if len(problems) == 1:
+        raise ConfigError(problems[0])
+    if problems:
+        raise ConfigError("\n  ".join([f"{len(problems)} settings cannot be used", *problems]))

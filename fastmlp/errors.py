@@ -1,58 +1,58 @@
-"""Every error that fastmlp raises on purpose. Knows nothing of the rest of the house.
+"""The exception classes of fastmlp.
 
-Each class is also the built-in that a caller would expect, so ``except ValueError`` works as it does elsewhere. A
-message names the thing, what was given, what is accepted and what to do.
+Each class derives from `FastMLPError` and from the built-in exception that a caller would expect, so that ``except
+ValueError`` works as usual. A message states what was wrong, what was given, what is accepted and what to do.
 """
 
 from typing import Any
 
 
 class FastMLPError(Exception):
-    """Base class of every error that fastmlp raises on purpose."""
+    """Base class of all exceptions that fastmlp raises deliberately."""
 
 
 class ConfigError(FastMLPError, ValueError):
-    """A hyperparameter, or several, outside what is accepted; the message lists every one."""
+    """One or more invalid hyperparameters; the message lists all of them."""
 
 
 class DataError(FastMLPError, ValueError):
-    """Data whose shape or values cannot be trained on or predicted from."""
+    """Data whose shape or values cannot be used for training or prediction."""
 
 
 class DataTypeError(FastMLPError, TypeError):
-    """Data of a type that cannot be read as numbers."""
+    """Data of a type that cannot be converted to numbers, or an argument of the wrong type."""
 
 
 class DataNotFoundError(FastMLPError, FileNotFoundError):
-    """A data set, file or folder that is not where it was looked for."""
+    """A data set, file or folder that does not exist or cannot be read."""
 
 
 class FileFormatError(FastMLPError, ValueError):
-    """A file that is truncated, oversized, damaged, of another version, or not what it claims to be."""
+    """A file that is truncated, oversized, damaged, of another version or of another format."""
 
 
 class OutputError(FastMLPError, OSError):
-    """A result that could not be written where it was asked for."""
+    """A result that could not be written."""
 
 
 class CheckpointError(FastMLPError, ValueError):
-    """A folder that holds another run than the one to go on with, or in which another process trains."""
+    """A checkpoint folder that holds another run than the one to resume, or that another process is using."""
 
 
 class StudyError(FastMLPError, ValueError):
-    """A folder that holds another study than the one asked for, or two results of one run that differ."""
+    """A folder that holds another study than the given one, or two different results of one run."""
 
 
 class SchedulerError(FastMLPError, ConnectionError):
-    """A cluster's scheduler that does not answer."""
+    """A cluster scheduler that does not respond."""
 
 
 class WorkerError(FastMLPError, RuntimeError):
-    """A worker that could not do a run: it has another version of fastmlp or other data, or it died."""
+    """A worker process that failed to execute a run: another version of fastmlp, other data, or a crash."""
 
 
 class MissingExtraError(FastMLPError, ImportError):
-    """An optional package is absent; the message gives the one pip command that mends it."""
+    """An optional package is not installed; the message gives the pip command that installs it."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(f'{purpose} needs {package}, which is not installed. Run: pip install "fastmlp[{extra}]"')
@@ -63,24 +63,24 @@ class MissingExtraError(FastMLPError, ImportError):
 
 
 class DivergedError(FastMLPError, ArithmeticError):
-    """The training loss stopped being finite.
+    """Training diverged: the loss of an epoch is not finite.
 
     Attributes
     ----------
     epoch : int
-        The epoch, counted from 1, whose loss is not finite.
+        Epoch whose loss is not finite, counted from 1.
     learning_rate : float
-        The learning rate of that epoch.
+        Learning rate of that epoch.
     model : fastmlp.Model
-        The network as it was after the last epoch whose loss was finite.
+        The network after the last epoch with a finite loss.
     history : fastmlp.History
-        The rows of the epochs whose loss was finite.
+        The rows of the epochs with a finite loss.
     """
 
     def __init__(self, epoch: int, learning_rate: float, model: Any, history: Any) -> None:
         super().__init__(
-            f"the loss is no longer finite in epoch {epoch} at learning rate {learning_rate:g}; what was learnt until "
-            "then is kept (on this error: model, history). Try a smaller learning rate."
+            f"the loss is no longer finite in epoch {epoch} at learning rate {learning_rate:g}; try a smaller learning "
+            "rate. The model and the history of the last finite epoch are kept as attributes of this exception."
         )
         self.epoch = epoch
         self.learning_rate = learning_rate

@@ -1,4 +1,4 @@
-"""Score: how good predictions are, as one number that is better the larger it is. Knows arrays only."""
+"""Metrics of predictions: accuracy and R2."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from fastmlp.settings import LOSSES, LossName
 
 
 def words_of(column: str) -> str:
-    """A column's name as people read it.
+    """Format the name of a history column for display.
 
     Examples
     --------
@@ -20,21 +20,21 @@ def words_of(column: str) -> str:
 
 
 def score_of(loss: LossName, predicted: NDArray[Any], y: NDArray[Any]) -> float:
-    """Score of predictions under a config's loss.
+    """Accuracy or R2 of predictions, whichever belongs to the loss.
 
     Parameters
     ----------
     loss : str
-        cross_entropy and binary_cross_entropy are scored by accuracy, the others by R2.
+        cross_entropy and binary_cross_entropy are scored by accuracy, the other losses by R2.
     predicted, y : ndarray (n_samples,) or (n_samples, n_outputs)
-        Labels or numbers.
+        Predicted and true labels, or predicted and true values.
 
     Returns
     -------
     float
-        The share of samples that are right in all their labels; or the mean over the outputs of ``1 - sum of squared
-        errors / sum of squared deviations from the mean``. An output that never changes counts 1 where it is met
-        exactly and 0 elsewhere, as in scikit-learn.
+        Accuracy: the fraction of samples whose labels are all correct. R2: the mean over the outputs of ``1 - sum of
+        squared errors / sum of squared deviations from the mean``; for an output whose true values are constant it is 1
+        if all predictions are exact and 0 otherwise, as in scikit-learn.
 
     Examples
     --------
@@ -44,10 +44,10 @@ def score_of(loss: LossName, predicted: NDArray[Any], y: NDArray[Any]) -> float:
     0.5
     """
     if LOSSES[loss].metric == "accuracy":
-        right = predicted == y
-        return float(right.mean() if right.ndim == 1 else right.all(axis=1).mean())
+        correct = predicted == y
+        return float(correct.mean() if correct.ndim == 1 else correct.all(axis=1).mean())
     predicted, y = (np.asarray(array, np.float64).reshape(len(array), -1) for array in (predicted, y))
-    left = np.square(predicted - y).sum(axis=0)
-    spread = np.square(y - y.mean(axis=0)).sum(axis=0)
-    constant = np.where(left == 0, 1.0, 0.0)
-    return float(np.where(spread > 0, 1 - left / np.where(spread > 0, spread, 1.0), constant).mean())
+    residual = np.square(predicted - y).sum(axis=0)
+    total = np.square(y - y.mean(axis=0)).sum(axis=0)
+    if_constant = np.where(residual == 0, 1.0, 0.0)
+    return float(np.where(total > 0, 1 - residual / np.where(total > 0, total, 1.0), if_constant).mean())

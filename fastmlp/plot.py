@@ -1,6 +1,6 @@
-"""Figures of a history and of a study: they take axes and return them.
+"""Plots of a history and of a study, on given or new matplotlib axes, and their files.
 
-Know numbers only, and touch no global state of matplotlib.
+matplotlib's global state (pyplot, rcParams) is neither used nor changed.
 """
 
 import importlib.util
@@ -17,48 +17,50 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's blue and vermilion: apart for every kind of colour vision, and on a grey print by dash and marker.
+# Okabe and Ito's colours, which are distinguishable with every kind of colour vision. In a grey-scale print, line style
+# and marker distinguish the lines.
 _TRAIN = {"color": "#0072B2", "linestyle": "--", "marker": "o", "markerfacecolor": "white", "label": "training"}
 _TEST = {"color": "#D55E00", "linestyle": "-", "marker": "o", "label": "test"}
 _VALIDATION = {"color": "#009E73", "linestyle": "-.", "marker": "s", "markerfacecolor": "white", "label": "validation"}
-#: Title and unit of a score's panel.
+#: Title and axis label of a score's panel.
 _SCORES = {
     "test_accuracy": ("Test accuracy", "share of the test set"),
     "test_r2": ("Test R2", "share of the variance explained"),
 }
-_INK, _RULE = "#333333", "#DDDDDD"
-# Six of Okabe and Ito's eight, without yellow, which a white page swallows; six, so that two optimizers at six rates
-# share a colour a rate.
+_TEXT_COLOUR, _GRID_COLOUR = "#333333", "#DDDDDD"
+# Six of Okabe and Ito's eight colours, without yellow, which is hardly visible on white. Six, so that in a sweep of two
+# optimizers over six learning rates each rate has one colour.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-_DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
+_LINE_STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
 _MARKERS = ("o", "s", "^", "D", "v", "P")
-#: Characters that fit below a figure side by side, and those that a line's sample and the gap behind it take.
+#: Width of a legend below a figure, and of a legend entry's line sample with the gap behind it, in characters.
 _LEGEND_WIDTH, _SAMPLE_WIDTH = 120, 9
-#: Beyond this ratio of the largest mean loss to the least, the failures would press all else flat: a logarithmic axis.
-_WIDE_LOSSES = 5.0
+#: Ratio of the largest to the smallest mean loss above which the axis is logarithmic: on a linear one, the failed runs
+#: would flatten all other lines.
+_LOG_AXIS_RATIO = 5.0
 
 
 def require_matplotlib() -> None:
-    """Ask for matplotlib before hours of training rather than after, without the half second of importing it.
+    """Check that matplotlib is installed, before hours of training, without the half second of importing it.
 
     Raises
     ------
     MissingExtraError
-        It is not installed.
+        If matplotlib is not installed.
     """
     if importlib.util.find_spec("matplotlib") is None:
-        raise MissingExtraError("matplotlib", "plot", "Drawing curves")
+        raise MissingExtraError("matplotlib", "plot", "Plotting")
 
 
 def plot_history(history: History, axes: "Sequence[Axes] | None" = None) -> "tuple[Axes, Axes]":
-    """Draw the loss and the score of each epoch side by side.
+    """Plot loss and score against the epoch, side by side.
 
     Parameters
     ----------
     history : History
-        The rows to draw.
+        The history to plot.
     axes : sequence of two matplotlib Axes, optional
-        Where to draw loss and score; a new figure of its own, unknown to pyplot, if not given.
+        The axes of the loss and of the score. Without them, a new figure is made, which pyplot does not manage.
 
     Returns
     -------
@@ -68,7 +70,7 @@ def plot_history(history: History, axes: "Sequence[Axes] | None" = None) -> "tup
     Raises
     ------
     MissingExtraError
-        matplotlib is not installed.
+        If matplotlib is not installed.
 
     Examples
     --------
@@ -77,31 +79,31 @@ def plot_history(history: History, axes: "Sequence[Axes] | None" = None) -> "tup
     ('mean loss', 'share of the test set')
     """
     loss, score = _new_figure().subplots(1, 2) if axes is None else axes
-    _draw(loss, history, "train_loss", _TRAIN)
-    _draw(loss, history, "test_loss", _TEST)
-    _draw(score, history, history.score, _TEST)
+    _plot_column(loss, history, "train_loss", _TRAIN)
+    _plot_column(loss, history, "test_loss", _TEST)
+    _plot_column(score, history, history.score, _TEST)
     title, quantity = _SCORES[history.score]
     if "val_loss" in history.columns:
-        _draw(loss, history, "val_loss", _VALIDATION)
-        _draw(score, history, history.score.replace("test", "val"), _VALIDATION)
+        _plot_column(loss, history, "val_loss", _VALIDATION)
+        _plot_column(score, history, history.score.replace("test", "val"), _VALIDATION)
         title, quantity = title.replace("Test ", "").capitalize(), quantity.replace("the test set", "the set")
-    _dress(loss, "Loss", "mean loss")
-    _dress(score, title, quantity)
-    loss.legend(frameon=False, labelcolor=_INK)
+    _format_axes(loss, "Loss", "mean loss")
+    _format_axes(score, title, quantity)
+    loss.legend(frameon=False, labelcolor=_TEXT_COLOUR)
     return loss, score
 
 
 class Band(NamedTuple):
-    """The repeats of a setting, as they are drawn.
+    """Mean and standard deviation per epoch over the repeats of a setting.
 
     Attributes
     ----------
     label : str
-        What the legend says.
+        Label in the legend.
     epoch : sequence of int
-        From 1.
+        Epochs, counted from 1.
     mean, std : sequence of float
-        The line, and half the width of the band about it; nan for none.
+        The line, and half the height of the band around it; nan where there is no value.
     """
 
     label: str
@@ -116,16 +118,16 @@ def plot_bands(
     axes: "Sequence[Axes] | None" = None,
     quantity: str = "test_accuracy",
 ) -> "tuple[Axes, Axes]":
-    """Draw the test loss and the test score of several settings side by side, each a mean and a band about it.
+    """Plot test loss and test score of several settings side by side, each as a mean with a band of one std around it.
 
     Parameters
     ----------
     losses, scores : sequence of Band
-        A setting each, in the same order.
+        One band per setting, in the same order.
     axes : sequence of two matplotlib Axes, optional
-        Where to draw loss and score; a new figure of its own, unknown to pyplot, if not given.
+        The axes of the loss and of the score. Without them, a new figure is made, which pyplot does not manage.
     quantity : str
-        What the score is: test_accuracy or test_r2.
+        Column of the score: test_accuracy or test_r2.
 
     Returns
     -------
@@ -135,7 +137,7 @@ def plot_bands(
     Raises
     ------
     MissingExtraError
-        matplotlib is not installed.
+        If matplotlib is not installed.
 
     Examples
     --------
@@ -147,15 +149,15 @@ def plot_bands(
     n_rows = -(-len(losses) // _legend_columns([band.label for band in losses]))
     loss, score = _new_figure(3.6 + 0.22 * n_rows).subplots(1, 2) if axes is None else axes
     for panel, bands in ((loss, losses), (score, scores)):
-        for place, band in enumerate(bands):
-            _draw_band(panel, band, _band_style(place))
-    _dress(loss, "Test loss", "mean loss")
-    _dress(score, *_SCORES[quantity])
-    _widen(loss, [mean for band in losses for mean in band.mean])
+        for i, band in enumerate(bands):
+            _plot_band(panel, band, _band_style(i))
+    _format_axes(loss, "Test loss", "mean loss")
+    _format_axes(score, *_SCORES[quantity])
+    _use_log_scale_if_wide(loss, [mean for band in losses for mean in band.mean])
     if axes is None:
         _legend_below(loss)
     else:
-        loss.legend(frameon=False, labelcolor=_INK)
+        loss.legend(frameon=False, labelcolor=_TEXT_COLOUR)
     return loss, score
 
 
@@ -165,34 +167,34 @@ def save_curves(history: History, path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     history : History
-        The rows to draw.
+        The history to plot.
     path : path-like
-        The file; its ending decides the format: ``.png``, ``.svg`` or ``.pdf``.
+        The file. Its suffix determines the format: ``.png``, ``.svg`` or ``.pdf``.
 
     Raises
     ------
     MissingExtraError
-        matplotlib is not installed.
+        If matplotlib is not installed.
     OutputError
-        The file cannot be written, or no such format is known.
+        If the file cannot be written, or if its format is unknown.
     """
     save_figure(plot_history(history)[0], path)
 
 
 def save_figure(axes: "Axes", path: str | os.PathLike[str]) -> None:
-    """Write the figure that some axes are part of to a file, the same bytes each time.
+    """Write the figure of some axes to a file. As PNG, equal figures give equal bytes.
 
     Parameters
     ----------
     axes : matplotlib Axes
-        Such as `plot_history` and `plot_bands` return.
+        Axes such as those that `plot_history` and `plot_bands` return.
     path : path-like
-        The file; its ending decides the format: ``.png``, ``.svg`` or ``.pdf``.
+        The file. Its suffix determines the format: ``.png``, ``.svg`` or ``.pdf``.
 
     Raises
     ------
     OutputError
-        The file cannot be written, or no such format is known.
+        If the file cannot be written, or if its format is unknown.
     """
     try:
         _figure_of(axes).savefig(path, dpi=150)
@@ -201,17 +203,17 @@ def save_figure(axes: "Axes", path: str | os.PathLike[str]) -> None:
 
 
 def render_svg(axes: "Axes") -> str:
-    """The figure that some axes are part of as an SVG element, fit to stand inside a page: no prolog, no references.
+    """Render the figure of some axes as an SVG element for an HTML page, without the XML prolog and any URL.
 
     Parameters
     ----------
     axes : matplotlib Axes
-        Such as `plot_history` and `plot_bands` return.
+        Axes such as those that `plot_history` and `plot_bands` return.
 
     Returns
     -------
     str
-        From ``<svg`` to ``</svg>``.
+        The element, from ``<svg`` to ``</svg>``.
 
     Examples
     --------
@@ -235,17 +237,17 @@ def _figure_of(axes: "Axes") -> "Figure":
     return cast("Figure", axes.figure)
 
 
-def _band_style(place: int) -> dict[str, Any]:
-    """Colour, dash and marker of a setting: on a grey print it is known by the latter two."""
+def _band_style(i: int) -> dict[str, Any]:
+    """Colour, line style and marker of setting i; the latter two also distinguish it in a grey-scale print."""
     return {
-        "color": _COLOURS[place % len(_COLOURS)],
-        "linestyle": _DASHES[place % len(_DASHES)],
-        "marker": _MARKERS[place % len(_MARKERS)],
-        "markerfacecolor": "white" if place // len(_COLOURS) % 2 else None,
+        "color": _COLOURS[i % len(_COLOURS)],
+        "linestyle": _LINE_STYLES[i % len(_LINE_STYLES)],
+        "marker": _MARKERS[i % len(_MARKERS)],
+        "markerfacecolor": "white" if i // len(_COLOURS) % 2 else None,
     }
 
 
-def _draw_band(axes: "Axes", band: Band, style: dict[str, Any]) -> None:
+def _plot_band(axes: "Axes", band: Band, style: dict[str, Any]) -> None:
     every = max(1, len(band.epoch) // 7)
     axes.plot(band.epoch, band.mean, linewidth=1.6, markersize=4.5, markevery=every, label=band.label, **style)
     low, high = ([m + sign * s for m, s in zip(band.mean, band.std, strict=True)] for sign in (-1, 1))
@@ -255,43 +257,43 @@ def _draw_band(axes: "Axes", band: Band, style: dict[str, Any]) -> None:
 def _legend_below(axes: "Axes") -> None:
     handles, labels = axes.get_legend_handles_labels()
     if handles:
-        style = {"frameon": False, "labelcolor": _INK, "handlelength": 3.2, "ncols": _legend_columns(labels)}
+        style = {"frameon": False, "labelcolor": _TEXT_COLOUR, "handlelength": 3.2, "ncols": _legend_columns(labels)}
         _figure_of(axes).legend(handles, labels, loc="outside lower center", **style)
 
 
 def _legend_columns(labels: Sequence[str]) -> int:
-    """As many as fit, and three at most."""
+    """Number of columns of a legend: as many as fit, at most three."""
     widest = max(map(len, labels), default=0) + _SAMPLE_WIDTH
     return max(1, min(len(labels), 3, _LEGEND_WIDTH // widest))
 
 
-def _widen(axes: "Axes", means: Sequence[float]) -> None:
-    """A logarithmic axis, its numbers written out, where the means lie far apart."""
+def _use_log_scale_if_wide(axes: "Axes", means: Sequence[float]) -> None:
+    """Use a logarithmic scale, labelled with plain numbers, where the means span a wide range."""
     from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
-    if means and max(means) > _WIDE_LOSSES * min(means) > 0:
+    if means and max(means) > _LOG_AXIS_RATIO * min(means) > 0:
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axes.set_ylabel("mean loss, logarithmic", color=_INK)
+        axes.set_ylabel("mean loss, logarithmic", color=_TEXT_COLOUR)
 
 
-def _draw(axes: "Axes", history: History, column: str, style: dict[str, Any]) -> None:
-    """One line; a marker stands at about a dozen epochs, so that one epoch shows and a thousand do not clot."""
+def _plot_column(axes: "Axes", history: History, column: str, style: dict[str, Any]) -> None:
+    """Plot one line with about a dozen markers: a single epoch is visible, and a thousand markers do not overlap."""
     every = max(1, len(history) // 12)
     axes.plot(history["epoch"], history[column], linewidth=1.8, markersize=4.5, markevery=every, **style)
 
 
-def _dress(axes: "Axes", title: str, quantity: str) -> None:
+def _format_axes(axes: "Axes", title: str, quantity: str) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    axes.set_title(title, loc="left", color=_INK, fontweight="bold")
-    axes.set_xlabel("epoch", color=_INK)
-    axes.set_ylabel(quantity, color=_INK)
+    axes.set_title(title, loc="left", color=_TEXT_COLOUR, fontweight="bold")
+    axes.set_xlabel("epoch", color=_TEXT_COLOUR)
+    axes.set_ylabel(quantity, color=_TEXT_COLOUR)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
-    axes.grid(axis="y", color=_RULE, linewidth=0.8)
+    axes.grid(axis="y", color=_GRID_COLOUR, linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.tick_params(length=0, labelcolor=_INK)
+    axes.tick_params(length=0, labelcolor=_TEXT_COLOUR)
     axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(_RULE)
+    axes.spines["bottom"].set_color(_GRID_COLOUR)

@@ -1,7 +1,7 @@
-"""Random numbers that depend on a seed and a purpose alone, whatever library's version is installed.
+"""Random number streams keyed by (seed, purpose, index), independent of the version of any library.
 
-The generator is splitmix64 (Steele, Lea and Flood 2014): counted, not stepped, so a whole array comes at once. Knows
-nothing of what the numbers are for, but for the list of purposes.
+The generator is splitmix64 (Steele, Lea and Flood 2014). It is counter-based: number n of a stream is a function of n,
+so that a whole array is computed at once.
 """
 
 from enum import IntEnum
@@ -18,7 +18,7 @@ _MASK = (1 << 64) - 1
 
 
 class Purpose(IntEnum):
-    """What a stream of random numbers is drawn for."""
+    """Purpose of a stream of random numbers; streams of different purposes are independent."""
 
     WEIGHTS = 1
     ORDER = 2
@@ -28,12 +28,13 @@ class Purpose(IntEnum):
 
 
 def splitmix64(state: Bits) -> Bits:
-    """Mix states into random 64-bit numbers.
+    """The output function of splitmix64: mix states into random 64-bit numbers.
 
     Parameters
     ----------
     state : ndarray of uint64, or int
-        A single number is Python's: `stream`, of which an epoch needs two, takes 3 µs so, and 20 with arrays of one.
+        One or many states. For a single one, a Python int: `stream`, called twice per epoch, takes 3 µs with ints and
+        20 µs with arrays of one element.
 
     Returns
     -------
@@ -52,7 +53,7 @@ def splitmix64(state: Bits) -> Bits:
 
 
 def stream(seed: int, purpose: Purpose, index: int = 0) -> int:
-    """State (64 bits) of the stream keyed by a seed, a purpose, and an epoch or a layer.
+    """Initial state (64 bits) of the stream keyed by a seed, a purpose and an index, such as an epoch or a layer.
 
     Examples
     --------
@@ -66,12 +67,12 @@ def stream(seed: int, purpose: Purpose, index: int = 0) -> int:
 
 
 def uniform(state: int, start: int, stop: int) -> NDArray[np.float64]:
-    """Numbers start to stop of a stream, float64, evenly spread over [0, 1).
+    """Numbers ``start, ..., stop - 1`` of a stream, uniform over [0, 1), in float64.
 
     Examples
     --------
     >>> bool(abs(uniform(7, 0, 10_000).mean() - 0.5) < 0.01)
     True
     """
-    counted = np.arange(start + 1, stop + 1, dtype=np.uint64) * np.uint64(_GOLDEN) + np.uint64(state)
-    return (splitmix64(counted) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    states = np.arange(start + 1, stop + 1, dtype=np.uint64) * np.uint64(_GOLDEN) + np.uint64(state)
+    return (splitmix64(states) >> np.uint64(11)).astype(np.float64) * 2.0**-53

@@ -35,13 +35,13 @@ class Activation:
         the others are those of PyTorch's ``calculate_gain``, which has none for elu, gelu, silu and softplus: gelu and
         silu have relu's here, elu and softplus 1.
     derivative_of : {"output", "input"}
-        What the derivative is computed from in the backward pass. One computed from the input is stored by the forward
-        pass.
+        Argument of the derivative: the output of the activation, in the backward pass; or its input, in the forward
+        pass, which stores the derivative.
     sklearn, onnx : str or None
-        Its name in scikit-learn, and the ONNX operator that computes it; None where there is none. What has no operator
-        is composed of others in `fastmlp.export.onnx`.
+        Name of the activation in scikit-learn, and the ONNX operator that computes it; None where there is none. An
+        activation without an ONNX operator is composed of several in `fastmlp.export.onnx`.
     torch : str
-        Its class in ``torch.nn``.
+        Class in ``torch.nn``.
     torch_arguments : tuple of (str, object)
         Keyword arguments of that class.
     """
@@ -57,18 +57,18 @@ class Activation:
 
 @dataclass(frozen=True, kw_only=True)
 class Loss:
-    """A loss, with the activation of the output layer that goes with it.
+    """A loss, with its activation of the output layer and its metric.
 
     Attributes
     ----------
     code : int
         The number by which kernels select it.
     tasks : tuple of str
-        The tasks that it is for, see `fastmlp.Dataset`.
+        The tasks that it can be used for, see `fastmlp.Dataset`.
     output : {"softmax", "sigmoid", "identity", "exp"}
         Activation of the output layer.
     metric : {"accuracy", "r2"}
-        What the test set is scored by.
+        Metric by which predictions are scored.
     """
 
     code: int
@@ -86,9 +86,9 @@ class Optimizer:
     code : int
         The number by which kernels select it; adam and adamw share one.
     moments : {"", "m", "v", "mv"}
-        The moment estimates that it keeps for each parameter.
+        The moment estimates that it stores for each parameter.
     sklearn : str or None
-        The ``solver`` of scikit-learn that it corresponds to.
+        The corresponding ``solver`` of scikit-learn.
     """
 
     code: int
@@ -308,7 +308,7 @@ def invalid_settings(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -
     Yields
     ------
     str
-        One sentence for each invalid setting: what was given, and what is accepted.
+        One sentence for each invalid setting: the accepted values, and the given one.
     """
     whole = {**defaults, **settings}
     dtype = dtype_of(whole["precision"]) if _accepts(SETTINGS["precision"], whole["precision"]) else None

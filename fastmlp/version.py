@@ -1,3 +1,3 @@
-"""The version, in one place: what is written to disk bears it. Knows nothing else."""
+"""The version of the package, which is also written into files and records."""
 
 __version__ = "0.1.0"

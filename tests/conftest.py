@@ -1,6 +1,4 @@
-"""What the tests of several modules share: small data that any network learns in a few epochs."""
-
-import math
+"""Fixtures for several test modules: a small data set that any network learns quickly, and the activations in NumPy."""
 
 import numpy as np
 import pytest
@@ -21,7 +19,7 @@ def pytest_collection_modifyitems(items):
 
 
 def gaussian_blobs(n_train=120, n_test=40, n_features=5, n_classes=3, dtype=np.float64):
-    """Clouds round corners of a cube; every class is in both sets."""
+    """Gaussian clusters around corners of a cube; both sets contain every class."""
     rng = np.random.default_rng(0)
     y = np.arange(n_train + n_test) % n_classes
     centres = 3 * rng.choice([-1.0, 1.0], (n_classes, n_features))
@@ -41,18 +39,14 @@ def blobs():
 
 @pytest.fixture
 def masked(monkeypatch):
-    """A CPU with AMX, which the user's switch keeps idle: nothing compiles for it."""
+    """A CPU with AMX that ``FASTMLP_AMX=0`` forbids to use, so that no kernels for it are compiled."""
     monkeypatch.setattr(cpu, "bf16_instructions", lambda: "amx")
     monkeypatch.setenv("FASTMLP_AMX", "0")
 
 
-def _plain_gelu(z):
-    return z * (1 + np.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3))) / 2
-
-
 @pytest.fixture(scope="session")
 def plain_activations():
-    """Every activation in NumPy's own words, by name."""
+    """Every activation in plain NumPy, by name."""
     return {
         "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
         "tanh": np.tanh,
@@ -60,7 +54,7 @@ def plain_activations():
         "identity": lambda z: z,
         "leaky_relu": lambda z: np.where(z < 0, 0.01 * z, z),
         "elu": lambda z: np.where(z < 0, np.expm1(np.minimum(z, 0)), z),
-        "gelu": _plain_gelu,
+        "gelu": lambda z: 0.5 * z * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))),
         "silu": lambda z: z / (1 + np.exp(-z)),
-        "softplus": lambda z: np.log1p(np.exp(z)),
+        "softplus": lambda z: np.logaddexp(0, z),
     }

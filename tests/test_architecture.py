@@ -102,7 +102,6 @@ MAX_MODULE_LINES, MAX_FUNCTION_LINES, MAX_KERNEL_ARGUMENTS = 300, 60, 8
 #: Modules without a test module of the same name, and the test module that covers each.
 TESTED_ELSEWHERE = {
     "__main__": "cli/test_app.py",
-    "metrics": "model/test_model.py",
     "settings": "test_config.py",
     "version": "cli/test_app.py",
     "codegen/amx": "training/test_precision.py",
@@ -114,12 +113,6 @@ TESTED_ELSEWHERE = {
     "kernels/dispatch": "kernels/test_bf16_matmul.py",
     "kernels/layout": "model/test_workspace.py",
     "kernels/vector_math": "kernels/test_activation.py",
-    "model/file": "model/test_model.py",
-    "model/kernel_args": "kernels/test_epoch.py",
-    "model/parts": "export/test_model_methods.py",
-    "training/trainer": "training/test_loop.py",
-    "training/early_stopping": "training/test_loop.py",
-    "training/compatibility": "training/test_loop.py",
     "study/provenance": "study/test_metadata.py",
     "study/registry": "study/test_scheduler.py",
 }

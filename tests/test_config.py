@@ -46,7 +46,7 @@ configs = st.builds(
     precision=st.sampled_from(get_args(Precision)),
 )
 
-REFUSED = [
+INVALID = [
     ("hidden", 100),
     ("hidden", (100, 0)),
     ("hidden", (1.0,)),
@@ -90,7 +90,7 @@ REFUSED = [
 ]
 
 
-def test_the_defaults_are_the_papers():
+def test_the_defaults_are_those_of_the_paper():
     config = Config()
     assert (config.hidden, config.activation, config.optimizer) == ((100, 100), "sigmoid", "sgd")
     assert (config.learning_rate, config.schedule, config.decay_rate, config.l2) == (0.3, "exponential", 0.0, 0.0)
@@ -98,7 +98,7 @@ def test_the_defaults_are_the_papers():
     assert (config.batch_size, config.n_epochs, config.shuffle, config.seed) == (64, 20, True, 0)
 
 
-def test_every_field_has_its_rule_and_no_rule_is_left_over():
+def test_the_fields_are_the_settings_in_the_same_order():
     assert list(SETTINGS) == [field.name for field in dataclasses.fields(Config)]
 
 
@@ -108,13 +108,13 @@ def test_every_field_is_documented_in_order():
     assert documented == [field.name for field in dataclasses.fields(Config)]
 
 
-@pytest.mark.parametrize(("name", "value"), REFUSED)
-def test_a_mistake_is_named_with_what_was_given_and_what_is_accepted(name, value):
+@pytest.mark.parametrize(("name", "value"), INVALID)
+def test_an_invalid_value_is_refused_with_the_accepted_values_and_the_given_one(name, value):
     with pytest.raises(ConfigError, match=rf"^{name}: expected {re.escape(SETTINGS[name].words)}, got (?s:.)+$"):
         Config(**{name: value})
 
 
-def test_all_mistakes_are_named_at_once():
+def test_all_invalid_settings_are_listed():
     with pytest.raises(ConfigError) as caught:
         Config(hidden=(0,), learning_rate=-1, seed=-5, optimizer="newton")
     lines = str(caught.value).splitlines()
@@ -123,11 +123,11 @@ def test_all_mistakes_are_named_at_once():
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "held"), [("eps", 1e-40, "0.0"), ("beta2", 1 - 1e-12, "1.0"), ("l2", 1e39, "inf")]
+    ("name", "value", "rounded"), [("eps", 1e-40, "0.0"), ("beta2", 1 - 1e-12, "1.0"), ("l2", 1e39, "inf")]
 )
-def test_a_number_that_float32_cannot_hold_is_refused(name, value, held):
+def test_a_number_that_float32_cannot_represent_is_refused(name, value, rounded):
     with pytest.raises(
-        ConfigError, match=rf"^{name}: expected .*, got {re.escape(repr(value))}, which is {held} in float32"
+        ConfigError, match=rf"^{name}: expected .*, got {re.escape(repr(value))}, which is {rounded} in float32"
     ):
         Config(**{name: value})
 
@@ -137,7 +137,7 @@ def test_the_same_number_is_accepted_in_float64(name, value):
     assert getattr(Config(**{name: value}, precision="float64"), name) == value
 
 
-def test_numpy_numbers_become_pythons_own():
+def test_numpy_scalars_become_python_numbers():
     config = Config(
         hidden=np.array([3, 4], dtype=np.int32),
         learning_rate=np.float32(0.5),
@@ -159,48 +159,48 @@ def test_a_config_is_frozen_and_hashable():
     assert hash(Config()) == hash(Config(hidden=[100, 100]))
 
 
-def test_an_unknown_keyword_is_pythons_type_error():
+def test_an_unknown_keyword_is_a_type_error():
     with pytest.raises(TypeError, match="unexpected keyword argument 'lr'"):
         Config(lr=0.1)
 
 
-def test_from_dict_names_the_unknown_field_its_nearest_and_every_other_mistake():
+def test_from_dict_lists_unknown_settings_with_the_nearest_name_and_invalid_values():
     with pytest.raises(
         ConfigError, match=r"unknown setting 'learningrate'; did you mean 'learning_rate'.\n  l2: expected"
     ):
         Config.from_dict({"learningrate": 0.1, "l2": -1})
 
 
-def test_from_dict_lists_the_settings_where_none_is_near():
+def test_from_dict_lists_all_settings_if_no_name_is_near():
     with pytest.raises(ConfigError, match="unknown setting 'zzz'; the settings are hidden, activation"):
         Config.from_dict({"zzz": 0.1})
 
 
-def test_from_dict_refuses_what_is_no_mapping():
+def test_from_dict_refuses_anything_but_a_mapping():
     with pytest.raises(ConfigError, match=r"expected a mapping .*, got \[1\]"):
         Config.from_dict([1])
 
 
-def test_from_dict_fills_in_defaults():
+def test_from_dict_uses_defaults_for_missing_settings():
     assert Config.from_dict({"seed": 3}) == Config(seed=3)
 
 
 @given(configs)
-def test_json_gives_back_an_equal_config(config):
+def test_a_config_survives_json(config):
     assert Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
-def test_replace_checks_anew():
+def test_replace_validates_the_result():
     with pytest.raises(ConfigError, match=r"beta1: expected .*, got 2"):
         Config().replace(beta1=2)
 
 
-def test_replace_leaves_the_old_one_as_it_was():
+def test_replace_does_not_modify_the_original():
     config = Config()
     assert (config.replace(seed=9).seed, config.seed) == (9, 0)
 
 
-def test_choices_are_the_type_aliases():
+def test_the_accepted_names_are_those_of_the_type_aliases():
     hints = get_type_hints(Config)
     aliases = {
         "activation": ActivationName, "init": Init, "loss": LossName, "optimizer": OptimizerName, "schedule": Schedule,
@@ -218,7 +218,7 @@ def test_an_eps_that_vanishes_in_adams_first_step_is_refused():
     Config(eps=1e-37, precision="float64")
 
 
-def test_a_warm_up_that_never_ends_is_refused():
+def test_a_cosine_warm_up_over_all_epochs_is_refused():
     Config(schedule="cosine", warmup_epochs=4, n_epochs=5)
     Config(warmup_epochs=5, n_epochs=5)
     with pytest.raises(ConfigError, match=r"^warmup_epochs: expected fewer than n_epochs, which is 5, got 5$"):

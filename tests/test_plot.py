@@ -14,20 +14,20 @@ def history(n_epochs):
     return History(dict(zip(COLUMNS, row, strict=True)) for row in rows)
 
 
-def test_the_axes_given_are_drawn_on_and_returned():
+def test_given_axes_are_used_and_returned():
     given = Figure().subplots(1, 2)
     got = plot_history(history(3), given)
     assert list(got) == list(given)
 
 
-def test_the_lines_are_the_columns():
+def test_the_lines_show_the_columns():
     loss, accuracy = plot_history(history(3))
     got = {line.get_label(): list(line.get_ydata()) for line in loss.lines}
     assert got == {"training": history(3)["train_loss"], "test": history(3)["test_loss"]}
     assert list(accuracy.lines[0].get_ydata()) == history(3)["test_accuracy"]
 
 
-def test_the_lines_differ_without_colour():
+def test_the_lines_differ_in_their_line_styles():
     train, test = plot_history(history(3))[0].lines
     assert train.get_linestyle() != test.get_linestyle()
 
@@ -40,13 +40,13 @@ def test_the_axes_are_labelled_and_the_legend_names_both_lines():
 
 
 @pytest.mark.parametrize("n_epochs", [1, 2, 3, 20, 1000])
-def test_epochs_are_integers(n_epochs):
+def test_ticks_of_the_epoch_axis_are_integers(n_epochs):
     loss, _ = plot_history(history(n_epochs))
     assert all(tick == int(tick) for tick in loss.get_xticks())
 
 
 @pytest.mark.parametrize("n_epochs", [1, 20, 1000])
-def test_markers_show_a_single_epoch_and_do_not_clot_over_many(n_epochs):
+def test_the_number_of_markers_is_limited(n_epochs):
     line = plot_history(history(n_epochs))[1].lines[0]
     assert 1 <= len(range(0, n_epochs, line.get_markevery())) <= 20
 
@@ -56,19 +56,19 @@ def test_an_empty_history_gives_empty_panels(tmp_path):
     assert (tmp_path / "curves.png").stat().st_size > 0
 
 
-@pytest.mark.parametrize(("ending", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
-def test_the_ending_decides_the_format(ending, start, tmp_path):
-    save_curves(history(2), tmp_path / f"curves.{ending}")
-    assert (tmp_path / f"curves.{ending}").read_bytes().startswith(start)
+@pytest.mark.parametrize(("suffix", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
+def test_the_suffix_determines_the_format(suffix, start, tmp_path):
+    save_curves(history(2), tmp_path / f"curves.{suffix}")
+    assert (tmp_path / f"curves.{suffix}").read_bytes().startswith(start)
 
 
 @pytest.mark.parametrize("name", ["nowhere/curves.png", "curves.xyz"])
-def test_what_cannot_be_written_is_named(name, tmp_path):
+def test_a_file_that_cannot_be_written_is_refused_and_named(name, tmp_path):
     with pytest.raises(OutputError, match=name):
         save_curves(history(1), tmp_path / name)
 
 
-def test_pyplot_is_left_alone():
+def test_pyplot_is_not_imported():
     code = (
         "import sys; from fastmlp.plot import plot_history; from fastmlp.training.history import History; "
         "plot_history(History()); sys.exit('matplotlib.pyplot' in sys.modules)"
@@ -78,11 +78,11 @@ def test_pyplot_is_left_alone():
 
 def test_the_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(MissingExtraError, match=r'Drawing curves needs matplotlib.*pip install "fastmlp\[plot\]"'):
+    with pytest.raises(MissingExtraError, match=r'Plotting needs matplotlib.*pip install "fastmlp\[plot\]"'):
         require_matplotlib()
 
 
-def test_a_validation_set_has_a_line_of_its_own():
+def test_a_validation_set_has_its_own_line():
     rows = [{**row, "val_loss": 1.5, "val_accuracy": 0.5} for row in history(3)]
     loss, score = plot_history(History(rows))
     assert [len(loss.lines), len(score.lines)] == [3, 2]

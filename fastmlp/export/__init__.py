@@ -1,5 +1,4 @@
-"""Ways in and out of a trained network: a module a format, each an extra of its own.
+"""Import and export of networks: one module per format, each of which needs its own optional package.
 
-Modules here take a network by its parts (see `fastmlp.model.parts`), and know nothing of how it predicts. Only
-`fastmlp.export.from_sklearn` makes one.
+The modules read the parameters, scaling and config of a `fastmlp.Model`; only `fastmlp.export.from_sklearn` makes one.
 """

@@ -21,7 +21,8 @@ def folded_layers(model: Model) -> list[WeightsAndBiases]:
     Raises
     ------
     DataError
-        If an offset is so large that folding it into the bias would lose more than 1 % of the feature's spread.
+        If an offset is so large that folding it into the bias would lose more than 1 % of the feature's standard
+        deviation.
 
     Examples
     --------
@@ -41,23 +42,28 @@ def folded_layers(model: Model) -> list[WeightsAndBiases]:
 
 
 def _check_distance(offset: NDArray[np.float64], dtype: str) -> None:
-    """Constant features are checked too: their offset is subtracted exactly only before the product."""
+    """Check that no offset is too large for a bias, not even that of a constant feature, whose mean a bias rounds."""
     limit, distance = MAX_DISTANCE * float(np.finfo(np.float32).eps / np.finfo(dtype).eps), abs(offset)
     if distance.max() > limit:
-        where = f"the mean of feature {distance.argmax()} is {distance.max():.3g} times its spread away from zero"
-        raise DataError(f"{where}, too far for a bias in {dtype} to subtract it; to_onnx keeps the scaling")
+        where = f"the mean of feature {distance.argmax()} is {distance.max():.3g} standard deviations away from zero"
+        raise DataError(
+            f"{where}; expected at most {limit:.3g}, beyond which a bias in {dtype} is too inexact; use to_onnx, which "
+            "does not fold the scaling"
+        )
 
 
 def as_dtype(array: NDArray[Any], dtype: str) -> NDArray[Any]:
-    """The array in C order and in a dtype.
+    """Convert an array of folded weights or biases to a dtype, in C order.
 
     Raises
     ------
     DataError
-        If the scaling made a weight too large for the dtype.
+        If a value is not finite in the dtype.
     """
     with np.errstate(over="ignore"):
         array = np.ascontiguousarray(array, dtype)
     if not np.isfinite(array).all():
-        raise DataError(f"the first layer's weights, multiplied by the scaling, exceed {dtype}'s range: use float64")
+        raise DataError(
+            f"the first layer's weights, multiplied by the scaling, exceed the range of {dtype}: use float64"
+        )
     return array

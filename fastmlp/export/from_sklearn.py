@@ -1,4 +1,4 @@
-"""A network from a fitted scikit-learn estimator."""
+"""Import of fitted scikit-learn estimators."""
 
 from typing import Any, Literal
 
@@ -10,9 +10,9 @@ from fastmlp.model.model import Model
 from fastmlp.model.params import Params
 from fastmlp.settings import ACTIVATIONS
 
-#: Batch size of scikit-learn where `batch_size` is "auto".
+#: Maximum batch size of scikit-learn for ``batch_size="auto"``.
 AUTO_BATCH = 200
-#: Our loss for what follows the estimator's last layer.
+#: The loss for each of the estimator's ``out_activation_``.
 LOSS_OF_OUTPUT = {
     "softmax": "cross_entropy",
     "logistic": "binary_cross_entropy",
@@ -22,32 +22,33 @@ LOSS_OF_OUTPUT = {
 
 
 def from_sklearn(estimator: Any) -> Model:
-    """A network that predicts as a fitted scikit-learn MLP does.
+    """Convert a fitted scikit-learn MLP to a network with the same predictions.
 
-    Weights are taken as they are: one logistic output for two classes stays one, a sigmoid. Class names are
-    ``classes_`` as texts, unless they are 0 .. n - 1. Settings that both libraries have are taken over, for training
-    that goes on.
+    The weights are copied unchanged: one logistic output for two classes remains one sigmoid output. Class names are
+    the ``classes_`` as strings, unless these are 0 .. n - 1. Settings that both libraries have are copied, so that
+    training can be continued.
 
     Parameters
     ----------
     estimator : sklearn.neural_network.MLPClassifier or MLPRegressor
-        Fitted, to two or more classes, labels, or numbers.
+        Fitted estimator for at least two classes, for several labels per sample, or for regression.
 
     Returns
     -------
     Model
-        In float32 if the estimator's weights are, otherwise in float64.
+        The network, in float32 if the estimator's weights are, otherwise in float64.
 
     Raises
     ------
     MissingExtraError
         If scikit-learn is not installed.
     DataTypeError
-        If it is no MLPClassifier or MLPRegressor of scikit-learn; the network of fastmlp's own is their ``model_``.
+        If it is not an MLPClassifier or MLPRegressor of scikit-learn. The network of fastmlp's estimators is their
+        attribute ``model_``.
     DataError
-        If it is not fitted, or to one class only, or its weights are not finite.
+        If it is not fitted, or was fitted to one class only, or has weights that are not finite.
     ConfigError
-        If a setting of it is none that `Config` accepts.
+        If one of its settings is not accepted by `Config`.
 
     Examples
     --------
@@ -63,13 +64,16 @@ def from_sklearn(estimator: Any) -> Model:
         raise MissingExtraError("scikit-learn", "sklearn", "from_sklearn") from None
     name = type(estimator).__name__
     if any(kind.__module__.startswith("fastmlp.estimator.") for kind in type(estimator).__mro__):
-        raise DataTypeError(f"given fastmlp's own {name}: its network is its attribute model_, once it is fitted")
+        raise DataTypeError(
+            f"estimator: expected a scikit-learn estimator, got fastmlp's {name}; fit it, and use its attribute model_"
+        )
     if not isinstance(estimator, (MLPClassifier, MLPRegressor)):
-        raise DataTypeError(f"expected a fitted MLPClassifier or MLPRegressor of scikit-learn, got {name}")
+        raise DataTypeError(f"estimator: expected a fitted MLPClassifier or MLPRegressor of scikit-learn, got {name}")
     if not hasattr(estimator, "coefs_"):
-        raise DataError(f"this {name} is not fitted; fit it first")
+        raise DataError(f"estimator: expected a fitted one, got {name} that is not fitted; call fit first")
     if len(getattr(estimator, "classes_", ())) == 1:
-        raise DataError(f"this {name} was fitted to one class, {estimator.classes_.tolist()[0]!r}; two are the least")
+        only = estimator.classes_.tolist()[0]
+        raise DataError(f"estimator: expected at least two classes, got {name} fitted to one class, {only!r}")
     weights, biases, loss = [*estimator.coefs_], [*estimator.intercepts_], LOSS_OF_OUTPUT[estimator.out_activation_]
     config = _config(estimator, weights, loss)
     params = Params((len(weights[0]), *map(len, biases)), config.dtype)
@@ -79,7 +83,7 @@ def from_sklearn(estimator: Any) -> Model:
 
 
 def sgd_variant(estimator: Any) -> Literal["sgd", "momentum", "nesterov"]:
-    """Name of our optimizer for an estimator with ``solver="sgd"``.
+    """The optimizer of fastmlp that corresponds to an estimator with ``solver="sgd"``.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""An ONNX file of a network: its graph, of standard operators."""
+"""Export to ONNX: a graph of standard operators, in a file."""
 
 import json
 import math
@@ -15,42 +15,42 @@ from fastmlp.model.model import Model
 from fastmlp.model.parts import is_binary, output_of
 from fastmlp.settings import ACTIVATIONS, LEAKY_SLOPE
 
-#: The first opset whose Softmax works along an axis, of 2020, has everything that is used here; the file's layout is of
-#: 2021. Newer ones would say the same to fewer runtimes.
-OPSET, LAYOUT = 13, 8
+#: Versions of the operators and of the file format. Opset 13 (2020) is the first whose Softmax is along a single axis,
+#: and it has all operators that are used here; IR version 8 is of 2021. Fewer runtimes read newer versions.
+OPSET, IR_VERSION = 13, 8
 INPUT_TYPES = ("uint8", "float32", "float64")
-#: What a file may have: protobuf counts its bytes in 31 bits.
+#: Maximum size of the parameters: protobuf limits a file to 2**31 bytes, of which 2**20 are reserved for the graph.
 MAX_BYTES = 2**31 - 2**20
 
 
 class Graph:
-    """Nodes and constants in the order in which they are added; a value is known by its name."""
+    """Nodes and constants of an ONNX graph, in the order in which they are added. Values are identified by name."""
 
-    def __init__(self, onnx: Any, precision: str) -> None:
-        self._onnx, self._precision = onnx, precision
+    def __init__(self, onnx: Any, dtype: str) -> None:
+        self._onnx, self._dtype = onnx, dtype
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
 
     def add(self, operator: str, *inputs: str, result: str | None = None, **attributes: Any) -> str:
-        """A node, and the name of its result."""
+        """Add a node; return the name of its result."""
         name = result or f"{operator}_{len(self.nodes)}"
         self.nodes.append(self._onnx.helper.make_node(operator, list(inputs), [name], name=name, **attributes))
         return name
 
     def array(self, name: str, array: NDArray[Any]) -> str:
-        """A constant in the network's precision."""
-        array = np.asarray(array, self._precision, order="C")
+        """Add a constant array, in the network's dtype; return its name."""
+        array = np.asarray(array, self._dtype, order="C")
         self.constants.append(self._onnx.numpy_helper.from_array(array, name))
         return name
 
     def number(self, value: float) -> str:
-        """A constant of one number."""
+        """Add a constant number, unless the graph has it already; return its name."""
         name = f"number_{value!r}"
-        known = any(constant.name == name for constant in self.constants)
-        return name if known else self.array(name, np.array(value))
+        exists = any(constant.name == name for constant in self.constants)
+        return name if exists else self.array(name, np.array(value))
 
     def type_of(self, dtype: str) -> int:
-        """ONNX's code of a type of numbers."""
+        """ONNX's code of a dtype."""
         return int(self._onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
 
 
@@ -59,16 +59,17 @@ def _leaky_relu(graph: Graph, z: str) -> str:
 
 
 def _elu(graph: Graph, z: str) -> str:
-    below = graph.add("Exp", graph.add("Min", z, graph.number(0.0)))
-    return graph.add("Add", graph.add("Relu", z), graph.add("Sub", below, graph.number(1.0)))
+    """``max(z, 0) + exp(min(z, 0)) - 1``."""
+    exponential = graph.add("Exp", graph.add("Min", z, graph.number(0.0)))
+    return graph.add("Add", graph.add("Relu", z), graph.add("Sub", exponential, graph.number(1.0)))
 
 
 def _gelu(graph: Graph, z: str) -> str:
     """``z / 2 * (1 + tanh(sqrt(2 / pi) * (z + 0.044715 z**3)))`` (Hendrycks and Gimpel 2016)."""
     square = graph.add("Mul", graph.add("Mul", z, z), graph.number(0.044715))
-    bent = graph.add("Mul", z, graph.add("Add", square, graph.number(1.0)))
-    share = graph.add("Tanh", graph.add("Mul", bent, graph.number(math.sqrt(2 / math.pi))))
-    return graph.add("Mul", graph.add("Mul", z, graph.number(0.5)), graph.add("Add", share, graph.number(1.0)))
+    cubic = graph.add("Mul", z, graph.add("Add", square, graph.number(1.0)))
+    tanh = graph.add("Tanh", graph.add("Mul", cubic, graph.number(math.sqrt(2 / math.pi))))
+    return graph.add("Mul", graph.add("Mul", z, graph.number(0.5)), graph.add("Add", tanh, graph.number(1.0)))
 
 
 def _silu(graph: Graph, z: str) -> str:
@@ -77,11 +78,12 @@ def _silu(graph: Graph, z: str) -> str:
 
 def _softplus(graph: Graph, z: str) -> str:
     """``max(z, 0) + log(1 + exp(-abs(z)))``, which does not overflow."""
-    tail = graph.add("Exp", graph.add("Neg", graph.add("Abs", z)))
-    return graph.add("Add", graph.add("Relu", z), graph.add("Log", graph.add("Add", tail, graph.number(1.0))))
+    exponential = graph.add("Exp", graph.add("Neg", graph.add("Abs", z)))
+    return graph.add("Add", graph.add("Relu", z), graph.add("Log", graph.add("Add", exponential, graph.number(1.0))))
 
 
-#: Activations that are composed of several operators, or of none: each takes the graph and the name of its input.
+#: Activations that are composed of several operators, or of none. Each function takes the graph and the name of the
+#: input, and returns the name of the output.
 COMPOSED: dict[str, Callable[[Graph, str], str]] = {
     "identity": lambda _, z: z,
     "leaky_relu": _leaky_relu,
@@ -93,18 +95,21 @@ COMPOSED: dict[str, Callable[[Graph, str], str]] = {
 
 
 def write_onnx(path: str | os.PathLike[str], model: Model, input_type: str | None = None) -> None:
-    """Write the file; see `fastmlp.Model.to_onnx`."""
+    """Write an ONNX file; see `fastmlp.Model.to_onnx`."""
     try:
         import onnx
     except ImportError:
-        raise MissingExtraError("onnx", "onnx", "An .onnx file") from None
-    precision = model.config.dtype
-    input_type = precision if input_type is None else input_type
+        raise MissingExtraError("onnx", "onnx", "Writing an ONNX file") from None
+    network_dtype = model.config.dtype
+    input_type = network_dtype if input_type is None else input_type
     if input_type not in INPUT_TYPES:
         raise ConfigError(f"input_type: expected one of {', '.join(map(repr, INPUT_TYPES))}, got {input_type!r}")
     if model.params.theta.nbytes > MAX_BYTES:
-        raise OutputError(f"the network has more than the 2 GB that {path} may have; a .safetensors file takes it")
-    graph = Graph(onnx, precision)
+        raise OutputError(
+            f"the ONNX file could not be written to {path}: expected at most {MAX_BYTES:,} bytes of parameters, got "
+            f"{model.params.theta.nbytes:,}; the format allows 2 GB per file: use Model.save with a .safetensors file"
+        )
+    graph = Graph(onnx, network_dtype)
     outputs = _add_output(graph, _add_layers(graph, _add_input(graph, model, input_type), model), model)
     info = onnx.helper.make_tensor_value_info
     onnx_graph = onnx.helper.make_graph(
@@ -115,7 +120,7 @@ def write_onnx(path: str | os.PathLike[str], model: Model, input_type: str | Non
         graph.constants,
     )
     opsets = [onnx.helper.make_opsetid("", OPSET)]
-    proto = onnx.helper.make_model(onnx_graph, opset_imports=opsets, ir_version=LAYOUT, producer_name="fastmlp")
+    proto = onnx.helper.make_model(onnx_graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="fastmlp")
     if model.class_names is not None:
         onnx.helper.set_model_props(proto, {"class_names": json.dumps(model.class_names)})
     content = proto.SerializeToString()
@@ -123,9 +128,9 @@ def write_onnx(path: str | os.PathLike[str], model: Model, input_type: str | Non
 
 
 def _add_input(graph: Graph, model: Model, input_type: str) -> str:
-    precision, value = model.config.dtype, "X"
-    if input_type != precision:
-        value = graph.add("Cast", value, to=graph.type_of(precision))
+    network_dtype, value = model.config.dtype, "X"
+    if input_type != network_dtype:
+        value = graph.add("Cast", value, to=graph.type_of(network_dtype))
     if model.scaling is not None:
         factor, offset = model.scaling
         value = graph.add("Mul", value, graph.array("factor", factor))
@@ -148,17 +153,17 @@ def _add_activation(graph: Graph, value: str, name: str) -> str:
 
 
 def _add_output(graph: Graph, logits: str, model: Model) -> list[tuple[str, str, list[str | int]]]:
-    """Name, type and shape of each output."""
-    output, precision, n_outputs = output_of(model.config), model.config.dtype, model.params.sizes[-1]
+    """Add the output layer's activation; return name, dtype and shape of each output of the graph."""
+    output, network_dtype, n_outputs = output_of(model.config), model.config.dtype, model.params.sizes[-1]
     shape: list[str | int] = ["n_samples", n_outputs]
     if output in ("identity", "exp"):
         graph.add("Exp" if output == "exp" else "Identity", logits, result="values")
-        return [("values", precision, shape)]
+        return [("values", network_dtype, shape)]
     if output == "sigmoid" and not is_binary(model.config, model.params):
         graph.add("Sigmoid", logits, result="probabilities")
-        holds = graph.add("Greater", "probabilities", graph.number(0.5))
-        graph.add("Cast", holds, result="label", to=graph.type_of("int64"))
-        return [("probabilities", precision, shape), ("label", "int64", shape)]
+        applies = graph.add("Greater", "probabilities", graph.number(0.5))
+        graph.add("Cast", applies, result="label", to=graph.type_of("int64"))
+        return [("probabilities", network_dtype, shape), ("label", "int64", shape)]
     if output == "sigmoid":
         second = graph.add("Sigmoid", logits)
         first = graph.add("Sub", graph.number(1.0), second)
@@ -167,4 +172,4 @@ def _add_output(graph: Graph, logits: str, model: Model) -> list[tuple[str, str,
     else:
         graph.add("Softmax", logits, result="probabilities", axis=1)
     graph.add("ArgMax", "probabilities", result="label", axis=1, keepdims=0)
-    return [("probabilities", precision, shape), ("label", "int64", shape[:1])]
+    return [("probabilities", network_dtype, shape), ("label", "int64", shape[:1])]

@@ -1,4 +1,4 @@
-"""A fitted scikit-learn estimator of a network: what its `fit` would have left, set attribute by attribute."""
+"""Export to scikit-learn: an estimator with the attributes that its `fit` would have set."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ from fastmlp.model.model import Model
 from fastmlp.model.parts import is_binary, output_of
 from fastmlp.settings import ACTIVATIONS, OPTIMIZERS
 
-#: scikit-learn's names for what follows the last layer.
+#: scikit-learn's names for the activations of the output layer.
 OUT_ACTIVATIONS = {"softmax": "softmax", "sigmoid": "logistic", "identity": "identity", "exp": "exp"}
 
 
 def make_estimator(model: Model) -> Any:
-    """An MLPClassifier or MLPRegressor that predicts as the network does; see `fastmlp.Model.to_sklearn`."""
+    """Make an MLPClassifier or MLPRegressor with the predictions of a network; see `fastmlp.Model.to_sklearn`."""
     try:
         from sklearn.neural_network import MLPClassifier, MLPRegressor
     except ImportError:
@@ -27,25 +27,27 @@ def make_estimator(model: Model) -> Any:
         estimator = MLPClassifier(**_settings(model.config))
         layers[-1] = _name_classes(estimator, model, layers[-1], output)
     elif output == "exp" and "loss" not in MLPRegressor().get_params():
-        raise ConfigError("loss: given 'poisson', which scikit-learn has from 1.7 on; to_onnx and to_torch take it")
+        raise ConfigError(
+            "loss: expected scikit-learn 1.7 or newer for 'poisson', got an older one; use to_onnx or to_torch"
+        )
     else:
         loss = {"loss": "poisson"} if output == "exp" else {}
         estimator = MLPRegressor(**_settings(model.config), **loss)
     if layers[-1][0].shape[1] == 1 and output == "softmax":
         output = "sigmoid"
     estimator.out_activation_ = OUT_ACTIVATIONS[output]
-    _fill(estimator, [(as_dtype(W, model.config.dtype), as_dtype(b, model.config.dtype)) for W, b in layers])
+    _set_fitted(estimator, [(as_dtype(W, model.config.dtype), as_dtype(b, model.config.dtype)) for W, b in layers])
     estimator.n_iter_ = model.n_epochs
     return estimator
 
 
 def _settings(config: Config) -> dict[str, Any]:
-    """What both libraries have; scikit-learn's alpha is divided by the batch's size, our l2 where its scale says so."""
+    """The settings that both libraries have. scikit-learn divides alpha by the batch size, as ``l2_scale="batch"``."""
     activation = ACTIVATIONS[config.activation].sklearn
     if activation is None:
-        known = ", ".join(repr(name) for name, record in ACTIVATIONS.items() if record.sklearn)
+        accepted = ", ".join(repr(name) for name, record in ACTIVATIONS.items() if record.sklearn)
         raise ConfigError(
-            f"activation: scikit-learn has {known}, got {config.activation!r}; use to_onnx or to_torch instead"
+            f"activation: scikit-learn has {accepted}, got {config.activation!r}; use to_onnx or to_torch instead"
         )
     settings = {
         "hidden_layer_sizes": config.hidden,
@@ -66,7 +68,7 @@ def _settings(config: Config) -> dict[str, Any]:
 
 
 def _name_classes(estimator: Any, model: Model, layer: WeightsAndBiases, output: str) -> WeightsAndBiases:
-    """Set the classes, and give the last layer with its columns in their order, and one column for two classes."""
+    """Set the classes; return the output layer with its columns in their order, and one column for two classes."""
     from sklearn.preprocessing import LabelBinarizer
 
     W, b = layer
@@ -92,12 +94,12 @@ def _name_classes(estimator: Any, model: Model, layer: WeightsAndBiases, output:
 def _names(class_names: tuple[str, ...] | None, n_classes: int) -> NDArray[Any]:
     names: NDArray[Any] = np.arange(n_classes) if class_names is None else np.array(class_names)
     if len(names) != n_classes or len(np.unique(names)) != n_classes:
-        raise DataError(f"class_names: given {class_names!r}; scikit-learn wants {n_classes} names, all different")
+        raise DataError(f"class_names: expected {n_classes} distinct names for scikit-learn, got {class_names!r}")
     return names
 
 
-def _fill(estimator: Any, layers: list[WeightsAndBiases]) -> None:
-    """The weights, and what `partial_fit` and `warm_start` go on with: the state before a first epoch."""
+def _set_fitted(estimator: Any, layers: list[WeightsAndBiases]) -> None:
+    """Set the weights, and the state before a first epoch, from which `partial_fit` and `warm_start` continue."""
     estimator.coefs_ = [W for W, _ in layers]
     estimator.intercepts_ = [b for _, b in layers]
     estimator.n_features_in_ = len(layers[0][0])

@@ -1,4 +1,4 @@
-"""A PyTorch module of a network: plain ``Linear`` layers and activations of ``torch.nn``."""
+"""Export to PyTorch: a module of ``Linear`` layers and activations of ``torch.nn``."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from fastmlp.settings import ACTIVATIONS
 
 
 def make_module(model: Model) -> Any:
-    """A ``torch.nn.Sequential`` that returns logits; see `fastmlp.Model.to_torch`."""
+    """Make a ``torch.nn.Sequential`` that returns logits; see `fastmlp.Model.to_torch`."""
     try:
         import torch
     except ImportError:

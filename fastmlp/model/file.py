@@ -1,4 +1,4 @@
-"""A network's parts in a file, ``.safetensors`` or ``.npz`` by the suffix. Knows nothing of what a network does."""
+"""Model files: the parts of a network as ``.safetensors`` or ``.npz``, chosen by the suffix of the file name."""
 
 import os
 from itertools import pairwise
@@ -17,7 +17,7 @@ FILE_VERSION = 1
 
 
 def write_model(path: str | os.PathLike[str], parts: Parts) -> None:
-    """Write a network; see `fastmlp.Model.save`."""
+    """Write a model file; see `fastmlp.Model.save`."""
     header = {"config": parts.config.to_dict(), "class_names": parts.class_names, "n_epochs": parts.n_epochs}
     arrays = {f"weights_{i}": W for i, W in enumerate(parts.params.weights)}
     arrays |= {f"biases_{i}": b for i, b in enumerate(parts.params.biases)}
@@ -28,7 +28,7 @@ def write_model(path: str | os.PathLike[str], parts: Parts) -> None:
 
 
 def read_model(path: str | os.PathLike[str]) -> Parts:
-    """Read a network; see `fastmlp.load_model`."""
+    """Read a model file; see `fastmlp.load_model`."""
     read = read_safetensors if _is_safetensors(path) else read_npz
     with read(path, "model", FILE_VERSION) as (header, arrays):
         config, names, n_epochs = Config.from_dict(header["config"]), header["class_names"], header["n_epochs"]
@@ -38,7 +38,7 @@ def read_model(path: str | os.PathLike[str]) -> Parts:
         if names is not None and not (len(names) == n_classes and all(isinstance(name, str) for name in names)):
             raise DataError(f"its class names are {names!r}; expected {n_classes} strings")
         if not isinstance(n_epochs, int) or n_epochs < 0:
-            raise DataError(f"its number of epochs is {n_epochs!r}")
+            raise DataError(f"its number of epochs is {n_epochs!r}; expected an integer >= 0")
         return Parts(config, params, scaling, names and tuple(names), n_epochs)
 
 
@@ -47,22 +47,26 @@ def _is_safetensors(path: str | os.PathLike[str]) -> bool:
 
 
 def _read_params(arrays: Arrays, config: Config) -> Params:
-    """Shapes first, for which the file is known to have room: only then is memory taken."""
+    """Read weights and biases; their shapes, which the file's size bounds, are checked before memory is allocated."""
     layers = range(len(config.hidden) + 1)
     names = [f"weights_{i}" for i in layers]
     heads = [arrays.header(name) if isinstance(arrays, Npz) else arrays[name] for name in names]
     shapes = [head.shape for head in heads]
     sizes = (shapes[0][0], *(shape[-1] for shape in shapes))
     if sizes[1:-1] != config.hidden:
-        raise ValueError(f"its hidden layers are {sizes[1:-1]}, those of its config {config.hidden}")
+        raise ValueError(f"its hidden layers are {sizes[1:-1]}; expected {config.hidden}, as in its config")
     if shapes != list(pairwise(sizes)) or any(head.dtype.kind != "f" for head in heads):
-        raise ValueError(f"its weights, of the shapes {shapes}, are no layers of floats that follow each other")
+        dtypes = [str(head.dtype) for head in heads]
+        raise ValueError(
+            f"its weights have the shapes {shapes} and the dtypes {dtypes}; expected floating-point matrices, each "
+            "with as many rows as the one before it has columns"
+        )
     params = Params(sizes, config.dtype)
     with np.errstate(over="ignore"):
         for i, name in enumerate(names):
             params.weights[i][...] = arrays[name]
             if not np.isfinite(params.weights[i]).all():
-                raise ValueError(f"weights[{i}] takes numbers that are finite in {config.dtype}")
+                raise ValueError(f"weights[{i}]: expected numbers that are finite in {config.dtype}, got others")
     params.biases.assign(arrays[f"biases_{i}"] for i in layers)
     return params
 

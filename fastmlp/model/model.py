@@ -1,4 +1,4 @@
-"""A trained network, or one about to be: predict, evaluate, save, load. Knows nothing of how it is trained."""
+"""Model: a network that predicts, is evaluated, saved and loaded, and is trained by `fastmlp.train`."""
 
 import math
 import os
@@ -25,25 +25,24 @@ from fastmlp.model.parts import Parts, Scaling, is_binary
 from fastmlp.model.workspace import Workspace
 from fastmlp.settings import Task
 
-#: Samples a batch when predicting: larger than a training batch, since the weights are read from L2 once a batch; no
-#: result depends on it.
+#: Samples per batch in prediction: more than in training, since each batch reads all weights from L2. No result depends
+#: on it.
 PREDICT_BATCH = 128
-#: Work of one call into a kernel when predicting, so that Ctrl-C is answered: a quarter of a second at 20 GFLOP/s.
+#: Work per call into the kernels in prediction, a quarter of a second at 20 GFLOP/s: between calls, Ctrl-C is handled.
 PREDICT_FLOPS = 5e9
 
 Losses = NDArray[np.float64]
 
 
 class Evaluation(NamedTuple):
-    """How a network does on labelled samples.
+    """Loss and score of a network on labelled samples.
 
     Attributes
     ----------
     loss : float
-        Mean of the config's loss: for cross-entropy equation (1) without its penalty.
+        Mean of the config's loss; for cross-entropy, equation (1) without the penalty.
     score : float
-        Accuracy, the share of the samples that are classified rightly, in all their labels; or R2, where numbers are
-        predicted.
+        Accuracy, or R2 for regression. With several labels per sample, a sample counts as correct if all labels are.
     """
 
     loss: float
@@ -51,27 +50,28 @@ class Evaluation(NamedTuple):
 
 
 class Model:
-    """A multi-layer perceptron: its parameters, and how raw samples are scaled on the way in.
+    """A multi-layer perceptron: its parameters, and the scaling of its input.
 
-    Made by `init_model`, `train`, `load_model` and `from_sklearn`.
+    Models are made by `init_model`, `train`, `load_model` and `from_sklearn`.
 
     Attributes
     ----------
     config : Config
-        The settings it was made or last trained with.
+        The settings that it was made or last trained with.
     n_features, n_outputs : int
-        Width of its input and of its output.
+        Number of features and of outputs.
     n_classes : int
-        2 where one sigmoid output tells two classes apart, else as n_outputs.
+        2 if the one output is the probability of the second of two classes, otherwise equal to n_outputs.
     weights, biases : sequence of ndarray
-        Of each layer, (fan_in, fan_out) and (fan_out,), in the precision of the config. To read, to change in place, or
-        to assign: ``model.weights[0] = W`` copies W into the network, and raises `DataError` if W does not fit.
+        Arrays (fan_in, fan_out) and (fan_out,), one per layer, in the dtype of the config. They can be read, modified
+        in place and assigned to: ``model.weights[0] = W`` copies W into the network, or raises `DataError` if W has
+        another shape or values that are not finite.
     scaling : tuple of ndarray or None
-        factor and offset, (n_features,), float64: the network's input is ``X * factor + offset``. None: X itself.
+        factor and offset, (n_features,) of float64: the network's input is ``X * factor + offset``. None for X itself.
     class_names : tuple of str or None
-        A name for each class.
+        Names of the classes.
     n_epochs : int
-        Epochs trained so far.
+        Number of epochs trained so far.
 
     Examples
     --------
@@ -94,29 +94,29 @@ class Model:
 
     @property
     def n_features(self) -> int:
-        """Width of the input."""
+        """Number of features."""
         return self.params.sizes[0]
 
     @property
     def n_outputs(self) -> int:
-        """Width of the output."""
+        """Number of outputs."""
         return self.params.sizes[-1]
 
     @property
     def n_classes(self) -> int:
-        """Classes, labels or numbers of a sample."""
+        """Number of classes, of labels per sample, or of values to predict per sample."""
         return 2 if is_binary(self.config, self.params) else self.n_outputs
 
     @property
     def task(self) -> Task:
-        """What it does, as `Dataset` calls it."""
+        """Task of the network: classification, multilabel or regression, see `Dataset`."""
         if self.config.loss == "cross_entropy" or is_binary(self.config, self.params):
             return "classification"
         return "multilabel" if self.config.loss == "binary_cross_entropy" else "regression"
 
     @property
     def weights(self) -> Views:
-        """Each layer's weights, (fan_in, fan_out)."""
+        """Weights (fan_in, fan_out) of each layer."""
         return self.params.weights
 
     @weights.setter
@@ -125,7 +125,7 @@ class Model:
 
     @property
     def biases(self) -> Views:
-        """Each layer's biases, (fan_out,)."""
+        """Biases (fan_out,) of each layer."""
         return self.params.biases
 
     @biases.setter
@@ -137,69 +137,71 @@ class Model:
         return f"<Model {shape}, {self.config.activation}, {self.config.precision}, {self.n_epochs} epochs trained>"
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
-        """Probability of each class, equation (2), or of each label.
+        """Predict the probability of each class, equation (2), or of each label.
 
         Parameters
         ----------
         X : array_like (n_samples, n_features)
-            Samples as in training, not scaled.
+            Raw samples: the scaling is applied to them.
 
         Returns
         -------
         ndarray (n_samples, n_classes)
-            In the precision of the config.
+            Probabilities, in the dtype of the config.
 
         Raises
         ------
         DataError, DataTypeError
-            If X is not finite numbers of that shape.
+            If X is not an array of finite numbers of that shape.
         ConfigError
-            If the network predicts numbers.
+            If the network is for regression.
         """
         if self.task == "regression":
-            raise ConfigError(f"a network trained with loss {self.config.loss!r} has no probabilities; use predict")
+            raise ConfigError(f"a network trained with the loss {self.config.loss!r} has no probabilities; use predict")
         outputs = self._outputs(X)
         return np.hstack([1 - outputs, outputs]) if is_binary(self.config, self.params) else outputs
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Number of the most probable class; or which labels apply; or the numbers.
+        """Predict classes, labels or values, depending on the task.
 
         Parameters
         ----------
         X : array_like (n_samples, n_features)
-            Samples as in training, not scaled.
+            Raw samples: the scaling is applied to them.
 
         Returns
         -------
-        ndarray (n_samples,) of int64
-            Of several labels a sample (n_samples, n_labels), each 0 or 1. Numbers come in the precision of the config,
-            (n_samples,) or, of several a sample, (n_samples, n_outputs).
+        ndarray
+            Classification: index of the most probable class, (n_samples,) of int64. Multilabel: 0 or 1 for each label,
+            (n_samples, n_labels) of int64. Regression: values in the dtype of the config, (n_samples, n_outputs), or
+            (n_samples,) for one output.
 
         Raises
         ------
         DataError, DataTypeError
-            If X is not finite numbers of that shape.
+            If X is not an array of finite numbers of that shape.
         """
-        return self._decide(self._outputs(X))
+        return self._predictions(self._outputs(X))
 
     def evaluate(self, X: ArrayLike, y: ArrayLike) -> Evaluation:
-        """Mean loss, and accuracy or R2.
+        """Evaluate the network on labelled samples: mean loss, and accuracy or R2.
 
         Parameters
         ----------
         X : array_like (n_samples, n_features)
-            Samples as in training, not scaled.
+            Raw samples: the scaling is applied to them.
         y : array_like (n_samples,) or (n_samples, n_outputs)
-            Labels 0 .. n_classes - 1; or 0 or 1 for each label; or numbers.
+            Classification: classes 0 .. n_classes - 1. Multilabel: 0 or 1 for each label. Regression: target values.
 
         Returns
         -------
         Evaluation
+            Loss and score.
 
         Raises
         ------
         DataError, DataTypeError
-            If X or y is not what is described.
+            If X or y has another shape or other values.
         """
         X = check_representable(check_X(X, self.n_features), self.scaling, self.config.dtype)
         y = check_target(y, len(X), self.task, self.n_classes)
@@ -207,36 +209,35 @@ class Model:
         return self.evaluate_checked(X, y)
 
     def evaluate_checked(self, X: NDArray[Any], y: NDArray[Any]) -> Evaluation:
-        """`evaluate` for arrays that a Dataset has checked already."""
+        """`evaluate` without its validation, for the arrays of a Dataset."""
         outputs, losses = self.forward_checked(X, y)
-        predicted = self._decide(outputs)
+        predicted = self._predictions(outputs)
         score = score_of(self.config.loss, predicted, y if predicted.ndim == y.ndim else y[:, 0])
         return Evaluation(math.fsum(losses) / len(y), score)
 
     def _outputs(self, X: ArrayLike) -> NDArray[Any]:
-        return self.forward_checked(check_representable(check_X(X, self.n_features), self.scaling, self.config.dtype))[
-            0
-        ]
+        X = check_representable(check_X(X, self.n_features), self.scaling, self.config.dtype)
+        return self.forward_checked(X)[0]
 
-    def _decide(self, outputs: NDArray[Any]) -> NDArray[Any]:
-        """Predictions of outputs."""
+    def _predictions(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        """Classes, labels or values for the outputs of the network."""
         if self.config.loss == "cross_entropy":
             return np.asarray(outputs.argmax(axis=1))
         values = outputs if self.task == "regression" else (outputs > 0.5).astype(np.int64)
         return values[:, 0] if self.n_outputs == 1 else values
 
     def objective(self, X: ArrayLike, y: ArrayLike) -> float:
-        """Equation (1): mean cross-entropy plus ``l2 / (2 m) * ||W||**2`` over the m samples, l2 from the config.
+        """Objective of equation (1): mean cross-entropy plus ``l2 / (2 m) * ||W||**2`` for m samples.
 
-        The gradient that training follows, equation (8), has ``l2 * W``; that of (1) has ``l2 / m * W``. The paper's
-        equations disagree by this factor of m: the update follows (8), and this is (1) as it stands.
+        The gradient of equation (8), which training uses, contains ``l2 * W``; the gradient of (1) contains ``l2 / m *
+        W``. The paper's two equations differ by this factor of m.
         """
         n_samples = len(check_X(X, self.n_features))
         squares = math.fsum(float(np.sum(np.square(W, dtype=np.float64))) for W in self.weights)
         return self.evaluate(X, y).loss + self.config.l2 / (2 * n_samples) * squares
 
     def forward_checked(self, X: NDArray[Any], y: NDArray[Any] | None = None) -> tuple[NDArray[Any], Losses]:
-        """Outputs (n_samples, n_outputs) and the loss of each checked sample, which is meaningless without y."""
+        """Outputs (n_samples, n_outputs) and losses (n_samples,) of validated samples; without y, ignore the losses."""
         n, dtype, batch = len(X), self.params.theta.dtype, min(PREDICT_BATCH, len(X))
         y = np.zeros(n if self.config.loss == "cross_entropy" else (n, self.n_outputs)) if y is None else y
         targets = Targets.of(y, self.config, for_training=False)
@@ -252,7 +253,7 @@ class Model:
         return outputs, losses
 
     def kernel_data(self, X: NDArray[Any]) -> DataArrays:
-        """Checked samples, which stay where they lie, and the scaling, as the kernels take them."""
+        """The kernel arguments for validated samples, which are not copied, and for the scaling."""
         factor, offset = self.scaling or (np.ones(self.n_features), np.zeros(self.n_features))
         dtype, n = self.params.theta.dtype, self.n_features
         scaling = aligned_zeros(2 * row_stride(n, dtype.itemsize), dtype).reshape(2, -1)
@@ -262,51 +263,52 @@ class Model:
         return DataArrays(first_sample, X.strides[0], DTYPE_CODES[X.dtype.name], scaling[0], scaling[1])
 
     def copy(self) -> "Model":
-        """The same in memory of its own."""
+        """A copy that shares no memory."""
         return Model(self.config, self.params.copy(), self.scaling, self.class_names, self.n_epochs)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network to a file, a new one first, which then takes the old one's place.
+        """Write the network to a file. An existing file is replaced atomically.
 
         Parameters
         ----------
         path : path-like
-            The file: safetensors if its name ends in ``.safetensors``, otherwise ``.npz``.
+            The file. The format is safetensors if its name ends in ``.safetensors``, otherwise ``.npz``.
 
         Raises
         ------
         OutputError
             If the file cannot be written.
         MissingExtraError
-            If it is to be a ``.safetensors`` and safetensors is not installed.
+            If the format is safetensors, and safetensors is not installed.
         """
         write_model(path, Parts(self.config, self.params, self.scaling, self.class_names, self.n_epochs))
 
     def to_sklearn(self) -> Any:
-        """A fitted scikit-learn estimator that predicts the same from the same raw samples.
+        """Convert the network to a fitted scikit-learn estimator with the same predictions for the same raw samples.
 
-        The scaling is folded into the first layer, in float64, and rounded to the config's precision once. Sums are
-        then of other numbers, in another order: outputs agree to the last bits, fewer of them where a feature lies many
-        of its spreads from zero, since what the offset took away is then taken away by the bias.
+        The scaling is folded into the first layer, in float64, and rounded once to the config's dtype. The products are
+        then sums of other numbers, in another order, so that the outputs differ in their last bits. They differ in more
+        bits where the mean of a feature is many standard deviations away from zero, since the bias then subtracts what
+        the offset subtracted before.
 
-        Two classes become one logistic output, as scikit-learn has it: its weights are the differences of the two
-        columns. Class names become ``classes_``, which are sorted, and so are the columns of its ``predict_proba``.
-        Settings that both libraries have are set; ``partial_fit`` and ``warm_start`` go on from the weights, on samples
-        as they are, without the scaling.
+        Two classes become one logistic output, as in scikit-learn: its weights are the differences of the two columns.
+        Class names become ``classes_``. As always in scikit-learn, these are sorted, and the columns of
+        ``predict_proba`` are in their order. Settings that both libraries have are copied. ``partial_fit`` and
+        ``warm_start`` continue from the weights, on raw samples without scaling.
 
         Returns
         -------
         sklearn.neural_network.MLPClassifier or MLPRegressor
-            The regressor where the network's outputs are no probabilities.
+            The regressor for regression, otherwise the classifier.
 
         Raises
         ------
         MissingExtraError
             If scikit-learn is not installed.
         ConfigError
-            If scikit-learn does not have the activation.
+            If scikit-learn lacks the activation or the loss.
         DataError
-            If two classes have one name, or the precision cannot hold what the scaling is folded into.
+            If two classes have the same name, or if the dtype cannot represent the weights with the scaling folded in.
 
         Examples
         --------
@@ -320,28 +322,27 @@ class Model:
         return make_estimator(self)
 
     def to_torch(self) -> Any:
-        """A ``torch.nn.Sequential`` of plain ``Linear`` layers and activations, in the config's precision.
+        """Convert the network to a ``torch.nn.Sequential`` of ``Linear`` layers and activations, in the config's dtype.
 
-        It ends in the sums of the last layer, the logits: `predict_proba` is ``softmax(module(X), dim=1)``, or for the
-        other losses the sigmoid, the identity or the exponential of ``module(X)``. That is what PyTorch's losses ask
-        for.
+        The module returns logits, as PyTorch's losses expect: `predict_proba` is ``softmax(module(X), dim=1)``. For the
+        other losses the output is the sigmoid, the identity or the exponential of ``module(X)``.
 
-        It takes raw samples: the scaling is folded into the first layer, in float64, and rounded once. So its
-        ``state_dict`` holds what every stack of ``Linear`` layers holds, and no class of ours is needed to read it.
-        This costs the last bits (see `to_sklearn`); and who trains on in PyTorch does so on samples that are not
+        Its input is raw samples: the scaling is folded into the first layer, in float64, and rounded once. The
+        ``state_dict`` is therefore that of ordinary ``Linear`` layers, which PyTorch loads without fastmlp. The outputs
+        differ in their last bits (see `to_sklearn`), and training continued in PyTorch uses samples that are not
         scaled.
 
         Returns
         -------
         torch.nn.Sequential
-            In memory of its own; PyTorch's random numbers are not drawn from.
+            The module. It shares no memory with the network, and PyTorch's random number generator is not advanced.
 
         Raises
         ------
         MissingExtraError
             If PyTorch is not installed.
         DataError
-            If the precision cannot hold what the scaling is folded into.
+            If the dtype cannot represent the weights with the scaling folded in.
 
         Examples
         --------
@@ -359,31 +360,31 @@ class Model:
         return make_module(self)
 
     def to_onnx(self, path: str | os.PathLike[str], *, input_type: str | None = None) -> None:
-        """Write an ONNX file, a new one first, which then takes the old one's place.
+        """Write the network to an ONNX file. An existing file is replaced atomically.
 
-        Its input is ``X`` (n_samples, n_features), raw: the scaling is a multiplication and an addition. Its outputs
-        are ``probabilities`` (n_samples, n_classes) and ``label`` (n_samples,), as `predict_proba` and `predict` give
-        them; ``label`` has a column for each label where several may hold; and of a network for numbers there is only
-        ``values``. Class names stand in the file's metadata as JSON.
+        The input of the graph is ``X`` (n_samples, n_features), raw samples; the scaling is a multiplication and an
+        addition. The outputs are ``probabilities`` (n_samples, n_classes) and ``label`` (n_samples,), as returned by
+        `predict_proba` and `predict`; for the task multilabel, ``label`` has one column per label. For regression the
+        only output is ``values``. Class names are stored in the file's metadata as JSON.
 
-        Operators are of opset 13 and in the config's precision. Activations that ONNX or onnxruntime lack, or have in
-        one precision only, are composed of those they have.
+        The operators are those of opset 13, in the config's dtype. Activations that ONNX or onnxruntime lack, or
+        support in one dtype only, are composed of other operators.
 
         Parameters
         ----------
         path : path-like
             The file.
         input_type : {"uint8", "float32", "float64"}, optional
-            Type of X; the config's precision if not given.
+            Dtype of X. The default is the config's dtype.
 
         Raises
         ------
         MissingExtraError
             If onnx is not installed.
         ConfigError
-            If input_type is another.
+            If input_type is invalid.
         OutputError
-            If the file cannot be written, or would have more than 2 GB, which the format does not allow.
+            If the file cannot be written, or would exceed the 2 GB that the format allows.
 
         Examples
         --------
@@ -400,23 +401,24 @@ class Model:
 
 
 def init_model(config: Config, n_features: int, n_classes: int) -> Model:
-    """An untrained network.
+    """Make an untrained network with initial weights.
 
     Parameters
     ----------
     config : Config
-        Hidden layers, activation, init, seed and precision are what matters here.
+        Its hidden, activation, init, loss, seed and precision are used.
     n_features, n_classes : int
-        Width of its input and of its output.
+        Number of features and of outputs.
 
     Returns
     -------
     Model
+        The network, without scaling.
 
     Raises
     ------
     ConfigError
-        If n_features or n_classes is less than 1, or of classes for cross-entropy less than 2.
+        If n_features or n_classes is less than 1, or if n_classes is less than 2 for cross-entropy.
 
     Examples
     --------
@@ -424,35 +426,35 @@ def init_model(config: Config, n_features: int, n_classes: int) -> Model:
     >>> fastmlp.init_model(fastmlp.Config(), n_features=3072, n_classes=10)
     <Model 3072-100-100-10, sigmoid, float32, 0 epochs trained>
     """
-    fewest = 2 if config.loss == "cross_entropy" else 1
-    for name, given, least in (("n_features", n_features, 1), ("n_classes", n_classes, fewest)):
-        if not isinstance(given, (int, np.integer)) or given < least:
-            raise ConfigError(f"{name}: expected an integer >= {least}, got {given!r}")
+    min_classes = 2 if config.loss == "cross_entropy" else 1
+    for name, given, minimum in (("n_features", n_features, 1), ("n_classes", n_classes, min_classes)):
+        if not isinstance(given, (int, np.integer)) or given < minimum:
+            raise ConfigError(f"{name}: expected an integer >= {minimum}, got {given!r}")
     sizes = (int(n_features), *config.hidden, int(n_classes))
     return Model(config, init_params(sizes, np.dtype(config.dtype), config.init, config.activation, config.seed))
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:
-    """Read a network that `Model.save` wrote.
+    """Load a network from a file that `Model.save` wrote.
 
     Parameters
     ----------
     path : path-like
-        The file: safetensors if its name ends in ``.safetensors``, otherwise ``.npz``.
+        The file. The format is safetensors if its name ends in ``.safetensors``, otherwise ``.npz``.
 
     Returns
     -------
     Model
-        Predicts the same, bit for bit.
+        The network, with bit-identical predictions.
 
     Raises
     ------
     DataNotFoundError
-        If there is no such file.
+        If the file does not exist or cannot be read.
     FileFormatError
-        If it is damaged, not a model, or of another version.
+        If the file is damaged, not a model, or of another version.
     MissingExtraError
-        If it is a ``.safetensors`` and safetensors is not installed.
+        If the format is safetensors, and safetensors is not installed.
 
     Examples
     --------
@@ -460,8 +462,8 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     >>> model = fastmlp.init_model(fastmlp.Config(), n_features=5, n_classes=3)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     model.save(f"{folder}/model.npz")
-    ...     twin = fastmlp.load_model(f"{folder}/model.npz")
-    >>> bool((twin.weights[0] == model.weights[0]).all())
+    ...     loaded = fastmlp.load_model(f"{folder}/model.npz")
+    >>> bool((loaded.weights[0] == model.weights[0]).all())
     True
     """
     return Model(*read_model(path))

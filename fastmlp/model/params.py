@@ -1,7 +1,4 @@
-"""The parameters of a network: one aligned flat vector, views of it by layer, and how it begins.
-
-Knows how weights lie in memory (see `fastmlp.kernels`); nothing of training.
-"""
+"""The parameters of a network: one flat, aligned vector, views of it per layer, and the initialisation."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -16,12 +13,12 @@ from fastmlp.errors import DataError
 from fastmlp.seeding import Purpose, stream, uniform
 from fastmlp.settings import ACTIVATIONS, Init
 
-#: Weights drawn at a time: drawing all of a layer's at once was the peak of a run's memory.
+#: Number of weights drawn at a time: drawing all weights of a layer at once was the peak of a run's memory use.
 INIT_BLOCK = 1 << 14
 
 
 def aligned_zeros(n: int, dtype: DTypeLike) -> NDArray[Any]:
-    """Zeros that begin on a cache line.
+    """An array of zeros that is aligned to a cache line.
 
     Examples
     --------
@@ -30,14 +27,14 @@ def aligned_zeros(n: int, dtype: DTypeLike) -> NDArray[Any]:
     """
     n_bytes = n * np.dtype(dtype).itemsize
     if n_bytes >= 2**63:
-        raise MemoryError(f"Unable to allocate {n_bytes:,} bytes")  # of which NumPy says other things
+        raise MemoryError(f"Unable to allocate {n_bytes:,} bytes")  # as for smaller sizes; NumPy raises ValueError here
     raw = np.zeros(n_bytes + LINE_BYTES, np.uint8)
     first = -raw.ctypes.data % LINE_BYTES
     return raw[first : first + n_bytes].view(dtype)
 
 
 class Views:
-    """Arrays that share the parameters' memory, one a layer; assigning to one copies into it.
+    """Views of the parameters, one array per layer; assigning to an item copies into the view.
 
     Examples
     --------
@@ -47,7 +44,7 @@ class Views:
     weights: (3, 2)
     >>> weights[0] = [1, 2]
     Traceback (most recent call last):
-    fastmlp.errors.DataError: weights[0] has shape (3, 2); an array of shape (2,) was given
+    fastmlp.errors.DataError: weights[0]: expected an array of shape (3, 2), got shape (2,)
     """
 
     def __init__(self, arrays: list[NDArray[Any]], name: str) -> None:
@@ -61,21 +58,21 @@ class Views:
         view[...] = self._read(index, value)
 
     def assign(self, values: Iterable[object]) -> None:
-        """Copy a whole list of arrays in, one a layer, or none of them.
+        """Copy one array per layer into the views. If an array is invalid, none is copied.
 
         Parameters
         ----------
         values : iterable of array_like
-            Finite numbers, of the shapes that are there.
+            One array of finite numbers per layer, of the shape of its view.
 
         Raises
         ------
         DataError
-            If what is assigned has another shape or length, or is not finite numbers.
+            If the number of arrays or the shape of an array is wrong, or if an array holds anything but finite numbers.
         """
         values = list(values)
         if len(values) != len(self):
-            raise DataError(f"{self._name} are {len(self)} arrays, one a layer; {len(values)} were given")
+            raise DataError(f"{self._name}: expected {len(self)} arrays, one per layer, got {len(values)}")
         arrays = [self._read(index, value) for index, value in enumerate(values)]
         for view, array in zip(self._arrays, arrays, strict=True):
             view[...] = array
@@ -85,14 +82,14 @@ class Views:
         try:
             given = np.asarray(value)
         except ValueError as error:
-            raise DataError(f"{name} cannot be read as an array: {error}") from error
+            raise DataError(f"{name}: expected an array of shape {view.shape}, got something else: {error}") from error
         if given.shape != view.shape:
-            raise DataError(f"{name} has shape {view.shape}; an array of shape {given.shape} was given")
+            raise DataError(f"{name}: expected an array of shape {view.shape}, got shape {given.shape}")
         if given.dtype.kind in "fiub":
             with np.errstate(over="ignore"):
                 given = given.astype(view.dtype)
         if given.dtype != view.dtype or not np.isfinite(given).all():
-            raise DataError(f"{name} takes numbers that are finite in {view.dtype}; the array given holds others")
+            raise DataError(f"{name}: expected numbers that are finite in {view.dtype}, got others")
         return given
 
     def __len__(self) -> int:
@@ -111,18 +108,18 @@ class Params:
     Parameters
     ----------
     sizes : tuple of int
-        Inputs, hidden layers, outputs.
+        Number of features, sizes of the hidden layers, number of outputs.
     dtype : dtype_like
         float32 or float64.
 
     Attributes
     ----------
     theta : ndarray (n_stored,)
-        Every layer's weights, row by row, one row an output, then its biases; rows padded with zeros.
+        The weights of each layer, with one row per output, followed by its biases. Rows are padded with zeros.
     starts : list of (int, int, int)
-        Of each layer: where its weights begin in theta, the stride of their rows, where its biases begin.
+        For each layer: offset of the weights in theta, stride of their rows, offset of the biases.
     weights, biases : Views
-        Arrays (fan_in, fan_out) and (fan_out,), sharing theta's memory.
+        Views of theta of shape (fan_in, fan_out) and (fan_out,), one per layer.
 
     Examples
     --------
@@ -148,31 +145,32 @@ class Params:
         self.weights, self.biases = Views(weights, "weights"), Views(biases, "biases")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (self.sizes, self.theta.dtype.name, self.theta)
+        return _unpickle, (self.sizes, self.theta.dtype.name, self.theta)
 
     def copy(self) -> "Params":
-        """The same parameters in memory of their own."""
-        twin = Params(self.sizes, self.theta.dtype)
-        twin.theta[:] = self.theta
-        return twin
+        """A copy that shares no memory."""
+        other = Params(self.sizes, self.theta.dtype)
+        other.theta[:] = self.theta
+        return other
 
 
-def _restore(sizes: tuple[int, ...], dtype: str, theta: NDArray[Any]) -> Params:
-    """Parameters out of a pickle: aligned again, and their views views."""
+def _unpickle(sizes: tuple[int, ...], dtype: str, theta: NDArray[Any]) -> Params:
+    """Restore pickled parameters, with the alignment and the views that pickling the arrays would lose."""
     params = Params(sizes, dtype)
     params.theta[:] = theta
     return params
 
 
 def init_params(sizes: tuple[int, ...], dtype: DTypeLike, init: Init, activation: str, seed: int) -> Params:
-    """Glorot-uniform weights (Glorot and Bengio 2010, equation 16), zero biases.
+    """Parameters with Glorot-uniform weights (Glorot and Bengio 2010, equation 16) and zero biases.
 
-    Each weight is uniform within ``gain * sqrt(6 / (fan_in + fan_out))`` of zero; the gain is 1, or with
-    ``"glorot_uniform_gain"`` the activation's for the layers that have one.
+    Each weight is drawn uniformly from ``[-limit, limit)`` with ``limit = gain * sqrt(6 / (fan_in + fan_out))``. The
+    gain is 1 or, with ``"glorot_uniform_gain"`` and for the hidden layers, that of the activation.
 
-    The paper does not say how its weights begin. Measured on CIFAR-10 with its settings over five seeds
-    (scripts/measure_init.py), test accuracy after 20 epochs, mean and standard deviation: 0.464 +- 0.023 without gain
-    and 0.451 +- 0.014 with it; at decay rate 0.1, 0.487 +- 0.010 and 0.495 +- 0.008. So the default is without.
+    The paper does not specify its initialisation. Measured on CIFAR-10 with the paper's settings over five seeds
+    (scripts/measure_init.py), the test accuracy after 20 epochs, mean and standard deviation, is 0.464 +- 0.023 without
+    the gain and 0.451 +- 0.014 with it; at a decay rate of 0.1, 0.487 +- 0.010 and 0.495 +- 0.008. So the default is
+    without.
 
     Examples
     --------
@@ -188,6 +186,6 @@ def init_params(sizes: tuple[int, ...], dtype: DTypeLike, init: Init, activation
         state, n_rows = stream(seed, Purpose.WEIGHTS, layer), max(1, INIT_BLOCK // W.shape[1])
         for first in range(0, len(W), n_rows):
             rows = W[first : first + n_rows]
-            drawn = uniform(state, first * W.shape[1], first * W.shape[1] + rows.size)
-            rows[...] = (2 * drawn - 1).reshape(rows.shape) * limit
+            numbers = uniform(state, first * W.shape[1], first * W.shape[1] + rows.size)
+            rows[...] = (2 * numbers - 1).reshape(rows.shape) * limit
     return params

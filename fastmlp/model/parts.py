@@ -1,4 +1,4 @@
-"""The parts that a network is made of, and what follows from them."""
+"""The parts of a network, and properties derived from them."""
 
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ class Parts(NamedTuple):
     scaling : tuple of ndarray (n_features,) of float64, or None
         Factor and offset of each input feature.
     class_names : tuple of str or None
-        A name for each class.
+        Names of the classes.
     n_epochs : int
         Number of epochs trained so far.
     """

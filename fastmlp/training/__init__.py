@@ -1,1 +1,1 @@
-"""Training: the loop over epochs, schedules, early stopping, history, checkpoints."""
+"""Training: the loop over epochs, learning rate schedules, early stopping, history and checkpoints."""

@@ -1,6 +1,7 @@
-"""Checkpoint: a run that may be broken off at any moment, in a folder, so that it goes on with the same bits.
+"""Checkpoints: the state of a run on disk, from which an interrupted run resumes to the same bits.
 
-Knows files, their checksums and whose they are; not what the arrays mean.
+A checkpoint is an ``.npz`` file of arrays, with the history, a checksum, and the identity of the run that it belongs
+to. The folder holds the newest and the previous one, and a lock file while a process is training in it.
 """
 
 import hashlib
@@ -26,26 +27,26 @@ from fastmlp.version import __version__
 
 FILE_VERSION = 1
 NEWEST, PREVIOUS, LOCK = "checkpoint.npz", "checkpoint.previous.npz", "checkpoint.lock"
-#: What stands in a header beside the checksum.
-TITLE = ("identity", "history", "train_s")
-#: Seconds from one checkpoint to the next.
+#: Fields of a file's header, besides the checksum.
+HEADER_FIELDS = ("identity", "history", "train_s")
+#: Seconds between two checkpoints.
 INTERVAL_S = 30.0
-#: More of them, so that writing takes no larger share of the time than this.
+#: Maximum fraction of the time that is spent on writing; the interval is extended where writing is slow.
 MAX_TIME_FRACTION = 0.01
-START_OVER = "start anew (--fresh; from Python: fastmlp.discard_checkpoint)"
+RESTART_HINT = "start over (--fresh; from Python: fastmlp.discard_checkpoint)"
 
 
 class State(NamedTuple):
-    """Where a run is, at an epoch's end or within one.
+    """The state of a run, at the end of an epoch or within one.
 
     Attributes
     ----------
     history : History
-        The epochs that are done.
+        The finished epochs.
     train_s : float
-        Seconds spent on the steps of the one under way.
+        Seconds spent on the steps of the current epoch.
     arrays : mapping of str to ndarray
-        All else, by name.
+        Parameters, moment estimates and everything else that changes in training, by name.
     """
 
     history: History
@@ -54,21 +55,21 @@ class State(NamedTuple):
 
 
 class Checkpoint:
-    """A run's checkpoint: the newest, and the one before it in case the newest is damaged.
+    """The checkpoints of a run: the newest, and the previous one in case the newest is damaged.
 
     Parameters
     ----------
     folder : path-like
-        Made if need be; it is this run's alone until `close`.
+        Folder of the checkpoints, created if necessary. It is locked until `close`.
     identity : mapping of str to object
-        What must be the same for the run to be the same, by name; all of it fits JSON.
+        The values that identify a run, by name, such as `run_identity` returns; JSON must be able to represent them.
 
     Raises
     ------
     CheckpointError
-        If another process trains in the folder.
+        If another process is training in the folder.
     OutputError
-        If it cannot be written to.
+        If the folder cannot be written to.
 
     Examples
     --------
@@ -81,9 +82,9 @@ class Checkpoint:
 
     def __init__(self, folder: str | os.PathLike[str], identity: Mapping[str, Any]) -> None:
         self.folder, self.identity = Path(folder), json.loads(json.dumps(identity))
-        self._lock = _hold(self.folder)
+        self._lock = _lock_folder(self.folder)
         _remove(self.folder, temporary_files(self.folder))
-        self._may_move, self._interval, self._written = True, INTERVAL_S, monotonic()
+        self._newest_is_intact, self._interval, self._last_save = True, INTERVAL_S, monotonic()
 
     def __enter__(self) -> "Checkpoint":
         return self
@@ -92,133 +93,133 @@ class Checkpoint:
         self.close()
 
     def close(self) -> None:
-        """Leave the folder to others."""
-        _let_go(self.folder, self._lock)
+        """Unlock the folder."""
+        _unlock_folder(self.folder, self._lock)
 
     @property
     def is_due(self) -> bool:
-        """Whether enough time has gone by since the last one was written."""
-        return monotonic() - self._written >= self._interval
+        """Whether it is time to write the next checkpoint."""
+        return monotonic() - self._last_save >= self._interval
 
     def save(self, state: State) -> None:
-        """Write a checkpoint, and return when it is on the disk; the newest one becomes the previous one.
+        """Write a checkpoint and flush it to the disk; the newest one so far becomes the previous one.
 
         Parameters
         ----------
         state : State
-            Where the run is.
+            The state of the run.
 
         Raises
         ------
         OutputError
-            If it cannot be written; the newest and the previous one are as they were.
+            If the checkpoint cannot be written. The newest and the previous one are unchanged.
         """
         start = monotonic()
-        title = dict(zip(TITLE, (self.identity, state.history.to_dict(), state.train_s), strict=True))
-        header = {**title, "checksum": _checksum(title, state.arrays)}
-        previous = self.folder / PREVIOUS if self._may_move else None
+        fields = dict(zip(HEADER_FIELDS, (self.identity, state.history.to_dict(), state.train_s), strict=True))
+        header = {**fields, "checksum": _checksum(fields, state.arrays)}
+        previous = self.folder / PREVIOUS if self._newest_is_intact else None
         write_npz(self.folder / NEWEST, "checkpoint", FILE_VERSION, header, state.arrays, previous)
-        self._may_move, self._written = True, monotonic()
-        self._interval = max(INTERVAL_S, (self._written - start) / MAX_TIME_FRACTION)
+        self._newest_is_intact, self._last_save = True, monotonic()
+        self._interval = max(INTERVAL_S, (self._last_save - start) / MAX_TIME_FRACTION)
 
-    def load(self, known: Arrays) -> State | None:
-        """Read the newest checkpoint that is whole; a damaged one is passed over with a warning that says so.
+    def load(self, allowed: Arrays) -> State | None:
+        """Read the newest intact checkpoint; if the newest is damaged, warn and read the previous one.
 
         Parameters
         ----------
-        known : mapping of str to ndarray
-            What there may be, of these shapes and types.
+        allowed : mapping of str to ndarray
+            Names of the arrays that a checkpoint may hold, with arrays of their shapes and dtypes.
 
         Returns
         -------
         State or None
-            None where there is none.
+            None if there is no checkpoint.
 
         Raises
         ------
         CheckpointError
-            If it is another run's; the message says in what they differ.
+            If the checkpoint belongs to another run. The message lists the differences.
         FileFormatError
-            If there are checkpoints, and all are damaged.
+            If there are checkpoints and all of them are damaged.
         """
         path = self.folder / NEWEST
         try:
-            return self._read(path, known)
+            return self._read(path, allowed)
         except DataNotFoundError:
-            if path.exists():  # and may not be read
+            if path.exists():  # without permission to read it
                 raise
         except FileFormatError as error:
             if not (self.folder / PREVIOUS).exists():
-                raise FileFormatError(f"{error}; there is no checkpoint before it: {START_OVER}") from error
-            warnings.warn(f"{error}; the run goes on from the checkpoint before it, {PREVIOUS}", stacklevel=3)
-            self._may_move = False  # the previous one is all there is until the next is written
+                raise FileFormatError(f"{error}; there is no previous checkpoint: {RESTART_HINT}") from error
+            warnings.warn(f"{error}; the run resumes from the previous checkpoint, {PREVIOUS}", stacklevel=3)
+            self._newest_is_intact = False  # so the next `save` keeps the previous one, which is the only intact one
         try:
-            return self._read(self.folder / PREVIOUS, known)
+            return self._read(self.folder / PREVIOUS, allowed)
         except DataNotFoundError:
             if (self.folder / PREVIOUS).exists():
                 raise
             return None
         except FileFormatError as error:
-            raise FileFormatError(f"{error}; no checkpoint in {self.folder} is whole: {START_OVER}") from error
+            raise FileFormatError(f"{error}; no checkpoint in {self.folder} is intact: {RESTART_HINT}") from error
 
-    def _read(self, path: Path, known: Arrays) -> State:
+    def _read(self, path: Path, allowed: Arrays) -> State:
         with read_npz(path, "checkpoint", FILE_VERSION) as (header, arrays):
-            differences = _differences(self.identity, header["identity"])
-            state = None if differences else _read_state(header, arrays, known)
+            differences = _differences(header["identity"], self.identity)
+            state = None if differences else _read_state(header, arrays, allowed)
         if state is None:
             lines = "\n".join(differences)
             raise CheckpointError(
-                f"{self.folder} holds a run that was broken off, and it is another one\n{lines}\n"
-                f"Ask for the one that it holds, name another folder, or {START_OVER}."
+                f"{self.folder} holds the checkpoint of another run\n{lines}\n"
+                f"Use the settings and data of that run, name another folder, or {RESTART_HINT}."
             )
         return state
 
 
 def run_identity(config: Config, data: str, n_epochs: int, *parts: NDArray[Any]) -> dict[str, Any]:
-    """What makes a run the one that it is.
+    """The settings, checksums and version that identify a run: runs with equal values have equal results.
 
     Parameters
     ----------
     config : Config
-        Its settings.
+        Settings of the run.
     data : str
         Checksum of the data.
     n_epochs : int
-        Epochs that the network was trained for before, which decide the order of the samples.
+        Number of epochs that the network was trained for before, which determines the order of the samples.
     *parts : ndarray
-        The weights that it begins with, and how samples are scaled.
+        The initial parameters, and the scaling of the samples.
 
     Returns
     -------
     dict
-        A name and a value each, fit for a message; the version of fastmlp is among them, since another one may round
-        otherwise.
+        Values by the names that error messages show. The version of fastmlp is included, since another version may
+        round differently.
     """
-    begun = hashlib.sha256(str(n_epochs).encode())
+    digest = hashlib.sha256(str(n_epochs).encode())
     for part in parts:
-        begun.update(np.ascontiguousarray(part).data)
-    return {**config.to_dict(), "data": data, "network at the beginning": begun.hexdigest(), "fastmlp": __version__}
+        digest.update(np.ascontiguousarray(part).data)
+    return {**config.to_dict(), "data": data, "network at the beginning": digest.hexdigest(), "fastmlp": __version__}
 
 
 def holds_checkpoint(folder: str | os.PathLike[str]) -> bool:
-    """Whether a folder holds a run that was broken off."""
+    """Whether a folder holds a checkpoint."""
     return any((Path(folder) / name).exists() for name in (NEWEST, PREVIOUS))
 
 
 def discard_checkpoint(folder: str | os.PathLike[str]) -> None:
-    """Remove a run's checkpoints from its folder, whose other files stay.
+    """Remove the checkpoints from a folder. Other files in it are not touched.
 
     Parameters
     ----------
     folder : path-like
-        What was given to `fastmlp.train` as ``checkpoint``.
+        The folder that was passed to `fastmlp.train` as ``checkpoint``.
 
     Raises
     ------
     CheckpointError
-        If a process trains in the folder.
+        If a process is training in the folder.
     OutputError
-        If they cannot be removed.
+        If the checkpoints cannot be removed.
 
     Examples
     --------
@@ -231,34 +232,34 @@ def discard_checkpoint(folder: str | os.PathLike[str]) -> None:
     []
     """
     folder = Path(folder)
-    lock = _hold(folder)
-    try:  # the newest one last: until then the run can go on
+    lock = _lock_folder(folder)
+    try:  # the newest one last: until then the run can be resumed
         _remove(folder, [*temporary_files(folder), folder / PREVIOUS, folder / NEWEST])
     finally:
-        _let_go(folder, lock)
+        _unlock_folder(folder, lock)
 
 
 def temporary_files(folder: Path) -> list[Path]:
-    """What a process left that was killed while it wrote."""
+    """Incomplete checkpoints, left by processes that were killed while writing."""
     return list(folder.glob(f"{temporary_prefix(folder / NEWEST)}*"))
 
 
-def _hold(folder: Path) -> int:
-    """The folder's lock, which the system lets go of when this process dies."""
+def _lock_folder(folder: Path) -> int:
+    """Lock the folder and return the lock's file descriptor; the system releases the lock if this process dies."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error.strerror}") from error
     while (lock := try_lock(folder / LOCK)) is not None:
-        with suppress(FileNotFoundError):  # the one who had it may have removed the file in the meantime
+        with suppress(FileNotFoundError):  # the previous owner may have removed the file since it was opened
             if os.path.samestat(os.fstat(lock), os.stat(folder / LOCK)):
                 return lock
         unlock(lock)
-    raise CheckpointError(f"another process trains in {folder}: wait for it, or name another folder")
+    raise CheckpointError(f"another process is training in {folder}; wait for it to end, or name another folder")
 
 
-def _let_go(folder: Path, lock: int) -> None:
-    with suppress(OSError):  # Windows removes no file that is open; it is empty, and may stay
+def _unlock_folder(folder: Path, lock: int) -> None:
+    with suppress(OSError):  # Windows cannot remove an open file: the empty lock file remains
         (folder / LOCK).unlink(missing_ok=True)
     unlock(lock)
 
@@ -271,33 +272,33 @@ def _remove(folder: Path, paths: list[Path]) -> None:
         raise OutputError(f"checkpoints cannot be removed from {folder}: {error.strerror}") from error
 
 
-def _differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
-    names = {**ours, **theirs}
+def _differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+    names = {**given, **stored}
     return [
-        f"  {name}: given {ours.get(name)!r}, there {theirs.get(name)!r}"
+        f"  {name}: expected {stored.get(name)!r}, got {given.get(name)!r}"
         for name in names
-        if ours.get(name) != theirs.get(name)
+        if stored.get(name) != given.get(name)
     ]
 
 
-def _read_state(header: Mapping[str, Any], arrays: Npz, known: Arrays) -> State:
-    """Names, shapes and types first, for which this run has room already: only then is memory taken."""
+def _read_state(header: Mapping[str, Any], arrays: Npz, allowed: Arrays) -> State:
+    """Read a checkpoint; its names, shapes and dtypes are checked before any memory is allocated for its arrays."""
     names = [name for name in arrays if name != "header"]
     for name in names:
         head = arrays.header(name)
-        if name not in known or (head.shape, head.dtype) != (known[name].shape, known[name].dtype):
-            raise ValueError(f"it holds {name!r}, {head.dtype} of the shape {head.shape}, which is none of this run's")
+        if name not in allowed or (head.shape, head.dtype) != (allowed[name].shape, allowed[name].dtype):
+            raise ValueError(f"its array {name!r}, {head.dtype} of shape {head.shape}, does not belong to this run")
     content = {name: arrays[name] for name in names}
-    if header["checksum"] != _checksum({name: header[name] for name in TITLE}, content):
-        raise ValueError("its checksum is that of other content")
+    if header["checksum"] != _checksum({name: header[name] for name in HEADER_FIELDS}, content):
+        raise ValueError("its checksum does not match its content")
     columns, train_s = header["history"], float(header["train_s"])
     rows = zip(*columns.values(), strict=True)
     return State(History(dict(zip(columns, row, strict=True)) for row in rows), train_s, content)
 
 
-def _checksum(title: Mapping[str, Any], arrays: Arrays) -> str:
-    total = hashlib.sha256(json.dumps(title).encode())
+def _checksum(fields: Mapping[str, Any], arrays: Arrays) -> str:
+    digest = hashlib.sha256(json.dumps(fields).encode())
     for name in sorted(arrays):
-        total.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape}\n".encode())
-        total.update(np.ascontiguousarray(arrays[name]).data)
-    return total.hexdigest()
+        digest.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape}\n".encode())
+        digest.update(np.ascontiguousarray(arrays[name]).data)
+    return digest.hexdigest()

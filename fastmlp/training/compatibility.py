@@ -1,4 +1,4 @@
-"""Agreement: whether a data set, a config and a network go together. Knows nothing of how one is trained."""
+"""Compatibility checks of a data set, a config and a model."""
 
 import warnings
 
@@ -11,29 +11,32 @@ from fastmlp.errors import ConfigError, DataError, DataTypeError
 from fastmlp.model.model import Model
 from fastmlp.settings import LOSSES
 
-#: More classes than samples are a mistake beyond so many: a price was taken for a class.
+#: Above this number, more classes than samples are refused: the labels are probably target values, such as prices.
 MAX_CLASSES = 1000
-#: Numbers to be predicted whose size is not within this of 1 are learnt slowly, or make training diverge.
+#: Regression targets with a larger root mean square are learnt slowly, or make training diverge.
 MAX_TARGET_RMS = 100.0
 
 
 def n_outputs_of(dataset: Dataset, config: Config) -> int:
-    """Width of the output of a network for some data: one sigmoid tells two classes apart.
+    """Number of outputs of a network for a data set and a config: 1 for two classes with binary cross-entropy.
 
     Raises
     ------
     ConfigError
-        If the loss does not go with what the data holds.
+        If the loss or the class weights are incompatible with the task of the data.
+    DataError
+        If there are more classes than plausible, or if targets are invalid for the loss.
     """
     if dataset.task not in LOSSES[config.loss].tasks:
         accepted = ", ".join(name for name, loss in LOSSES.items() if dataset.task in loss.tasks)
         raise ConfigError(f"loss: expected one of {accepted} for the task {dataset.task}, got {config.loss!r}")
     if config.class_weight == "balanced" and dataset.task != "classification":
-        raise ConfigError(f"class_weight: given 'balanced', for classes; the data is for {dataset.task}")
+        raise ConfigError(f"class_weight: expected 'none' for the task {dataset.task}, got 'balanced'")
     if dataset.task == "classification" and dataset.n_classes > max(MAX_CLASSES, len(dataset.X_train)):
         raise DataError(
-            f"y_train holds labels up to {dataset.n_classes - 1} for {len(dataset.X_train)} samples: number the "
-            "classes from 0; to predict numbers, ask for the task regression and a loss such as squared_error"
+            f"y_train: expected class labels numbered from 0, got labels up to {dataset.n_classes - 1} for "
+            f"{len(dataset.X_train)} samples; to predict numbers, use the task regression and a loss such as "
+            "squared_error"
         )
     for name in ("y_train", "y_test", "y_val"):
         if getattr(dataset, name) is not None:
@@ -41,44 +44,55 @@ def n_outputs_of(dataset: Dataset, config: Config) -> int:
     if config.loss == "binary_cross_entropy" and dataset.task == "classification":
         if dataset.n_classes != 2:
             raise ConfigError(
-                f"loss: given 'binary_cross_entropy', for 2 classes or for labels of which several may apply (task "
-                f"multilabel); the data has {dataset.n_classes} classes: use cross_entropy"
+                f"loss: expected cross_entropy for {dataset.n_classes} classes, got 'binary_cross_entropy', which is "
+                "for 2 classes and for the task multilabel"
             )
         return 1
     return dataset.n_classes
 
 
-def warn_of_target_scale(dataset: Dataset) -> None:
-    """Say so where numbers to be predicted are of a size that is hard to learn."""
+def warn_about_target_scale(dataset: Dataset) -> None:
+    """Warn if regression targets are so large that they are hard to learn."""
     if dataset.task != "regression":
         return
-    sizes = np.sqrt(np.square(dataset.y_train).mean(axis=0))
-    if sizes.max() > MAX_TARGET_RMS:
-        text = f"y_train is of the size {sizes.max():.3g}; a network learns numbers of about 1 best: divide them by it"
+    rms = np.sqrt(np.square(dataset.y_train).mean(axis=0)).max()
+    if rms > MAX_TARGET_RMS:
+        text = f"y_train: expected targets of a root mean square near 1, got {rms:.3g}; divide the targets by it"
         warnings.warn(text, stacklevel=3)
 
 
-def check_arguments(dataset: Dataset, config: Config, model: Model | None) -> None:
-    """Refuse what is no data set, config or network, and a network that is of another form than the others ask for."""
+def check_compatibility(dataset: Dataset, config: Config, model: Model | None) -> None:
+    """Check the types of the arguments of `fastmlp.train`, and that a given model fits the data and the config.
+
+    Raises
+    ------
+    DataTypeError, ConfigError
+        If an argument has the wrong type.
+    DataError, ConfigError
+        If the model does not fit the data or the config.
+    """
     if not isinstance(dataset, Dataset):
-        raise DataTypeError(f"dataset is a {type(dataset).__name__}; a Dataset is expected: see fastmlp.load_data")
+        raise DataTypeError(f"dataset: expected a fastmlp.Dataset, got a {type(dataset).__name__}; see load_data")
     if not isinstance(config, Config):
-        raise ConfigError(f"config is a {type(config).__name__}; a fastmlp.Config is expected")
+        raise ConfigError(f"config: expected a fastmlp.Config, got a {type(config).__name__}")
     if model is None:
         return
     if not isinstance(model, Model):
-        raise DataTypeError(f"model is a {type(model).__name__}; a fastmlp.Model is expected")
-    if (model.n_features, model.n_outputs) != (dataset.n_features, n_outputs_of(dataset, config)):
+        raise DataTypeError(f"model: expected a fastmlp.Model, got a {type(model).__name__}; see load_model")
+    n_features, n_outputs = dataset.n_features, n_outputs_of(dataset, config)
+    if (model.n_features, model.n_outputs) != (n_features, n_outputs):
         raise DataError(
-            f"the model takes {model.n_features} features and has {model.n_outputs} outputs; "
-            f"the data has {dataset.n_features} and asks for {n_outputs_of(dataset, config)}"
+            f"model: expected {n_features} features and {n_outputs} outputs for this data, "
+            f"got {model.n_features} features and {model.n_outputs} outputs"
         )
     if None not in (model.class_names, dataset.class_names) and model.class_names != dataset.class_names:
-        raise DataError(f"the model tells {model.class_names} apart; the data holds {dataset.class_names}")
+        raise DataError(f"model: expected the classes of the data, {dataset.class_names}, got {model.class_names}")
     for name in ("hidden", "activation", "loss"):
-        ours, theirs = getattr(config, name), getattr(model.config, name)
-        if ours != theirs:
-            raise ConfigError(f"{name}: given {ours!r}; the model to go on from has {theirs!r}")
+        given, of_model = getattr(config, name), getattr(model.config, name)
+        if given != of_model:
+            raise ConfigError(f"{name}: expected {of_model!r}, as in the given model, got {given!r}")
     if config.dtype != model.config.dtype:
-        given, there = config.precision, model.config.dtype
-        raise ConfigError(f"precision: given {given!r}; the model to go on from has weights of {there}")
+        of_model = model.config.dtype
+        raise ConfigError(
+            f"precision: expected one with {of_model} weights for the given model, got {config.precision!r}"
+        )

@@ -1,4 +1,4 @@
-"""Stopping: whether a number that training watches has improved, and for how long it has not. Knows no network."""
+"""Early stopping and the plateau schedule: track a metric, and count the epochs without improvement."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,56 +8,56 @@ from fastmlp.settings import LOSSES
 
 
 class Monitor:
-    """What has been best so far, and how many epochs ago.
+    """The best value of a metric so far, and the number of epochs since it improved.
 
     Parameters
     ----------
     larger_is_better : bool
-        Of a score, not of a loss.
+        True for a score, False for a loss.
     tol : float
-        An improvement is one by more than this.
+        A change by at most tol does not count as an improvement.
 
     Attributes
     ----------
     best : float
-        The best number seen.
-    n_waited : int
-        Epochs since the last improvement, or since it was set to 0.
+        Best value so far.
+    n_without_improvement : int
+        Number of epochs since the last improvement, or since it was reset to 0.
 
     Examples
     --------
     >>> monitor = Monitor(larger_is_better=False, tol=0.1)
-    >>> [monitor.update(loss) for loss in (2.0, 1.0, 0.95)], monitor.n_waited
+    >>> [monitor.update(loss) for loss in (2.0, 1.0, 0.95)], monitor.n_without_improvement
     ([True, True, False], 1)
     """
 
     def __init__(self, larger_is_better: bool, tol: float) -> None:
         self.larger_is_better, self.tol = larger_is_better, tol
         self.best = -math.inf if larger_is_better else math.inf
-        self.n_waited = 0
+        self.n_without_improvement = 0
 
-    def update(self, number: float) -> bool:
-        """Take note of an epoch's number; gives whether it is an improvement."""
-        gain = number - self.best if self.larger_is_better else self.best - number
+    def update(self, value: float) -> bool:
+        """Record the value of an epoch; return whether it is an improvement."""
+        gain = value - self.best if self.larger_is_better else self.best - value
         improved = gain > self.tol
-        self.n_waited = 0 if improved else self.n_waited + 1
+        self.n_without_improvement = 0 if improved else self.n_without_improvement + 1
         if improved:
-            self.best = number
+            self.best = value
         return improved
 
 
 class Plateau:
-    """What ``schedule="plateau"`` multiplies the learning rate by, as it has come to after each epoch.
+    """Factor on the learning rate for ``schedule="plateau"``, reduced whenever the loss stops improving.
 
     Parameters
     ----------
     config : Config
-        Its step_epochs, step_factor and tol are what matters here.
+        Its step_epochs, step_factor and tol are used.
 
     Attributes
     ----------
     factor : float
-        1 until the loss has not improved for step_epochs epochs, then step_factor of what it was, and so on.
+        1 at first; multiplied by step_factor after every step_epochs epochs without improvement.
 
     Examples
     --------
@@ -72,15 +72,15 @@ class Plateau:
         self.config, self.factor, self._monitor = config, 1.0, Monitor(False, config.tol)
 
     def update(self, loss: float) -> None:
-        """Take note of an epoch's loss."""
+        """Record the loss of an epoch."""
         self._monitor.update(loss)
-        if self._monitor.n_waited >= self.config.step_epochs:
+        if self._monitor.n_without_improvement >= self.config.step_epochs:
             self.factor *= self.config.step_factor
-            self._monitor.n_waited = 0
+            self._monitor.n_without_improvement = 0
 
 
 def monitored_column(config: Config) -> str:
-    """Name of the column that early stopping goes by.
+    """Name of the history column that early stopping monitors.
 
     Examples
     --------
@@ -91,19 +91,19 @@ def monitored_column(config: Config) -> str:
 
 
 def best_epoch(config: Config, history: Mapping[str, Sequence[float]]) -> int:
-    """The epoch, from 1, whose weights a finished run ends with.
+    """The epoch whose weights the model of a finished run has, counted from 1.
 
     Parameters
     ----------
     config : Config
-        The run's.
+        Config of the run.
     history : mapping of str to sequence of float
-        Its columns, of at least one epoch.
+        Columns of its history, with at least one epoch.
 
     Returns
     -------
     int
-        With early stopping the last epoch that was an improvement, else the last.
+        With early stopping the last epoch that improved the monitored metric, otherwise the last epoch.
 
     Examples
     --------
@@ -113,5 +113,5 @@ def best_epoch(config: Config, history: Mapping[str, Sequence[float]]) -> int:
     if config.early_stopping == "none":
         return len(history["epoch"])
     monitor = Monitor(config.early_stopping == "score", config.tol)
-    improved = [monitor.update(number) for number in history[monitored_column(config)]]
+    improved = [monitor.update(value) for value in history[monitored_column(config)]]
     return len(improved) - improved[::-1].index(True)

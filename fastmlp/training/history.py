@@ -1,4 +1,4 @@
-"""History: what training measured, a row an epoch; and Progress, what it says on the way. Knows not who measures."""
+"""History: the metrics of each epoch of a training run; and Progress, the argument of progress callbacks."""
 
 import csv
 import io
@@ -21,29 +21,29 @@ class _Scores(TypedDict, total=False):
 
 
 class Row(_Scores):
-    """The numbers of one epoch; the loss is the one that the config names.
+    """Metrics of one epoch. Losses are computed with the config's `loss`.
 
     Attributes
     ----------
     epoch : int
-        Counted from 1.
+        Epoch, counted from 1.
     learning_rate : float
-        The rate of this epoch's steps.
+        Learning rate of the epoch.
     train_loss : float
-        Mean loss over the samples as they were trained on, that is while the weights were moving.
+        Mean training loss over the epoch, each batch with the weights before its step.
     test_loss : float
         Mean loss over the test set after the epoch.
     test_accuracy : float
-        Share of the test set that is classified rightly after the epoch; of a sample with several labels, all of them.
+        For classification, fraction of the test samples that are classified correctly after the epoch; with several
+        labels per sample, all of them must be correct.
     test_r2 : float
-        In its place where numbers are predicted: 1 less the share of the test set's variance that is left, the mean
-        over the outputs.
+        For regression, R2 on the test set after the epoch, the mean over the outputs.
     val_loss, val_accuracy, val_r2 : float
-        The same of the validation set, where there is one.
+        The same on the validation set, if there is one.
     train_s : float
-        Seconds spent in training.
+        Seconds spent on training.
     eval_s : float
-        Seconds spent in evaluation on the test set and the validation set.
+        Seconds spent on evaluation on the test set and the validation set.
     """
 
     epoch: int
@@ -54,33 +54,33 @@ class Row(_Scores):
     eval_s: float
 
 
-#: What a row may hold, in the order of a table.
+#: All possible columns, in the order of a table.
 ALL_COLUMNS = (
     "epoch", "learning_rate", "train_loss", "val_loss", "val_accuracy", "val_r2", "test_loss", "test_accuracy",
     "test_r2", "train_s", "eval_s",
 )  # fmt: skip
-#: What it holds where classes are told apart, without a validation set.
+#: The columns for classification without a validation set.
 COLUMNS = ("epoch", "learning_rate", "train_loss", "test_loss", "test_accuracy", "train_s", "eval_s")
 _KINDS = {name: int if name == "epoch" else float for name in ALL_COLUMNS}
 
 
 class Progress(NamedTuple):
-    """How far training has come, as it is told after every stretch and at the end of each epoch.
+    """Progress of training, reported after every chunk of an epoch and at the end of each epoch.
 
     Attributes
     ----------
     epoch : int
-        The epoch under way, from 1.
+        Current epoch, counted from 1.
     n_epochs : int
-        How many there will be.
+        Maximum number of epochs.
     n_seen : int
-        Samples trained on in this epoch.
+        Number of samples trained on in the current epoch so far.
     n_samples : int
-        Samples of a whole epoch.
+        Number of samples per epoch.
     train_loss : float
-        Mean loss over the `n_seen` samples.
+        Mean loss over these `n_seen` samples.
     row : Row or None
-        The finished epoch's row, at its end only.
+        Metrics of the epoch at its end, otherwise None.
     """
 
     epoch: int
@@ -92,14 +92,14 @@ class Progress(NamedTuple):
 
 
 class History:
-    """The rows of a training run, oldest first.
+    """The metrics of a training run, one row per epoch.
 
-    A number indexes a row, a column's name all its values.
+    ``history[i]`` is a row, ``history["test_loss"]`` the list of all values of a column.
 
     Parameters
     ----------
     rows : iterable of Row
-        Rows to begin with; the first one's columns, of ``fastmlp.training.history.ALL_COLUMNS``, are those of all.
+        Initial rows. The first row determines the columns, out of ``fastmlp.training.history.ALL_COLUMNS``.
 
     Examples
     --------
@@ -114,31 +114,31 @@ class History:
             self.append(row)
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Add an epoch's row at the end.
+        """Append the row of an epoch.
 
         Parameters
         ----------
         row : Row
-            A number for every column and nothing else; NumPy's are stored as Python's own.
+            A number for each column and nothing else. NumPy scalars are stored as Python numbers.
 
         Raises
         ------
         ValueError
-            The names are not those of the columns.
+            If the names are not those of the columns.
         """
         if self._rows and set(row) != set(self.columns):
-            raise ValueError(f"the columns are {', '.join(self.columns)}; given {', '.join(map(str, row))}")
+            raise ValueError(f"row: expected the columns {', '.join(self.columns)}, got {', '.join(map(str, row))}")
         check_columns(row)
         self._rows.append(_read_row(row))
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of what every row holds, in the order of a table."""
+        """Names of the columns, in the order of a table."""
         return tuple(name for name in ALL_COLUMNS if name in self._rows[0]) if self._rows else COLUMNS
 
     @property
     def score(self) -> str:
-        """Name of the test set's score: ``"test_accuracy"``, or ``"test_r2"`` where numbers are predicted."""
+        """Name of the column of the test score: ``"test_accuracy"``, or ``"test_r2"`` for regression."""
         return "test_r2" if "test_r2" in self.columns else "test_accuracy"
 
     def __len__(self) -> int:
@@ -155,7 +155,7 @@ class History:
         if not isinstance(key, str):
             return self._rows[key]
         if key not in self.columns:
-            raise KeyError(f"{key!r} is not a column; the columns are {', '.join(self.columns)}")
+            raise KeyError(f"column: expected one of {', '.join(self.columns)}, got {key!r}")
         return [cast(dict[str, float], row)[key] for row in self._rows]
 
     def __eq__(self, other: object) -> bool:
@@ -168,12 +168,12 @@ class History:
         return f"<History: {len(self)} epochs{last}>"
 
     def to_dict(self) -> dict[str, list[float]]:
-        """The columns by name, as ``pandas.DataFrame`` takes them.
+        """The columns by name, as an argument for ``pandas.DataFrame``.
 
         Returns
         -------
         dict
-            Name to list of one value an epoch.
+            Column name to list of one value per epoch.
 
         Examples
         --------
@@ -183,22 +183,22 @@ class History:
         return {name: self[name] for name in self.columns}
 
     def to_csv(self, path: str | os.PathLike[str] | None = None) -> str:
-        r"""CSV with a header and a line an epoch, in digits that `from_csv` reads back to the same bits.
+        r"""Convert to CSV: a header and one line per epoch, with enough digits for `from_csv` to restore every bit.
 
         Parameters
         ----------
         path : path-like, optional
-            File to write to, replaced where it exists.
+            File to write to. An existing file is replaced.
 
         Returns
         -------
         str
-            The text.
+            The CSV text.
 
         Raises
         ------
         OutputError
-            The file cannot be written.
+            If the file cannot be written.
 
         Examples
         --------
@@ -212,22 +212,22 @@ class History:
         return _write(text.getvalue(), path)
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
-        """JSON of `to_dict`, in digits that `from_json` reads back to the same bits.
+        """Convert the dict of `to_dict` to JSON, with enough digits for `from_json` to restore every bit.
 
         Parameters
         ----------
         path : path-like, optional
-            File to write to, replaced where it exists.
+            File to write to. An existing file is replaced.
 
         Returns
         -------
         str
-            The text.
+            The JSON text.
 
         Raises
         ------
         OutputError
-            The file cannot be written.
+            If the file cannot be written.
 
         Examples
         --------
@@ -238,7 +238,7 @@ class History:
 
     @classmethod
     def from_csv(cls, path: str | os.PathLike[str]) -> "History":
-        """Read what `to_csv` wrote.
+        """Read a file that `to_csv` wrote.
 
         Parameters
         ----------
@@ -253,15 +253,15 @@ class History:
         Raises
         ------
         DataNotFoundError
-            There is no such file.
+            If the file does not exist or cannot be read.
         FileFormatError
-            The file is not a history.
+            If the file is not a history.
         """
         return cls(_parse(path, _rows_of_csv))
 
     @classmethod
     def from_json(cls, path: str | os.PathLike[str]) -> "History":
-        """Read what `to_json` wrote.
+        """Read a file that `to_json` wrote.
 
         Parameters
         ----------
@@ -276,15 +276,21 @@ class History:
         Raises
         ------
         DataNotFoundError
-            There is no such file.
+            If the file does not exist or cannot be read.
         FileFormatError
-            The file is not a history.
+            If the file is not a history.
         """
         return cls(_parse(path, _rows_of_json))
 
 
 def check_columns(names: Iterable[str]) -> None:
-    """Refuse names that are not those of a history's columns, whatever their order."""
+    """Check that names are those of the columns of a history, in any order.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, unknown or incompatible with another one.
+    """
     given = set(names)
     scores = [name for name in ("test_accuracy", "test_r2") if name in given]
     validated = {"val_loss", scores[0].replace("test", "val")} if scores else set()
@@ -295,8 +301,8 @@ def check_columns(names: Iterable[str]) -> None:
     ):
         columns = ", ".join(COLUMNS)
         raise ValueError(
-            f"a row's columns are {columns}, or test_r2 for test_accuracy, and with a validation set val_loss and "
-            f"val_accuracy or val_r2; given {', '.join(sorted(map(str, given)))}"
+            f"row: expected the columns {columns}, for regression test_r2 in place of test_accuracy, and with a "
+            f"validation set also val_loss and val_accuracy or val_r2, got {', '.join(sorted(map(str, given)))}"
         )
 
 
@@ -326,7 +332,7 @@ def _rows_of_json(text: str) -> list[dict[str, Any]]:
 
 
 def _parse(path: str | os.PathLike[str], rows_of: Callable[[str], list[dict[str, Any]]]) -> list[Row]:
-    """The rows of a file; whatever is wrong with it, it is not a history."""
+    """Parse a file; any error in its content becomes a `FileFormatError`."""
     try:
         return [_read_row(row) for row in rows_of(Path(path).read_text(encoding="utf-8"))]
     except OSError as error:

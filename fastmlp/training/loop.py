@@ -1,4 +1,4 @@
-"""The loop: schedule, epoch, evaluation, stop. Knows the trainer, and none of the mathematics."""
+"""The training loop: learning rate schedule, epochs, evaluation, early stopping and checkpoints."""
 
 import math
 import os
@@ -19,8 +19,8 @@ from fastmlp.kernels.update import STEPS
 from fastmlp.model.model import Model, init_model
 from fastmlp.seeding import Purpose, stream, uniform
 from fastmlp.settings import LOSSES
-from fastmlp.training.checkpoint import START_OVER, Checkpoint, State, run_identity
-from fastmlp.training.compatibility import check_arguments, n_outputs_of, warn_of_target_scale
+from fastmlp.training.checkpoint import RESTART_HINT, Checkpoint, State, run_identity
+from fastmlp.training.compatibility import check_compatibility, n_outputs_of, warn_about_target_scale
 from fastmlp.training.early_stopping import Monitor, Plateau, monitored_column
 from fastmlp.training.history import History, Progress, Row
 from fastmlp.training.precision import resolve
@@ -30,16 +30,16 @@ from fastmlp.training.warmup import warmup
 
 
 class Run(NamedTuple):
-    """What `train` returns.
+    """Result of `train`.
 
     Attributes
     ----------
     model : Model
         The trained network.
     history : History
-        A row an epoch.
+        Metrics, one row per epoch.
     config : Config
-        The settings.
+        The settings that were used, with the precision resolved.
     """
 
     model: Model
@@ -54,42 +54,47 @@ def train(
     progress: Callable[[Progress], None] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
 ) -> Run:
-    """Train a network on a data set's training set, and evaluate it on the test set after every epoch.
+    """Train a network on the training set of a data set, and evaluate it on the test set after every epoch.
 
-    With ``early_stopping``, and with ``schedule="plateau"`` where there is one, the validation set decides: the data
-    set's own, or the share ``validation_fraction`` of the training set, drawn by the seed.
+    Early stopping monitors the validation set: that of the data set or, without one, the fraction
+    ``validation_fraction`` of the training set, which is held out and drawn with the seed. ``schedule="plateau"``
+    monitors the loss on the validation set, or the training loss where there is no validation set.
 
     Parameters
     ----------
     dataset : Dataset
-        What to train and test on.
+        The training set, the test set and, optionally, the validation set.
     config : Config
         The settings; the defaults are the paper's.
     model : Model, optional
-        A network to go on from; it stays as it is, a copy is trained. Its layers, activation, loss and precision must
-        be the config's. Adam's moments and the schedule begin anew; the order of the samples goes on where it was.
+        The network to continue training from. It is not modified; a copy of it is trained. It must have the hidden
+        layers, activation, loss and dtype of the config. The moment estimates of the optimizer and the schedule start
+        from scratch; the random order of the samples continues where the previous training stopped.
     progress : callable, optional
-        Called with a `Progress` after every stretch of about a quarter of a second, and at the end of each epoch.
+        Called with a `Progress` after every chunk of an epoch, of about a quarter of a second, and at the end of each
+        epoch.
     checkpoint : path-like, optional
-        A folder, made if need be, which keeps where training is: every half minute, after Ctrl-C, and at the end. The
-        same call again goes on from there, within an epoch too, to the same bits; of a run that is at its end it gives
-        the result. Another config, network or data set is refused; `fastmlp.discard_checkpoint` empties the folder.
+        Folder for checkpoints, created if necessary. A checkpoint is written every half minute, after Ctrl-C, and at
+        the end. The same call then resumes the run, also within an epoch, and gives the same bits; for a finished run
+        it returns the result. Another config, network or data set is refused. `fastmlp.discard_checkpoint` removes the
+        checkpoints.
 
     Returns
     -------
     Run
-        The trained model, the history, and the config with the precision that was taken. The same dataset, config and
-        model give the same bits. Where training stopped early, the model is that of the best epoch, see
-        `fastmlp.training.early_stopping.best_epoch`, not the last.
+        The trained model, the history, and the config with the precision that was used. The same dataset, config and
+        model give the same bits. With early stopping, the model has the weights of the best epoch, see
+        `fastmlp.training.early_stopping.best_epoch`.
 
     Raises
     ------
     DivergedError
-        If the loss stops being finite; the last finite epoch's model and history are kept on the error.
+        If the loss of an epoch is not finite. The exception holds the model and the history of the last finite epoch.
     DataError, DataTypeError, ConfigError
-        If dataset, config or model is not one, or they do not fit each other.
+        If dataset, config or model has the wrong type, or if they are incompatible.
     CheckpointError, FileFormatError, OutputError
-        If the folder is another run's or in use, if no checkpoint in it is whole, or if one cannot be written.
+        If the folder holds the checkpoint of another run or is in use; if none of its checkpoints is intact; if a
+        checkpoint cannot be written.
 
     Examples
     --------
@@ -98,8 +103,8 @@ def train(
     >>> run.history["test_accuracy"][-1] > 0.85
     True
     """
-    check_arguments(dataset, config, model)
-    config = _resolved(config, dataset)
+    check_compatibility(dataset, config, model)
+    config = _resolve_precision(config, dataset)
     n_outputs = n_outputs_of(dataset, config)
     model = init_model(config, dataset.n_features, n_outputs) if model is None else model.copy()
     model.config, model.class_names = config, dataset.class_names or model.class_names
@@ -107,35 +112,36 @@ def train(
     for X in (dataset.X_train, dataset.X_test, dataset.X_val):
         if X is not None:
             check_representable(X, model.scaling, config.dtype)
-    warn_of_target_scale(dataset)
+    warn_about_target_scale(dataset)
     warmup(config.precision)
     loop = _TrainingLoop(dataset, config, model, progress or (lambda _: None))
     if checkpoint is None:
         diverged = loop.run()
     else:
         identity = run_identity(config, dataset.checksum(), model.n_epochs, model.params.theta, *model.scaling)
-        with Checkpoint(checkpoint, identity) as kept:
-            diverged = loop.run_with_checkpoint(kept)
+        with Checkpoint(checkpoint, identity) as checkpoints:
+            diverged = loop.run_with_checkpoints(checkpoints)
     if diverged is not None:
-        loop.undo_epoch()
+        loop.restore_epoch_start()
         raise DivergedError(diverged["epoch"], diverged["learning_rate"], model, loop.history)
     loop.restore_best()
     return Run(model, loop.history, config)
 
 
-def _resolved(config: Config, dataset: Dataset) -> Config:
-    """The config with the precision that is taken here; where it is not the one asked for by name, with a warning."""
-    settled, reason = resolve(config, dataset.X_train)
+def _resolve_precision(config: Config, dataset: Dataset) -> Config:
+    """The config with the precision that is used; warn if that is not the one that the config names."""
+    resolved, reason = resolve(config, dataset.X_train)
     if reason and config.precision != "auto":
         warnings.warn(reason, stacklevel=3)
-    return settled
+    return resolved
 
 
 class _TrainingLoop:
-    """What goes on from epoch to epoch: the trainer, the validation set, what was best.
+    """State of a run that is carried from epoch to epoch: trainer, history, validation set and best weights.
 
-    Ctrl-C comes between any two instructions. What is kept is sound at every one: the kernels' arrays, which count
-    their own steps, and the history; all else follows from these, or is there before an epoch's first step.
+    Ctrl-C may interrupt it between any two instructions, and the state is consistent at each of them. The kernels count
+    the steps in the arrays that they update. These arrays and the history determine everything else, except for what is
+    set before the first step of an epoch.
     """
 
     def __init__(self, dataset: Dataset, config: Config, model: Model, progress: Callable[[Progress], None]) -> None:
@@ -147,51 +153,54 @@ class _TrainingLoop:
             self.X_val, self.y_val = X[val], y[val]
             X, y, weights = X[train], y[train], weights if weights is None else weights[train]
         if weights is not None and not weights.any():
-            raise DataError("of the samples that are not held out all have the weight 0: nothing is left to train on")
+            raise DataError(
+                "weight_train: expected a weight > 0 among the samples that are not held out, got only zeros"
+            )
         weights = balanced_weights(y, weights) if config.class_weight == "balanced" else weights
         self.n_samples = len(X)
         self.trainer = Trainer(model, X, y, weights)
-        self.history, self.n_before, self.train_s = History(), model.n_epochs, 0.0
+        self.history, self.n_epochs_before, self.train_s = History(), model.n_epochs, 0.0
         self.epoch_start = model.params.theta
         self.monitor = Monitor(config.early_stopping == "score", config.tol)
         self.plateau = Plateau(config)
         self.best: NDArray[Any] | None = None
 
     @property
-    def n_taken(self) -> int:
-        """Steps of the epoch under way that are taken."""
-        return self.trainer.n_taken - len(self.history) * self.trainer.n_steps
+    def n_steps_done(self) -> int:
+        """Number of finished steps of the current epoch."""
+        return self.trainer.n_steps_done - len(self.history) * self.trainer.steps_per_epoch
 
     @property
-    def is_over(self) -> bool:
-        """Whether all epochs are done, or nothing has got better for a while."""
-        stalled = self.config.early_stopping != "none" and self.monitor.n_waited >= self.config.patience
-        return stalled or len(self.history) >= self.config.n_epochs
+    def is_finished(self) -> bool:
+        """Whether all epochs are done or training has stopped early."""
+        patience = self.config.patience
+        stops_early = self.config.early_stopping != "none" and self.monitor.n_without_improvement >= patience
+        return stops_early or len(self.history) >= self.config.n_epochs
 
-    def run(self, pause: Callable[[], None] = lambda: None) -> Row | None:
-        """Train to the end, with a pause after each stretch; gives the row of an epoch that diverged."""
-        while not self.is_over:
-            row = self.run_epoch(len(self.history), pause)
+    def run(self, after_chunk: Callable[[], None] = lambda: None) -> Row | None:
+        """Train to the end, calling `after_chunk` after each chunk of an epoch; return the row of a diverged epoch."""
+        while not self.is_finished:
+            row = self.run_epoch(len(self.history), after_chunk)
             if not (math.isfinite(row["train_loss"]) and math.isfinite(row["test_loss"])):
                 return row
             self.history.append(row)
             self.update_monitors(row)
-            self.report(row["epoch"] - 1, self.n_samples, row["train_loss"], row)
-            pause()
+            self.report_progress(row["epoch"] - 1, self.n_samples, row["train_loss"], row)
+            after_chunk()
         return None
 
-    def run_with_checkpoint(self, checkpoint: Checkpoint) -> Row | None:
-        """Go on from a checkpoint, if there is one, and keep where training is."""
+    def run_with_checkpoints(self, checkpoint: Checkpoint) -> Row | None:
+        """`run`, resumed from a checkpoint if there is one, and writing checkpoints."""
         self.resume(checkpoint)
-        if self.is_over:
+        if self.is_finished:
             return None
 
-        def pause() -> None:
+        def save_if_due() -> None:
             if checkpoint.is_due:
                 checkpoint.save(self.state())
 
         try:
-            diverged = self.run(pause)
+            diverged = self.run(save_if_due)
             if diverged is None:
                 checkpoint.save(self.state())
         except KeyboardInterrupt:
@@ -200,47 +209,49 @@ class _TrainingLoop:
         return diverged
 
     def state(self) -> State:
+        """The state to write to a checkpoint."""
         arrays = self.trainer.state()
-        if self.n_taken > 0:
+        if self.n_steps_done > 0:
             arrays["epoch_start"] = self.epoch_start
         if self.best is not None:
             arrays["best"] = self.best
         return State(self.history, self.train_s, arrays)
 
     def resume(self, checkpoint: Checkpoint) -> None:
-        ours, theta = self.trainer.state(), self.model.params.theta
-        state = checkpoint.load({**ours, "epoch_start": theta, "best": theta})
+        """Restore the state from the newest checkpoint, if there is one."""
+        arrays, theta = self.trainer.state(), self.model.params.theta
+        state = checkpoint.load({**arrays, "epoch_start": theta, "best": theta})
         if state is None:
             return
-        _check_sound(state, ours, self.trainer.n_steps, self.config.n_epochs)
-        for name, array in ours.items():
+        _check_consistency(state, arrays, self.trainer.steps_per_epoch, self.config.n_epochs)
+        for name, array in arrays.items():
             array[:] = state.arrays[name]
         self.train_s = state.train_s
         for row in state.history:
             self.history.append(row)
-            self.update_monitors(
-                row
-            )  # which takes the weights that are there for the best: right after the last row alone
-        self.model.n_epochs = self.n_before + len(self.history)
-        if self.n_taken > 0:
+            # This sets `best` to the current weights on every improvement, which is right for the last row only.
+            self.update_monitors(row)
+        self.model.n_epochs = self.n_epochs_before + len(self.history)
+        if self.n_steps_done > 0:
             self.epoch_start = state.arrays["epoch_start"]
-        if self.monitor.n_waited > 0 or self.n_taken > 0:
+        if self.monitor.n_without_improvement > 0 or self.n_steps_done > 0:
             self.best = state.arrays.get("best")
 
-    def run_epoch(self, epoch: int, pause: Callable[[], None]) -> Row:
+    def run_epoch(self, epoch: int, after_chunk: Callable[[], None]) -> Row:
+        """Train for one epoch, or for the rest of an interrupted one, and evaluate the network."""
         lr = learning_rate_at(self.config, epoch) * self.plateau.factor
-        if self.n_taken == 0:
+        if self.n_steps_done == 0:
             self.epoch_start, self.train_s = self.model.params.theta.copy(), 0.0
         start, before = perf_counter(), self.train_s
 
         def report(n_seen: int, loss: float) -> None:
             self.train_s = before + perf_counter() - start
-            self.report(epoch, n_seen, loss)
-            pause()
+            self.report_progress(epoch, n_seen, loss)
+            after_chunk()
 
-        train_loss = sum(self.trainer.run_epoch(lr, report, self.n_taken))
-        trained = perf_counter()
-        self.train_s = before + trained - start
+        train_loss = sum(self.trainer.run_epoch(lr, report, self.n_steps_done))
+        end = perf_counter()
+        self.train_s = before + end - start
         score = LOSSES[self.config.loss].metric
         result = self.model.evaluate_checked(self.dataset.X_test, self.dataset.y_test)
         row: dict[str, Any] = {"epoch": epoch + 1, "learning_rate": lr, "train_loss": train_loss}
@@ -248,45 +259,51 @@ class _TrainingLoop:
             val = self.model.evaluate_checked(self.X_val, self.y_val)
             row |= {"val_loss": val.loss, f"val_{score}": val.score}
         row |= {"test_loss": result.loss, f"test_{score}": result.score, "train_s": self.train_s}
-        row["eval_s"] = perf_counter() - trained
+        row["eval_s"] = perf_counter() - end
         return cast(Row, row)
 
     def update_monitors(self, row: Row) -> None:
-        """Take note of an epoch."""
+        """Update the plateau schedule, early stopping and the best weights with the metrics of an epoch."""
         if self.config.schedule == "plateau":
             self.plateau.update(row.get("val_loss", row["train_loss"]))
         if self.config.early_stopping == "none":
             return
-        watched: Any = row.get(monitored_column(self.config))
-        if self.monitor.update(watched):
+        monitored: Any = row.get(monitored_column(self.config))
+        if self.monitor.update(monitored):
             self.best = self.model.params.theta.copy()
 
-    def undo_epoch(self) -> None:
+    def restore_epoch_start(self) -> None:
+        """Restore the weights from before the current epoch."""
         self.model.params.theta[:] = self.epoch_start
-        self.model.n_epochs = self.n_before + len(self.history)
+        self.model.n_epochs = self.n_epochs_before + len(self.history)
 
     def restore_best(self) -> None:
+        """Restore the best weights, with early stopping."""
         if self.best is not None:
             self.model.params.theta[:] = self.best
 
-    def report(self, epoch: int, n_seen: int, train_loss: float, row: Row | None = None) -> None:
+    def report_progress(self, epoch: int, n_seen: int, train_loss: float, row: Row | None = None) -> None:
+        """Call the progress callback."""
         self.progress(Progress(epoch + 1, self.config.n_epochs, n_seen, self.n_samples, train_loss, row))
 
 
-def _check_sound(state: State, needed: dict[str, NDArray[Any]], n_steps: int, n_epochs: int) -> None:
-    """Refuse what no run can have left."""
-    n_done, complete = len(state.history), needed.keys() <= state.arrays.keys()
-    n_taken = state.arrays["powers"][STEPS] - n_done * n_steps if complete else -1
-    is_sound = 0 <= n_taken <= n_steps and ("epoch_start" in state.arrays or n_taken == 0) and n_done <= n_epochs
-    if not is_sound or state.history["epoch"] != [*range(1, n_done + 1)]:
-        raise FileFormatError(f"the checkpoint is of no run: {START_OVER}")
+def _check_consistency(state: State, required: dict[str, NDArray[Any]], steps_per_epoch: int, n_epochs: int) -> None:
+    """Check that arrays, step count and history of a checkpoint are complete and agree with each other."""
+    n_done, is_complete = len(state.history), required.keys() <= state.arrays.keys()
+    n_steps = state.arrays["powers"][STEPS] - n_done * steps_per_epoch if is_complete else -1
+    is_possible = 0 <= n_steps <= steps_per_epoch and n_done <= n_epochs
+    is_restorable = "epoch_start" in state.arrays or n_steps == 0
+    if not (is_possible and is_restorable) or state.history["epoch"] != [*range(1, n_done + 1)]:
+        raise FileFormatError(f"the checkpoint is inconsistent: {RESTART_HINT}")
 
 
 def _hold_out(n_samples: int, config: Config) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows to train on and rows to validate on, both in the order of the data."""
-    n_held = round(n_samples * config.validation_fraction)
-    if not 0 < n_held < n_samples:
-        given = config.validation_fraction
-        raise DataError(f"validation_fraction {given} of {n_samples} samples is {n_held}: more samples are expected")
-    drawn = np.argsort(uniform(stream(config.seed, Purpose.VALIDATION), 0, n_samples), kind="stable")
-    return np.sort(drawn[n_held:]), np.sort(drawn[:n_held])
+    """Indices of the training samples and of the held-out validation samples, both in ascending order."""
+    n_held_out = round(n_samples * config.validation_fraction)
+    if not 0 < n_held_out < n_samples:
+        raise DataError(
+            f"validation_fraction: expected at least one held-out and one training sample of {n_samples}, got "
+            f"{n_held_out} held-out samples at {config.validation_fraction}; use more samples or another fraction"
+        )
+    permutation = np.argsort(uniform(stream(config.seed, Purpose.VALIDATION), 0, n_samples), kind="stable")
+    return np.sort(permutation[n_held_out:]), np.sort(permutation[:n_held_out])

@@ -1,4 +1,4 @@
-"""Precision: what a config's precision comes to on this machine. Knows the CPU's bf16 units by name alone."""
+"""The precision that a config is run in on this machine."""
 
 from typing import Any
 
@@ -12,29 +12,30 @@ from fastmlp.settings import BF16_TERMS
 
 
 def resolve(config: Config, X: Any) -> tuple[Config, str]:
-    """The config as it runs here: ``auto`` is decided, and what no unit here suits becomes float32.
+    """Replace the precision of a config by the one that it is run in on this machine.
 
-    ``auto`` is bf16x3 where the CPU has AMX and the samples are uint8, else float32. Layers that are too small for bf16
-    (`fastmlp.settings.uses_bf16`) are computed in float32 in every precision.
+    ``auto`` becomes bf16x3 where the CPU has AMX and the samples are uint8, otherwise float32. A bf16 precision becomes
+    float32 where the CPU has no bf16 instructions that make it faster than float32, or where they may not be used.
+    Layers that are too small for bf16 (`fastmlp.settings.uses_bf16`) are computed in float32 in every precision.
 
     Parameters
     ----------
     config : Config
         The settings.
-    X : ndarray or sparse
-        The samples to train on.
+    X : ndarray or sparse matrix
+        The training samples.
 
     Returns
     -------
     config : Config
-        With the precision that is taken.
+        The settings with the precision that is used.
     reason : str
-        Why it is that one, in a line; empty where it was asked for by its name.
+        The reason for it, in one line; empty if it is the one that the config names.
 
     Raises
     ------
     ConfigError
-        If ``FASTMLP_AMX`` is neither 0, 1 nor empty.
+        If the environment variable ``FASTMLP_AMX`` is neither 0, 1 nor empty.
 
     Examples
     --------
@@ -43,28 +44,28 @@ def resolve(config: Config, X: Any) -> tuple[Config, str]:
     >>> resolve(Config(precision="auto"), np.zeros((1, 2)))
     (Config(...), 'precision auto: float32, ...')
     """
-    asked = config.precision
-    if asked != "auto" and asked not in BF16_TERMS:
+    requested = config.precision
+    if requested != "auto" and requested not in BF16_TERMS:
         return config, ""
     check_variable()
-    obstacle = _better_in_float32(asked, X) or unavailable_reason()
-    if not obstacle and asked != "auto":
+    obstacle = _reason_for_float32(requested, X) or unavailable_reason()
+    if not obstacle and requested != "auto":
         return config, ""
-    taken = "float32" if obstacle else "bf16x3"
-    return config.replace(precision=taken), f"precision {asked}: {taken}, since {obstacle or 'this CPU has AMX'}"
+    used = "float32" if obstacle else "bf16x3"
+    return config.replace(precision=used), f"precision {requested}: {used}, since {obstacle or 'this CPU has AMX'}"
 
 
-def require_precision(precision: str) -> None:
-    """Refuse a precision that no kernel of this machine has; `resolve` gives one that it has.
+def check_precision_available(precision: str) -> None:
+    """Check that this machine can run a precision, such as one that `resolve` returns.
 
     Raises
     ------
     ConfigError
-        If it is ``"auto"``, or for a bf16 unit that is not here or may not be used.
+        If the precision is ``"auto"``, or if the bf16 instructions that it needs are missing or may not be used.
 
     Examples
     --------
-    >>> require_precision("float32")
+    >>> check_precision_available("float32")
     """
     if precision == "auto":
         raise ConfigError("precision: 'auto' must be resolved first, by fastmlp.training.precision.resolve")
@@ -72,13 +73,13 @@ def require_precision(precision: str) -> None:
         raise ConfigError(f"precision {precision}: {obstacle}")
 
 
-def _better_in_float32(asked: str, X: Any) -> str:
-    """Why float32 is the better choice, whatever the user and the operating system permit."""
-    unit = cpu.bf16_instructions()
-    if asked == "auto" and unit != "amx":
+def _reason_for_float32(requested: str, X: Any) -> str:
+    """The reason for preferring float32, even if the bf16 instructions may be used; empty if there is none."""
+    instructions = cpu.bf16_instructions()
+    if requested == "auto" and instructions != "amx":
         return "this CPU has no AMX"
-    if asked == "auto" and X.dtype != np.uint8:
+    if requested == "auto" and X.dtype != np.uint8:
         return f"the samples are {X.dtype.name}, and not uint8"
-    if unit == "avx512bf16" and BF16_TERMS[asked] > 1:
-        return "this CPU has no AMX, and AVX512-BF16 takes longer for it than float32"
+    if instructions == "avx512bf16" and BF16_TERMS[requested] > 1:
+        return f"this CPU has no AMX, and {requested} is slower than float32 with AVX512-BF16"
     return ""

@@ -1,7 +1,7 @@
-"""The learning rate as a pure function of the epoch. Knows settings and numbers only: no optimizer, no state.
+"""Learning rate schedules: the learning rate as a pure function of the epoch, which is counted from 0.
 
-Epochs count from 0. Exponentials, powers and cosines are those of `decimal`, to 28 digits: the last bit of the C
-library's depends on the library and on the CPU.
+Exponentials, powers and cosines are computed by `decimal` to 28 digits, since the last bit of the C library's results
+depends on the library and on the CPU.
 """
 
 from decimal import Decimal
@@ -10,9 +10,9 @@ from fractions import Fraction
 from fastmlp.config import Config
 
 PI = Decimal("3.14159265358979323846264338328")
-#: The one cycle of PyTorch's OneCycleLR at its defaults: share of the epochs that rise, where the rate begins and where
-#: it ends, as parts of the highest. fastai's begins there too; Smith (2018) leaves them to the user.
-RISING_SHARE, FIRST_PART, LAST_PART = Fraction(3, 10), Fraction(1, 25), Fraction(1, 250_000)
+#: Defaults of PyTorch's OneCycleLR: fraction of the epochs in which the learning rate rises, and the first and the last
+#: learning rate as fractions of the highest. fastai starts at the same fraction; Smith (2018) leaves them to the user.
+RISING_FRACTION, FIRST_FRACTION, LAST_FRACTION = Fraction(3, 10), Fraction(1, 25), Fraction(1, 250_000)
 
 
 def learning_rate_at(config: Config, epoch: int) -> float:
@@ -21,14 +21,15 @@ def learning_rate_at(config: Config, epoch: int) -> float:
     Parameters
     ----------
     config : Config
-        Its schedule, learning_rate, n_epochs and the schedule's own settings are what matters here.
+        Its schedule, learning_rate, n_epochs and the settings of the schedule are used.
     epoch : int
-        How many epochs have gone by: 0 in the first.
+        The epoch, counted from 0.
 
     Returns
     -------
     float
-        The rate that every step of this epoch uses.
+        Learning rate of all steps of this epoch. For ``schedule="plateau"``, before its factor
+        (`fastmlp.training.early_stopping.Plateau`) is applied.
 
     Examples
     --------
@@ -49,7 +50,7 @@ def learning_rate_at(config: Config, epoch: int) -> float:
 
 
 def exponential(learning_rate: float, decay_rate: float, epoch: int) -> float:
-    """``learning_rate * exp(-decay_rate * epoch)``: the paper's eq. (11), its iteration t counted in epochs.
+    """Exponential decay, ``learning_rate * exp(-decay_rate * epoch)``: the paper's eq. (11) with t in epochs.
 
     Examples
     --------
@@ -60,7 +61,7 @@ def exponential(learning_rate: float, decay_rate: float, epoch: int) -> float:
 
 
 def step_decay(learning_rate: float, step_epochs: int, step_factor: float, epoch: int) -> float:
-    """``learning_rate * step_factor ** (epoch // step_epochs)``: PyTorch's StepLR.
+    """Step decay, ``learning_rate * step_factor ** (epoch // step_epochs)``, as PyTorch's StepLR.
 
     Examples
     --------
@@ -71,7 +72,7 @@ def step_decay(learning_rate: float, step_epochs: int, step_factor: float, epoch
 
 
 def inverse_scaling(learning_rate: float, power: float, epoch: int) -> float:
-    """``learning_rate / (epoch + 1) ** power``: scikit-learn's invscaling, whose t counts samples, not epochs.
+    """Inverse scaling, ``learning_rate / (epoch + 1) ** power``; scikit-learn's invscaling counts samples, not epochs.
 
     Examples
     --------
@@ -82,10 +83,11 @@ def inverse_scaling(learning_rate: float, power: float, epoch: int) -> float:
 
 
 def cosine(learning_rate: float, warmup_epochs: int, n_epochs: int, epoch: int) -> float:
-    """Half a cosine wave from learning_rate to 0 (Loshchilov and Hutter 2017, eq. 5, without restarts).
+    """Cosine annealing from learning_rate to 0 (Loshchilov and Hutter 2017, eq. 5, without restarts).
 
-    The first `warmup_epochs` rise to it evenly, ``learning_rate * (epoch + 1) / (warmup_epochs + 1)``, so that none has
-    a rate of 0 and none but the next has the whole. Others begin the rise at 0, or end it an epoch earlier.
+    In the first `warmup_epochs` epochs it is ``learning_rate * (epoch + 1) / (warmup_epochs + 1)``, a linear warm-up:
+    none of them has a rate of 0, and the epoch after them is the first with the full rate. Other libraries start the
+    warm-up at 0, or end it one epoch earlier.
 
     Examples
     --------
@@ -94,39 +96,38 @@ def cosine(learning_rate: float, warmup_epochs: int, n_epochs: int, epoch: int) 
     """
     if epoch < warmup_epochs:
         return learning_rate * (epoch + 1) / (warmup_epochs + 1)
-    return learning_rate * float(_falling(Fraction(epoch - warmup_epochs, n_epochs - warmup_epochs)))
+    return learning_rate * float(_half_cosine(Fraction(epoch - warmup_epochs, n_epochs - warmup_epochs)))
 
 
 def one_cycle(learning_rate: float, n_epochs: int, epoch: int) -> float:
-    """Up to learning_rate, then down to next to nothing, on half a cosine wave each (Smith 2018).
+    """One-cycle policy: a rise to learning_rate and a decay to nearly 0, along half a cosine wave each (Smith 2018).
 
-    The numbers are those of PyTorch's OneCycleLR with an epoch for a step: a 25th of the rate to begin with, the top
-    after three tenths of the epochs, a 10,000th of the beginning at the last. Fewer than four epochs begin at the top.
-    Smith's own cycle is made of straight lines, and moves the momentum against the rate; this one leaves it alone.
+    The values are those of PyTorch's OneCycleLR with epochs in place of steps: 1/25 of the maximum in the first epoch,
+    the maximum after 3/10 of the epochs, and 1/10,000 of the first value in the last. With fewer than four epochs, the
+    first has the maximum. Smith's cycle is piecewise linear and also varies the momentum; here it is constant.
 
     Examples
     --------
     >>> [round(one_cycle(1.0, 10, epoch), 4) for epoch in range(0, 10, 3)]
     [0.04, 0.9505, 0.3887, 0.0]
     """
-    top = max(RISING_SHARE * n_epochs - 1, Fraction(0))
-    if epoch < top:
-        part = _between(FIRST_PART, _falling(Fraction(epoch) / top))
-    elif epoch == top:
+    peak = max(RISING_FRACTION * n_epochs - 1, Fraction(0))
+    if epoch < peak:
+        factor = _interpolate(FIRST_FRACTION, _half_cosine(Fraction(epoch) / peak))
+    elif epoch == peak:
         return learning_rate
     else:
-        part = _between(LAST_PART, _falling(1 - (epoch - top) / (n_epochs - 1 - top)))
-    return learning_rate * float(part)
+        factor = _interpolate(LAST_FRACTION, _half_cosine(1 - (epoch - peak) / (n_epochs - 1 - peak)))
+    return learning_rate * float(factor)
 
 
-def _between(low: Fraction, share_below: Decimal) -> Decimal:
-    """From 1 to `low`, as the share of the way down that is still to go up falls from 1 to 0."""
-    lowest = _decimal(low)
-    return 1 - (1 - lowest) * share_below
+def _interpolate(low: Fraction, weight: Decimal) -> Decimal:
+    """Linear interpolation between 1, at a weight of 0, and `low`, at a weight of 1."""
+    return 1 - (1 - _decimal(low)) * weight
 
 
-def _falling(x: Fraction) -> Decimal:
-    """``(1 + cos(pi x)) / 2`` for x from 0 to 1, by Taylor's series."""
+def _half_cosine(x: Fraction) -> Decimal:
+    """``(1 + cos(pi x)) / 2``, from 1 at x = 0 to 0 at x = 1, by Taylor series."""
     square, term, total, k = (PI * _decimal(x)) ** 2, Decimal(1), Decimal(1), 0
     while abs(term) > Decimal("1e-30"):
         k += 2

@@ -1,4 +1,4 @@
-"""Trainer: a network in training, and one epoch of it. Knows the kernels by one entry; no schedule, no evaluation."""
+"""Trainer: the buffers and the optimizer state of a network in training, and the training of one epoch."""
 
 import math
 import warnings
@@ -17,25 +17,27 @@ from fastmlp.model.kernel_args import Targets, arrays_for_training, hyperparamet
 from fastmlp.model.model import Model
 from fastmlp.model.workspace import Workspace
 from fastmlp.seeding import Purpose, stream
-from fastmlp.training.precision import require_precision
+from fastmlp.training.precision import check_precision_available
 
-#: Seconds that one call into the kernels may take, so that Ctrl-C and the progress bar are answered.
+#: Seconds that a chunk of an epoch, which is one call into the kernels, should take: between chunks, Ctrl-C and the
+#: progress bar are handled.
 CHUNK_S = 0.25
-#: Speed that the first stretch is sized by, in FLOP/s: less than any CPU's, and the next ones go by what was measured.
+#: Assumed speed for sizing the first chunk, in FLOP/s, below that of any CPU; later chunks are sized by measured speed.
 INITIAL_FLOPS_PER_S = 2e9
-#: Bytes of the window in which sparse samples are made dense, batches at a time.
+#: Bytes of the window in which sparse samples are converted to dense ones, several batches at a time.
 WINDOW_BYTES = 1 << 24
 
 
 class EpochLoss(NamedTuple):
-    """What an epoch's samples cost on average, while the weights were moving.
+    """Mean training loss over an epoch, each batch with the weights before its step.
 
     Attributes
     ----------
     loss : float
-        Mean of the config's loss; with sample weights the mean over the batches, by their sizes, of weighted means.
+        Mean of the config's loss. With sample weights, the mean over the batches, in proportion to their sizes, of the
+        weighted mean of each batch.
     penalty : float
-        Mean over the batches of the L2 penalty, where ``l2_scale`` is batch; else 0.
+        Mean L2 penalty over the batches if ``l2_scale`` is batch, otherwise 0.
     """
 
     loss: float
@@ -43,32 +45,34 @@ class EpochLoss(NamedTuple):
 
 
 class Trainer:
-    """Everything an epoch needs, made once: buffers, order of the samples, the optimizer's state.
+    """Train a network epoch by epoch; all buffers are allocated once, by the constructor.
 
     Parameters
     ----------
     model : Model
-        Trained in place; its config says how.
-    X : ndarray (n_samples, n_features) or sparse
-        Checked samples, which stay where they lie; what has ``indptr``, a CSR matrix, is made dense a window at a time.
+        The network, trained in place with the settings of its config.
+    X : ndarray (n_samples, n_features) or CSR matrix
+        Validated samples. An ndarray is not copied; a CSR matrix is converted to dense samples one window at a time.
     y : ndarray
-        Checked labels or targets.
+        Validated labels or targets.
     weights : ndarray (n_samples,) of float64, optional
         Sample weights.
 
     Raises
     ------
     ConfigError
-        If the config's precision is none of this machine's: `fastmlp.training.precision.resolve` it first.
+        If the config's precision is not available on this machine: apply `fastmlp.training.precision.resolve` first.
 
     Attributes
     ----------
     arrays : fastmlp.kernels.layout.ParamArrays
-        The parameters, the optimizer's moment estimates, and the gradient where its norm is clipped.
+        The parameters, the moment estimates of the optimizer and, if its norm is clipped, the gradient.
     powers : ndarray of float64
-        What the optimizer remembers besides; see `fastmlp.kernels.update`.
-    n_steps : int
-        Steps of an epoch.
+        Powers of the decay rates, and the number of steps, see `fastmlp.kernels.update`.
+    order : ndarray (n_samples,) of int32
+        Order of the samples in the current epoch.
+    steps_per_epoch : int
+        Number of steps per epoch.
 
     Examples
     --------
@@ -82,13 +86,13 @@ class Trainer:
 
     def __init__(self, model: Model, X: Any, y: NDArray[Any], weights: NDArray[np.float64] | None = None) -> None:
         self.model, self.config, self.X = model, model.config, X
-        require_precision(self.config.precision)
+        check_precision_available(self.config.precision)
         self.targets = Targets.of(y, self.config, weights)
         n_samples = X.shape[0]
         if self.config.batch_size > n_samples:
             given = self.config.batch_size
-            text = f"batch_size is {given} and there are {n_samples} training samples: they make one batch"
-            warnings.warn(text, stacklevel=4)
+            text = f"batch_size: expected at most {n_samples}, the number of training samples, got {given}"
+            warnings.warn(f"{text}; each epoch is one batch", stacklevel=4)
         self.batch_size = min(self.config.batch_size, n_samples)
         scale = pixel_scale_of(model.scaling, X)
         self.workspace = Workspace(model.params, self.config, self.batch_size, pixel_scale=scale)
@@ -97,41 +101,42 @@ class Trainer:
         self.net = self.workspace.network(self.arrays)
         self.powers = initial_powers()
         self.loss_sum = np.zeros(self.batch_size + 1)
-        self.n_steps: int = -(-n_samples // self.batch_size)
-        flops_of_step = 6 * self.batch_size * sum(W.size for W in model.weights)
-        self.steps_per_s = INITIAL_FLOPS_PER_S / flops_of_step
+        self.steps_per_epoch: int = -(-n_samples // self.batch_size)
+        flops_per_step = 6 * self.batch_size * sum(W.size for W in model.weights)
+        self.steps_per_s = INITIAL_FLOPS_PER_S / flops_per_step
 
     @property
-    def n_taken(self) -> int:
-        """Steps taken in all epochs. The kernels count them: no interruption comes between a step and its count."""
+    def n_steps_done(self) -> int:
+        """Number of steps over all epochs. The kernels count them, so that no interruption separates step and count."""
         return int(self.powers[STEPS])
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """All that steps change, by name: the arrays themselves, of which none is empty."""
+        """The non-empty arrays that a step modifies, by name; not copies."""
         theta, m, v, _ = self.arrays
         arrays = {"theta": theta, "m": m, "v": v, "powers": self.powers, "loss_sum": self.loss_sum}
         return {name: array for name, array in arrays.items() if array.size}
 
     def run_epoch(self, lr: float, report: Callable[[int, float], None] | None = None, first: int = 0) -> EpochLoss:
-        """Train on every sample once; which epoch it is, and so its order and its draws, `Model.n_epochs` says.
+        """Train for one epoch. The model's `n_epochs`, the key of the epoch's random numbers, is then incremented.
 
         Parameters
         ----------
         lr : float
-            Learning rate of all its steps.
+            Learning rate of all steps.
         report : callable, optional
-            Called after each stretch but the last with the number of samples seen and their mean loss.
+            Called after each chunk but the last with the number of samples seen and their mean loss.
         first : int
-            The step to go on from, where `state` is that of an epoch's middle; only of dense samples.
+            The step to start with: greater than 0 to resume an epoch whose `state` has been restored. For dense samples
+            only.
 
         Returns
         -------
         EpochLoss
-            Infinite or NaN where training diverged. The model's `n_epochs` is one more.
+            Infinite or NaN if training diverged.
         """
         if first == 0:
             self.loss_sum[:] = 0
-        for n_seen in self._chunks(hyperparameters_of(self.config, lr), first):
+        for n_seen in self._train_in_chunks(hyperparameters_of(self.config, lr), first):
             if report is not None and n_seen < self.order.size:
                 report(n_seen, sum(self._mean_loss(n_seen)))
         self.model.n_epochs += 1
@@ -140,13 +145,13 @@ class Trainer:
     def _mean_loss(self, n_seen: int) -> EpochLoss:
         return EpochLoss(math.fsum(self.loss_sum[:-1]) / n_seen, float(self.loss_sum[-1]) / n_seen)
 
-    def _chunks(self, hyper: NDArray[np.float64], first: int) -> Iterator[int]:
-        """Take the steps of an epoch, a stretch at a time; yields how many samples have been seen."""
+    def _train_in_chunks(self, hyper: NDArray[np.float64], first: int) -> Iterator[int]:
+        """Train for an epoch, chunk by chunk; yield the number of samples seen after each chunk."""
         if not hasattr(self.X, "indptr"):
             data = self.model.kernel_data(self.X)
-            if first > 0:  # the order is drawn before an epoch's first step, or by itself
+            if first > 0:  # draw the order, which otherwise the chunk with step 0 does
                 self._train_chunk(hyper, data, self.targets, self.order, 0, 0, self.config.shuffle, 0)
-            yield from self._steps(hyper, data, self.targets, self.order, self.config.shuffle, first=first)
+            yield from self._train_steps(hyper, data, self.targets, self.order, self.config.shuffle, first=first)
             return
         empty = self.model.kernel_data(np.zeros((1, self.model.n_features), self.model.params.theta.dtype))
         self._train_chunk(hyper, empty, self.targets, self.order, 0, 0, self.config.shuffle, 0)
@@ -155,13 +160,12 @@ class Trainer:
         for start in range(0, self.order.size, n_rows):
             rows = self.order[start : start + n_rows]
             window = self.X[rows].toarray().astype(self.model.params.theta.dtype, copy=False)
-            places = np.arange(rows.size, dtype=np.int32)
-            steps = self._steps(
-                hyper, self.model.kernel_data(window), self.targets.part(rows), places, False, start // self.batch_size
-            )
-            yield from (start + n_seen for n_seen in steps)
+            order, offset = np.arange(rows.size, dtype=np.int32), start // self.batch_size
+            data = self.model.kernel_data(window)
+            chunks = self._train_steps(hyper, data, self.targets.part(rows), order, False, offset)
+            yield from (start + n_seen for n_seen in chunks)
 
-    def _steps(
+    def _train_steps(
         self,
         hyper: Any,
         data: Any,
@@ -171,6 +175,7 @@ class Trainer:
         offset: int = 0,
         first: int = 0,
     ) -> Iterator[int]:
+        """Train on some data from step `first` on, in chunks of about CHUNK_S seconds; yield as `_train_in_chunks`."""
         n_steps, step = -(-order.size // self.batch_size), first
         while step < n_steps:
             stop = min(n_steps, step + max(1, int(self.steps_per_s * CHUNK_S)))

@@ -1,4 +1,4 @@
-"""Compiles both doors for a precision before they are needed, or finds them on disk."""
+"""Compilation of the kernels for a precision ahead of their first use."""
 
 from time import perf_counter
 from typing import Any
@@ -20,11 +20,11 @@ from fastmlp.model.kernel_args import (
 from fastmlp.model.params import Params
 from fastmlp.model.workspace import Workspace
 from fastmlp.settings import Precision, dtype_of
-from fastmlp.training.precision import require_precision
+from fastmlp.training.precision import check_precision_available
 
 
 def _arguments(precision: Precision) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """The smallest arguments of both entry points: two samples of one feature."""
+    """Minimal arguments of the entry points `train_chunk` and `predict_chunk`: two samples of one feature."""
     dtype, config = dtype_of(precision), Config(hidden=(), precision=precision)
     params = Params((1, 2), dtype)
     workspace = Workspace(params, config, 2)
@@ -33,48 +33,49 @@ def _arguments(precision: Precision) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     factor, powers = np.zeros(params.theta.size, dtype), initial_powers()
     targets = Targets.of(np.zeros(2, np.int32), config)
     net = workspace.network(arrays_for_prediction(params.theta))
-    common = DataArrays(X, 1, UINT8, factor, factor), targets, np.zeros(2, np.int32), net
+    shared = DataArrays(X, 1, UINT8, factor, factor), targets, np.zeros(2, np.int32), net
     state = OptimizerState(hyperparameters_of(config, 0.0), powers, workspace.coefficients)
-    training = *common, state, np.zeros(3), integers_of(config, 0, 1), workspace.bf16
-    predicting = *common, workspace.coefficients, np.zeros((2, 2), dtype), np.zeros(2), (0, 2)
-    return training, predicting
+    training = *shared, state, np.zeros(3), integers_of(config, 0, 1), workspace.bf16
+    prediction = *shared, workspace.coefficients, np.zeros((2, 2), dtype), np.zeros(2), (0, 2)
+    return training, prediction
 
 
 def is_warm(precision: Precision) -> bool:
-    """Whether the kernels for a precision are compiled already, in this process or on disk.
+    """Whether the kernels for a precision are compiled already, in this process or in the cache on disk.
 
     Parameters
     ----------
     precision : str
-        As `warmup` takes it.
+        A precision as for `warmup`.
 
     Returns
     -------
     bool
+        True if `warmup` would compile nothing.
     """
-    training, predicting = _arguments(precision)
-    return is_cached(train_chunk, training) and is_cached(predict_chunk, predicting)
+    training, prediction = _arguments(precision)
+    return is_cached(train_chunk, training) and is_cached(predict_chunk, prediction)
 
 
 def warmup(precision: Precision = "float32") -> float:
-    """Compile the kernels for a precision, or load them from disk, by training and predicting two samples.
+    """Compile the kernels for a precision, or load them from the cache on disk, by training and predicting two samples.
 
-    One compilation serves every network, optimizer and type of input; one serves bf16x3, bf16x2 and bf16.
+    One compilation serves all networks, optimizers and dtypes of the input; bf16x3, bf16x2 and bf16 share one.
 
     Parameters
     ----------
     precision : str
-        One that a run is done in, so not ``"auto"``.
+        The precision. ``"auto"`` must be resolved first, see `fastmlp.training.precision.resolve`.
 
     Returns
     -------
     float
-        The seconds that it took.
+        Seconds that it took.
 
     Raises
     ------
     ConfigError
-        If the precision is none of this machine's.
+        If the precision is ``"auto"`` or not available on this machine.
 
     Examples
     --------
@@ -82,9 +83,9 @@ def warmup(precision: Precision = "float32") -> float:
     >>> is_warm("float32")
     True
     """
-    require_precision(precision)
+    check_precision_available(precision)
     start = perf_counter()
-    training, predicting = _arguments(precision)
+    training, prediction = _arguments(precision)
     train_chunk(*training)
-    predict_chunk(*predicting)
+    predict_chunk(*prediction)
     return perf_counter() - start

@@ -6,11 +6,11 @@ from fastmlp.export.folding import as_dtype, folded_layers
 from fastmlp.settings import ACTIVATIONS, LOSSES
 
 
-def test_every_activation_and_loss_has_its_equation(networks):
+def test_every_activation_and_loss_has_a_numpy_implementation(networks):
     assert (set(networks.activations), set(networks.losses)) == (set(ACTIVATIONS), set(LOSSES))
 
 
-def test_the_first_layer_takes_the_scaling_and_the_others_stay(networks):
+def test_the_scaling_is_folded_into_the_first_layer_and_the_others_are_unchanged(networks):
     network, X = networks.make(), networks.samples()
     (W, b), *others = folded_layers(network)
     factor, offset = network.scaling
@@ -21,7 +21,7 @@ def test_the_first_layer_takes_the_scaling_and_the_others_stay(networks):
         np.testing.assert_array_equal(c, b)
 
 
-def test_folding_leaves_the_network_as_it_is(networks):
+def test_folding_does_not_modify_the_network(networks):
     network = networks.make(precision="float64")
     before = network.params.theta.copy()
     for W, b in folded_layers(network):
@@ -31,7 +31,7 @@ def test_folding_leaves_the_network_as_it_is(networks):
 
 def test_a_weight_that_the_scaling_makes_too_large_is_refused():
     assert as_dtype(np.array([1e39]), "float64") == 1e39
-    with pytest.raises(DataError, match="exceed float32's range: use float64"):
+    with pytest.raises(DataError, match="exceed the range of float32: use float64"):
         as_dtype(np.array([1e39]), "float32")
 
 
@@ -41,5 +41,7 @@ def test_a_feature_too_far_from_zero_is_refused(precision, far, networks):
     network.scaling[1][2] = far
     folded_layers(network)
     network.scaling[1][2] = -2 * far
-    with pytest.raises(DataError, match=r"feature 2 is .* times its spread away from zero, too far .*to_onnx"):
+    with pytest.raises(
+        DataError, match=r"feature 2 is .* standard deviations away from zero; expected at most .*to_onnx"
+    ):
         folded_layers(network)

@@ -27,7 +27,7 @@ def trained(blobs):
 @pytest.mark.parametrize("n_classes", [2, 3, 5])
 @pytest.mark.parametrize("precision", get_args(Dtype))
 @pytest.mark.parametrize("activation", SKLEARN_ACTIVATIONS)
-def test_it_predicts_what_the_model_predicts(activation, precision, n_classes, make_blobs, networks):
+def test_the_estimator_predicts_what_the_model_predicts(activation, precision, n_classes, make_blobs, networks):
     blobs = make_blobs(n_classes=n_classes)
     config = Config(hidden=(7, 6), activation=activation, precision=precision, n_epochs=2, learning_rate=0.01)
     model = fastmlp.train(blobs, config).model
@@ -41,7 +41,7 @@ def test_it_predicts_what_the_model_predicts(activation, precision, n_classes, m
 
 @pytest.mark.parametrize("n_outputs", [1, 2, 3])
 @pytest.mark.parametrize("precision", get_args(Dtype))
-def test_every_loss_has_its_estimator(precision, n_outputs, networks):
+def test_every_loss_has_an_estimator(precision, n_outputs, networks):
     X = networks.samples()
     for loss in networks.losses[1:]:
         network = networks.make(loss=loss, precision=precision, sizes=(6, 9, 8, n_outputs))
@@ -59,8 +59,8 @@ def test_every_loss_has_its_estimator(precision, n_outputs, networks):
         np.testing.assert_allclose(got, ref, err_msg=loss, **networks.tolerance(precision))
 
 
-def test_an_activation_that_it_lacks_is_refused_with_a_way_out(networks):
-    for activation in set(networks.activations) - set(ACTIVATIONS):
+def test_an_activation_that_scikit_learn_lacks_is_refused_with_an_alternative(networks):
+    for activation in set(networks.activations) - set(SKLEARN_ACTIVATIONS):
         with pytest.raises(
             ConfigError, match=f"activation: scikit-learn has .*, got '{activation}'; use to_onnx or to_torch"
         ):
@@ -80,7 +80,7 @@ def test_class_names_become_sorted_classes(names, networks):
     )
 
 
-def test_one_output_for_two_names_is_the_probability_of_the_second(networks):
+def test_the_one_output_for_two_classes_is_the_probability_of_the_second(networks):
     network, X = networks.make(loss="binary_cross_entropy", sizes=(6, 4, 1)), networks.samples()
     ref = networks.outputs(network, X)[:, 0]
     for names in (("a", "b"), ("b", "a")):
@@ -90,27 +90,27 @@ def test_one_output_for_two_names_is_the_probability_of_the_second(networks):
         np.testing.assert_allclose(got, ref, **networks.tolerance("float32"))
 
 
-def test_two_classes_of_one_name_are_refused():
+def test_duplicate_class_names_are_refused():
     model = fastmlp.init_model(Config(hidden=()), 2, 3)
     model.class_names = ("a", "b", "a")
-    with pytest.raises(DataError, match="wants 3 names, all different"):
+    with pytest.raises(DataError, match="class_names: expected 3 distinct names"):
         model.to_sklearn()
 
 
-def test_it_is_as_a_fitted_estimator_is(trained, blobs):
+def test_the_estimator_has_the_attributes_of_a_fitted_one(trained, blobs):
     estimator = trained.to_sklearn()
     check_is_fitted(estimator)
     estimator.__sklearn_tags__()
     assert (estimator.n_iter_, estimator.n_features_in_, estimator.n_outputs_, estimator.n_layers_) == (2, 5, 3, 4)
     assert repr(estimator).startswith("MLPClassifier(activation='logistic'")
     assert clone(estimator).get_params() == estimator.get_params()
-    twin = pickle.loads(pickle.dumps(estimator))
-    np.testing.assert_array_equal(twin.predict(blobs.X_test), estimator.predict(blobs.X_test))
+    restored = pickle.loads(pickle.dumps(estimator))
+    np.testing.assert_array_equal(restored.predict(blobs.X_test), estimator.predict(blobs.X_test))
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.parametrize("precision", get_args(Dtype))
-def test_partial_fit_goes_on_from_the_weights(optimizer, precision, make_blobs):
+def test_partial_fit_continues_from_the_weights(optimizer, precision, make_blobs):
     blobs = make_blobs(dtype=np.dtype(precision))
     config = Config(hidden=(7,), optimizer=optimizer, learning_rate=0.01, n_epochs=3, precision=precision)
     model = fastmlp.train(blobs, config).model
@@ -124,7 +124,7 @@ def test_partial_fit_goes_on_from_the_weights(optimizer, precision, make_blobs):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_a_warm_start_goes_on_from_the_weights(trained, blobs):
+def test_a_warm_start_continues_from_the_weights(trained, blobs):
     estimator = trained.to_sklearn().set_params(warm_start=True, max_iter=1, learning_rate_init=1e-12)
     ref = [W.copy() for W in estimator.coefs_]
     estimator.fit(blobs.X_train.astype(np.float32), blobs.y_train)
@@ -132,27 +132,27 @@ def test_a_warm_start_goes_on_from_the_weights(trained, blobs):
         np.testing.assert_allclose(got, W, atol=1e-6)
 
 
-def test_a_new_fit_forgets_the_weights(trained, blobs):
+def test_a_new_fit_discards_the_weights(trained, blobs):
     estimator = trained.to_sklearn().set_params(max_iter=2)
     with pytest.warns(ConvergenceWarning):
         estimator.fit(blobs.X_train, blobs.y_train)
     assert estimator.n_iter_ == 2
 
 
-def test_the_gradient_of_a_step_is_ours(make_blobs):
-    """Samples that need no scaling and one batch: a step of plain descent with L2 in both libraries."""
+def test_a_step_has_the_same_gradient_in_both_libraries(make_blobs):
+    """One step of gradient descent with L2, on samples that are not scaled, in one batch."""
     blobs = make_blobs()
     blobs = fastmlp.Dataset(blobs.X_train, blobs.y_train, blobs.X_test, blobs.y_test, scale="none")
     n = len(blobs.X_train)
     config = Config(hidden=(7,), n_epochs=1, batch_size=n, l2=0.01, learning_rate=0.1, precision="float64")
     model = fastmlp.train(blobs, config).model
     estimator = model.to_sklearn().partial_fit(blobs.X_train, blobs.y_train)
-    twin = fastmlp.train(blobs, config, model).model
-    for got, ref in zip(estimator.coefs_, twin.weights, strict=True):
+    continued = fastmlp.train(blobs, config, model).model
+    for got, ref in zip(estimator.coefs_, continued.weights, strict=True):
         np.testing.assert_allclose(got, ref, rtol=1e-11, atol=1e-13)
 
 
-def test_a_regressor_goes_on_too(networks):
+def test_partial_fit_continues_for_a_regressor(networks):
     network = networks.make(loss="squared_error", precision="float64", sizes=(6, 9, 1), scaled=False)
     estimator, X = make_estimator(network), networks.samples() / 255
     y = estimator.predict(X)
@@ -160,7 +160,7 @@ def test_a_regressor_goes_on_too(networks):
     assert estimator.set_params(batch_size=50).partial_fit(X, y).loss_ < 1e-20
 
 
-def test_it_shares_no_memory(blobs):
+def test_the_estimator_shares_no_memory_with_the_model():
     model = fastmlp.init_model(Config(hidden=(4,), precision="float64"), 5, 3)
     before = model.params.theta.copy()
     for array in model.to_sklearn().coefs_:

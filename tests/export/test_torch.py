@@ -18,7 +18,7 @@ def run(module, X, precision):
 
 @pytest.mark.parametrize("precision", get_args(Dtype))
 @pytest.mark.parametrize("scaled", [False, True])
-def test_every_activation_is_ours(precision, scaled, networks):
+def test_every_activation_matches_numpy(precision, scaled, networks):
     X = networks.samples() if scaled else networks.samples() / 255
     for activation in networks.activations:
         network = networks.make(activation, precision=precision, scaled=scaled)
@@ -28,7 +28,7 @@ def test_every_activation_is_ours(precision, scaled, networks):
         np.testing.assert_allclose(got, ref, err_msg=activation, **networks.tolerance(precision))
 
 
-def test_softplus_is_no_line_too_early(networks):
+def test_softplus_is_not_linear_at_25(networks):
     z = torch.tensor([25.0], dtype=torch.float64)
     network = networks.make("softplus", precision="float64", sizes=(1, 1, 1))
     assert make_module(network)[1](z).item() == np.logaddexp(0, 25.0) > 25
@@ -36,18 +36,18 @@ def test_softplus_is_no_line_too_early(networks):
 
 @pytest.mark.parametrize("precision", get_args(Dtype))
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_softmax_of_the_logits_is_what_the_model_predicts(activation, precision, blobs, networks):
+def test_the_softmax_of_the_logits_equals_the_predicted_probabilities(activation, precision, blobs, networks):
     config = Config(hidden=(7, 6), activation=activation, precision=precision, n_epochs=2, learning_rate=0.01)
     model = fastmlp.train(blobs, config).model
     got = torch.softmax(run(model.to_torch(), blobs.X_test, precision), dim=1)
     np.testing.assert_allclose(got, model.predict_proba(blobs.X_test), **networks.tolerance(precision))
 
 
-def test_a_network_without_hidden_layers_is_one_layer(networks):
+def test_a_network_without_hidden_layers_is_one_linear_layer(networks):
     assert [type(layer) for layer in make_module(networks.make(sizes=(6, 3)))] == [torch.nn.Linear]
 
 
-def test_it_shares_no_memory_and_draws_no_random_numbers():
+def test_the_module_shares_no_memory_and_draws_no_random_numbers():
     model = fastmlp.init_model(Config(hidden=(4,), precision="float64"), 3, 2)
     before, state = model.params.theta.copy(), torch.get_rng_state()
     module = model.to_torch()

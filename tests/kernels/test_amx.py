@@ -17,7 +17,7 @@ from amx_emulator import WHY_NOT, environment
 TESTS = Path(__file__).parents[1]
 
 #: Of the tests of precisions those that train on a unit.
-TRAINING = "kernels or n_jobs or broken_off or records_its_precision or goes_on_in"
+TRAINING = "kernels or n_jobs or interrupted_run or records_its_precision or continues_in"
 
 
 @pytest.fixture(scope="module")

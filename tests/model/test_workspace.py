@@ -14,31 +14,31 @@ networks = st.lists(st.integers(1, 50), min_size=2, max_size=4).map(tuple)
 
 @settings(deadline=None)
 @given(networks, st.sampled_from(["float32", "float64"]), st.integers(1, 100))
-def test_every_part_begins_on_a_cache_line_inside_and_apart_from_the_others(sizes, dtype, batch_size):
+def test_all_parts_are_aligned_within_bounds_and_disjoint(sizes, dtype, batch_size):
     workspace = Workspace(Params(sizes, dtype), Config(activation="gelu"), batch_size)
-    layers, scratch, common = workspace.layers, workspace.work, workspace.common
+    layers, work, common = workspace.layers, workspace.work, workspace.common
     parts = [at.ROWS, at.COLUMNS, at.AT, at.GRADIENT, at.ZEROS, at.TARGETS, at.WEIGHTS, at.LOSS, at.MASK, at.SCALARS]
     starts = np.sort(np.concatenate([layers[:, [at.A, at.DZ, at.DERIVATIVE]].ravel(), common[parts]]))
-    assert (starts * scratch.itemsize % LINE_BYTES == 0).all()
-    assert scratch.ctypes.data % LINE_BYTES == 0
+    assert (starts * work.itemsize % LINE_BYTES == 0).all()
+    assert work.ctypes.data % LINE_BYTES == 0
     assert (np.diff(starts) > 0).all()
-    assert 0 <= starts[0] < starts[-1] < scratch.size
+    assert 0 <= starts[0] < starts[-1] < work.size
 
 
 @settings(deadline=None)
 @given(networks, st.integers(1, 100))
 def test_activations_and_deltas_of_a_whole_batch_fit(sizes, batch_size):
     workspace = Workspace(Params(sizes, "float32"), Config(activation="gelu"), batch_size)
-    layers, scratch, common = workspace.layers, workspace.work, workspace.common
+    layers, work, common = workspace.layers, workspace.work, workspace.common
     stride = common[at.STRIDE]
     assert stride >= batch_size
-    starts = np.append(np.sort(layers[:, [at.A, at.DZ, at.DERIVATIVE]].ravel()), scratch.size)
+    starts = np.append(np.sort(layers[:, [at.A, at.DZ, at.DERIVATIVE]].ravel()), work.size)
     for start, room in zip(starts, np.diff(starts), strict=False):
         layer = next(row for row in layers if start in (row[at.A], row[at.DZ], row[at.DERIVATIVE]))
         assert room >= layer[at.FAN_OUT] * stride
 
 
-def test_the_table_of_layers_says_where_their_parameters_lie():
+def test_the_table_of_layers_has_their_sizes_and_the_offsets_of_their_parameters():
     params = Params((5, 4, 3), "float32")
     workspace = Workspace(params, Config(), 8)
     layers, _, common = workspace.layers, workspace.work, workspace.common
@@ -48,6 +48,6 @@ def test_the_table_of_layers_says_where_their_parameters_lie():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_scratch_has_the_precision_of_the_parameters(dtype):
+def test_scratch_memory_has_the_dtype_of_the_parameters(dtype):
     workspace = Workspace(Params((5, 3), dtype), Config(), 8)
     assert {workspace.work.dtype, workspace.coefficients.dtype} == {np.dtype(dtype)}

@@ -17,11 +17,11 @@ def row(epoch, **changes):
     return {**dict(zip(COLUMNS, values, strict=True)), **changes}
 
 
-def test_the_columns_stand_in_the_agreed_order():
+def test_the_columns_have_a_fixed_order():
     assert COLUMNS == ("epoch", "learning_rate", "train_loss", "test_loss", "test_accuracy", "train_s", "eval_s")
 
 
-def test_a_number_indexes_a_row():
+def test_an_integer_indexes_a_row():
     assert History([row(1), row(2)])[-1] == row(2)
 
 
@@ -29,33 +29,33 @@ def test_a_name_indexes_a_column():
     assert History([row(1), row(2)])["train_loss"] == [2.0, 1.0]
 
 
-def test_an_unknown_column_names_the_known():
-    with pytest.raises(KeyError, match=r"'accuracy' is not a column; the columns are epoch, .*test_accuracy"):
+def test_an_unknown_column_is_refused_with_the_known_columns():
+    with pytest.raises(KeyError, match=r"column: expected one of epoch, .*test_accuracy, .*, got 'accuracy'"):
         History()["accuracy"]
 
 
-def test_iteration_goes_through_the_rows_in_order():
+def test_iteration_yields_the_rows_in_order():
     assert [row["epoch"] for row in History([row(1), row(2), row(3)])] == [1, 2, 3]
 
 
 def test_a_row_with_other_columns_is_refused():
-    with pytest.raises(ValueError, match=r"a row's columns are epoch, .*; given epoch, loss"):
+    with pytest.raises(ValueError, match=r"row: expected the columns epoch, .*, got epoch, loss"):
         History().append({"epoch": 1, "loss": 2.0})
 
 
-def test_numpy_numbers_become_pythons_own():
+def test_numpy_scalars_become_python_numbers():
     history = History([row(np.int64(1), train_loss=np.float32(0.5))])
     assert [type(history[0][name]) for name in ("epoch", "train_loss")] == [int, float]
 
 
-def test_a_history_does_not_change_with_the_row_it_was_given():
-    mine = row(1)
-    history = History([mine])
-    mine["epoch"] = 99
+def test_a_history_copies_its_rows():
+    given = row(1)
+    history = History([given])
+    given["epoch"] = 99
     assert history["epoch"] == [1]
 
 
-def test_to_dict_holds_every_column():
+def test_to_dict_has_every_column():
     assert History([row(1), row(2)]).to_dict() == {name: [row(1)[name], row(2)[name]] for name in COLUMNS}
 
 
@@ -71,7 +71,7 @@ def test_the_json_is_an_object_of_columns():
 
 @pytest.mark.parametrize("form", ["csv", "json"])
 @given(rows=st.lists(rows, max_size=3))
-def test_a_file_gives_back_an_equal_history(rows, form, tmp_path_factory):
+def test_a_written_history_is_read_back_equal(rows, form, tmp_path_factory):
     path = tmp_path_factory.mktemp("history") / f"history.{form}"
     history = History(rows)
     getattr(history, f"to_{form}")(path)
@@ -80,7 +80,7 @@ def test_a_file_gives_back_an_equal_history(rows, form, tmp_path_factory):
 
 @pytest.mark.parametrize("form", ["csv", "json"])
 @pytest.mark.parametrize("text", ["", "epoch,loss\n1,2\n", "[1, 2]", '{"epoch": [1]}', ",".join(COLUMNS) + "\n1,0.3\n"])
-def test_a_foreign_or_truncated_file_is_refused_by_name(text, form, tmp_path):
+def test_a_file_of_another_format_or_truncated_is_refused_and_named(text, form, tmp_path):
     path = tmp_path / f"history.{form}"
     path.write_text(text)
     with pytest.raises(FileFormatError, match=f"history.{form} is not a history"):
@@ -92,12 +92,12 @@ def test_a_missing_file_is_named(tmp_path):
         History.from_csv(tmp_path / "nowhere.csv")
 
 
-def test_a_file_that_cannot_be_written_is_named(tmp_path):
+def test_a_file_that_cannot_be_written_is_refused_and_named(tmp_path):
     with pytest.raises(OutputError, match="nowhere"):
         History().to_csv(tmp_path / "nowhere" / "history.csv")
 
 
-def test_histories_are_equal_by_their_numbers():
+def test_histories_with_equal_numbers_are_equal():
     assert History([row(1)]) == History([row(1)])
     assert History([row(1)]) != History([row(2)])
 
@@ -116,7 +116,7 @@ def with_validation(epoch, score="r2"):
     return {**values, f"test_{score}": 0.5, f"val_{score}": 0.4, "val_loss": 1.0}
 
 
-def test_rows_of_numbers_predicted_and_validated_have_columns_of_their_own(tmp_path):
+def test_regression_and_validation_have_their_own_columns(tmp_path):
     history = History([with_validation(1), with_validation(2)])
     assert history.columns == (
         "epoch", "learning_rate", "train_loss", "val_loss", "val_r2", "test_loss", "test_r2", "train_s", "eval_s",
@@ -128,13 +128,13 @@ def test_rows_of_numbers_predicted_and_validated_have_columns_of_their_own(tmp_p
 
 
 @pytest.mark.parametrize("missing", ["val_loss", "val_r2", "test_r2", "train_loss"])
-def test_a_row_that_lacks_a_column_is_refused(missing):
+def test_a_row_with_a_missing_column_is_refused(missing):
     values = with_validation(1)
     values.pop(missing)
-    with pytest.raises(ValueError, match="a row's columns are"):
+    with pytest.raises(ValueError, match=r"row: expected the columns epoch, .*, got "):
         History([values])
 
 
-def test_all_rows_have_the_first_one_s_columns():
-    with pytest.raises(ValueError, match=r"the columns are epoch, .*val_loss"):
+def test_all_rows_must_have_the_columns_of_the_first():
+    with pytest.raises(ValueError, match=r"row: expected the columns epoch, .*val_loss, .*, got epoch, "):
         History([with_validation(1), row(2)])

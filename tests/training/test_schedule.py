@@ -14,29 +14,29 @@ from fastmlp.training.schedule import cosine, exponential, inverse_scaling, lear
 @pytest.mark.parametrize(
     ("epoch", "ref"), [(0, 0.3), (1, 0.27145122541078788), (10, 0.11036383235143270), (19, 0.04487058576679051)]
 )
-def test_the_rate_is_equation_11(epoch, ref):
+def test_exponential_decay_is_equation_11(epoch, ref):
     assert exponential(0.3, 0.1, epoch) == pytest.approx(ref, rel=1e-13)
 
 
 @given(st.floats(1e-300, 1e300), st.integers(0, 10**9))
-def test_without_decay_the_rate_is_exactly_the_base(learning_rate, epoch):
+def test_a_decay_rate_of_0_gives_exactly_the_base_learning_rate(learning_rate, epoch):
     assert exponential(learning_rate, 0.0, epoch) == learning_rate
 
 
 @given(st.floats(1e-6, 10), st.integers(0, 1000))
-def test_each_epoch_is_the_one_before_times_the_same_factor(decay_rate, epoch):
+def test_exponential_decay_has_a_constant_factor_per_epoch(decay_rate, epoch):
     ref = exponential(1.0, decay_rate, epoch) * math.exp(-decay_rate)
     assert exponential(1.0, decay_rate, epoch + 1) == pytest.approx(ref, rel=1e-10, abs=1e-300)
 
 
-def test_a_rate_too_small_to_hold_is_zero():
+def test_a_learning_rate_below_the_smallest_float_is_0():
     assert exponential(0.3, 1.0, 10_000) == 0.0
     assert step_decay(0.3, 1, 1e-30, 10_000) == 0.0
     assert inverse_scaling(0.3, 1e30, 1) == 0.0
 
 
 @pytest.mark.parametrize("epoch", range(25))
-def test_the_rate_falls_by_a_factor_every_few_epochs(epoch):
+def test_step_decay_multiplies_by_a_factor_every_few_epochs(epoch):
     assert step_decay(0.3, 7, 0.1, epoch) == pytest.approx(0.3 * 0.1 ** (epoch // 7), rel=1e-14)
 
 
@@ -47,7 +47,7 @@ def test_inverse_scaling_divides_by_a_power_of_the_epoch(epoch, power):
 
 
 @given(st.integers(1, 300), st.data())
-def test_a_cosine_is_half_a_wave_after_an_even_rise(n_epochs, data):
+def test_the_cosine_schedule_is_a_linear_warm_up_and_half_a_cosine_wave(n_epochs, data):
     warmup_epochs, epoch = (data.draw(st.integers(0, n_epochs - 1)) for _ in range(2))
     if epoch < warmup_epochs:
         ref = 0.3 * (epoch + 1) / (warmup_epochs + 1)
@@ -58,26 +58,26 @@ def test_a_cosine_is_half_a_wave_after_an_even_rise(n_epochs, data):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("n_epochs", [4, 5, 10, 20, 33, 100])
-def test_one_cycle_is_pytorch_s_with_an_epoch_for_a_step(n_epochs):
+def test_one_cycle_equals_that_of_pytorch_with_epochs_as_steps(n_epochs):
     torch = pytest.importorskip("torch")
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-    peer = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.3, total_steps=n_epochs, cycle_momentum=False)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.3, total_steps=n_epochs, cycle_momentum=False)
     for epoch in range(n_epochs):
         assert one_cycle(0.3, n_epochs, epoch) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9)
         optimizer.step()
         if epoch + 1 < n_epochs:
-            peer.step()
+            scheduler.step()
 
 
 @pytest.mark.parametrize("n_epochs", [1, 2, 3])
-def test_a_short_cycle_begins_at_the_top(n_epochs):
+def test_a_short_cycle_starts_with_the_maximum(n_epochs):
     rates = [one_cycle(0.3, n_epochs, epoch) for epoch in range(n_epochs)]
     assert rates[0] == 0.3
     assert rates == sorted(rates, reverse=True)
 
 
 @given(st.sampled_from(get_args(Schedule)), st.integers(2, 60))
-def test_every_rate_is_above_zero_and_none_above_the_base(schedule, n_epochs):
+def test_every_learning_rate_is_positive_and_at_most_the_base_learning_rate(schedule, n_epochs):
     config = Config(schedule=schedule, n_epochs=n_epochs, warmup_epochs=1)
     assert all(0 < learning_rate_at(config, epoch) <= 0.3 for epoch in range(n_epochs))
 

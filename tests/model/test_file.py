@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fastmlp.config import Config
+from fastmlp.errors import DataNotFoundError, FileFormatError, OutputError
+from fastmlp.io.npz import write_npz
+from fastmlp.model.model import init_model, load_model
+from fastmlp.training.loop import train
+
+
+@pytest.fixture
+def model():
+    return init_model(Config(hidden=(7, 6)), n_features=5, n_classes=3)
+
+
+@pytest.fixture(scope="module")
+def trained(blobs):
+    return train(blobs, Config(hidden=(7, 6), n_epochs=2, batch_size=8)).model
+
+
+def test_a_loaded_model_predicts_the_same_bits_and_continues_training_with_the_same_bits(trained, blobs, tmp_path):
+    trained.save(tmp_path / "model.npz")
+    loaded = load_model(tmp_path / "model.npz")
+    np.testing.assert_array_equal(loaded.predict_proba(blobs.X_test), trained.predict_proba(blobs.X_test))
+    assert (loaded.config, loaded.n_epochs, loaded.class_names) == (trained.config, 2, None)
+    ref, got = (train(blobs, trained.config, model=model).model for model in (trained, loaded))
+    np.testing.assert_array_equal(got.params.theta, ref.params.theta)
+
+
+def test_an_untrained_model_with_class_names_is_restored(tmp_path):
+    model = init_model(Config(hidden=(), precision="float64"), 5, 2)
+    model.class_names = ("käse", "brot")
+    model.save(tmp_path / "model.npz")
+    loaded = load_model(tmp_path / "model.npz")
+    assert (loaded.class_names, loaded.scaling, loaded.config.precision) == (("käse", "brot"), None, "float64")
+    np.testing.assert_array_equal(loaded.weights[0], model.weights[0])
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(DataNotFoundError, match=r"there is no model at .*nowhere\.npz"):
+        load_model(tmp_path / "nowhere.npz")
+
+
+def test_saving_to_a_missing_folder_is_refused(model, tmp_path):
+    with pytest.raises(OutputError, match=r"the model could not be written to .*model\.npz"):
+        model.save(tmp_path / "nowhere" / "model.npz")
+
+
+def arrays_of_a_file(**changes):
+    W, b = np.ones((2, 3)), np.zeros(3)
+    return {"weights_0": W, "biases_0": b, "factor": np.ones(2), "offset": np.zeros(2), **changes}
+
+
+@pytest.mark.parametrize(
+    ("header", "arrays", "reason"),
+    [
+        ({"config": {"hidden": [4]}}, {}, "weights_1"),
+        ({"config": {"hidden": [4]}}, {"weights_1": np.ones((3, 2))}, r"hidden layers are \(3,\); expected \(4,\)"),
+        ({"config": {"hidden": [], "lr": 1}}, {}, "unknown setting 'lr'"),
+        ({"config": {"hidden": []}}, {"biases_0": np.zeros(4)}, r"biases\[0\]: expected an array of shape \(3,\)"),
+        (
+            {"config": {"hidden": []}},
+            {"weights_0": np.full((2, 3), np.nan)},
+            r"weights\[0\]: expected numbers that are",
+        ),
+        ({"config": {"hidden": []}}, {"offset": np.zeros(3)}, "its scaling is not"),
+        ({"config": {"hidden": []}}, {"factor": np.full(2, np.inf)}, "its scaling is not"),
+        ({"config": {"hidden": []}, "class_names": ["a"]}, {}, r"class names are \['a'\]; expected 3 strings"),
+        ({"config": {"hidden": []}, "n_epochs": -1}, {}, "number of epochs is -1; expected an integer >= 0"),
+        ({}, {}, "config"),
+    ],
+)
+def test_a_file_with_incompatible_content_is_refused(header, arrays, reason, tmp_path):
+    path = tmp_path / "model.npz"
+    write_npz(path, "model", 1, {"class_names": None, "n_epochs": 0, **header}, arrays_of_a_file(**arrays))
+    with pytest.raises(FileFormatError, match=rf"model\.npz is not a model that this fastmlp reads: .*{reason}"):
+        load_model(path)
+
+
+def test_a_file_of_another_version_is_refused(tmp_path):
+    write_npz(tmp_path / "model.npz", "model", 2, {"config": {}}, arrays_of_a_file())
+    with pytest.raises(FileFormatError, match="it has version 2; version 1 is read"):
+        load_model(tmp_path / "model.npz")
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_damaged_file_is_refused_or_loaded_correctly(data, model, tmp_path):
+    path = tmp_path / "model.npz"
+    model.save(path)
+    content = bytearray(path.read_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content[: data.draw(st.sampled_from([len(content), len(content) // 2]))])
+    try:
+        got = load_model(path)
+    except FileFormatError:
+        return
+    np.testing.assert_array_equal(got.params.theta, model.params.theta)

@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+
+from fastmlp.config import Config
+from fastmlp.kernels import epoch, update
+from fastmlp.model.kernel_args import (
+    Targets,
+    arrays_for_prediction,
+    arrays_for_training,
+    hyperparameters_of,
+    initial_powers,
+    integers_of,
+)
+from fastmlp.settings import LOSSES, OPTIMIZERS
+
+THETA = np.arange(32, dtype=np.float32)
+
+
+def test_class_labels_are_int32_and_have_no_values():
+    targets = Targets.of(np.array([2, 0, 1]), Config())
+    assert (targets.labels.tolist(), targets.labels.dtype) == ([2, 0, 1], np.int32)
+    assert (targets.values.shape, targets.weights.shape) == ((0, 1), (0,))
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("loss", [loss for loss in LOSSES if loss != "cross_entropy"])
+def test_target_values_are_columns_in_the_dtype_of_the_parameters(loss, precision):
+    targets = Targets.of(np.array([1, 0, 1]), Config(loss=loss, precision=precision))
+    assert (targets.values.tolist(), targets.values.dtype) == ([[1.0], [0.0], [1.0]], np.dtype(precision))
+    assert targets.labels.size == 0
+
+
+def test_labels_of_sigmoid_outputs_are_smoothed_in_training_only():
+    config, y = Config(loss="binary_cross_entropy", label_smoothing=0.2, precision="float64"), np.array([[1, 0]])
+    np.testing.assert_allclose(Targets.of(y, config).values, [[0.9, 0.1]], rtol=1e-15)
+    assert Targets.of(y, config, for_training=False).values.tolist() == [[1.0, 0.0]]
+
+
+def test_a_part_of_the_targets_has_the_labels_values_and_weights_of_its_rows():
+    rows, weights = np.array([2, 0]), np.array([1.0, 2.0, 3.0])
+    labels = Targets.of(np.array([5, 6, 7]), Config(), weights).part(rows)
+    assert (labels.labels.tolist(), labels.values.size, labels.weights.tolist()) == ([7, 5], 0, [3.0, 1.0])
+    values = Targets.of(np.array([5.0, 6.0, 7.0]), Config(loss="huber")).part(rows)
+    assert (values.labels.size, values.values.tolist(), values.weights.size) == (0, [[7.0], [5.0]], 0)
+
+
+def test_hyperparameters_are_at_the_entries_that_the_kernels_read():
+    config = Config(
+        l2=0.1, eps=0.2, beta1=0.3, beta2=0.4, momentum=0.5, weight_decay=0.6, clip_norm=0.7, l2_scale="batch",
+        eps_form="eps_hat",
+    )  # fmt: skip
+    ref = {
+        update.HYPER_LR: 0.8, update.HYPER_L2: 0.1, update.HYPER_EPS: 0.2, update.HYPER_BETA1: 0.3,
+        update.HYPER_BETA2: 0.4, update.HYPER_MOMENTUM: 0.5, update.HYPER_DECAY: 0.6, update.HYPER_CLIP: 0.7,
+        update.L2_PER_WEIGHT: 1.0, update.EPS_HAT: 1.0,
+    }  # fmt: skip
+    assert hyperparameters_of(config, 0.8).tolist() == [ref[i] for i in range(update.N_HYPERPARAMETERS)]
+    assert hyperparameters_of(Config(), 0.8)[[update.L2_PER_WEIGHT, update.EPS_HAT]].tolist() == [0.0, 0.0]
+
+
+def test_integers_are_at_the_entries_that_the_kernels_read():
+    state = 2**64 - 1
+    integers = integers_of(Config(optimizer="adam"), 3, 5, True, state, 7, offset=9)
+    entries = [epoch.FIRST, epoch.STOP, epoch.OPTIMIZER, epoch.SHUFFLE, epoch.DROPOUT_STATE, epoch.OFFSET]
+    assert integers[entries].tolist() == [3, 5, OPTIMIZERS["adam"].code, 1, 7, 9]
+    assert integers.view(np.uint64)[epoch.ORDER_STATE] == state
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("clip_norm", [0.0, 1.0])
+def test_training_allocates_only_the_moments_of_the_optimizer_and_the_gradient_to_clip(optimizer, clip_norm):
+    theta, m, v, gradient = arrays_for_training(Config(optimizer=optimizer, clip_norm=clip_norm), THETA)
+    assert theta is THETA
+    moments = OPTIMIZERS[optimizer].moments
+    assert [array.size for array in (m, v, gradient)] == [
+        32 * ("m" in moments),
+        32 * ("v" in moments),
+        32 * bool(clip_norm),
+    ]
+    assert not any(array.any() for array in (m, v, gradient))
+
+
+def test_prediction_allocates_nothing_besides_the_parameters():
+    theta, *others = arrays_for_prediction(THETA)
+    assert theta is THETA
+    assert [array.size for array in others] == [0, 0, 0]
+
+
+def test_powers_are_1_and_no_step_is_counted_before_the_first_step():
+    powers = initial_powers()
+    assert powers[update.STEPS] == 0
+    assert np.delete(powers, update.STEPS).tolist() == [1.0] * (update.N_POWERS - 1)

@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+from fastmlp.metrics import score_of, words_of
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
+def test_accuracy_is_the_fraction_of_correct_labels(loss):
+    assert score_of(loss, np.array([0, 1, 1, 0]), np.array([0, 1, 0, 0])) == 0.75
+
+
+def test_a_sample_with_several_labels_is_correct_if_all_labels_are():
+    y = np.array([[1, 0], [0, 1], [1, 1]])
+    assert score_of("binary_cross_entropy", np.array([[1, 0], [0, 0], [1, 1]]), y) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "poisson"])
+def test_r2_is_1_for_exact_predictions_and_0_for_the_mean(loss):
+    y = np.array([1.0, 2.0, 6.0])
+    assert score_of(loss, y, y) == 1.0
+    assert score_of(loss, np.full(3, 3.0), y) == 0.0
+
+
+def test_r2_is_the_mean_over_the_outputs():
+    y = np.array([[1.0, 1.0], [2.0, 2.0], [6.0, 6.0]])
+    predicted = np.column_stack([y[:, 0], np.full(3, 3.0)])
+    assert score_of("squared_error", predicted, y) == 0.5
+
+
+def test_r2_of_a_constant_output_is_1_if_the_predictions_are_exact_and_0_otherwise():
+    y = np.full(3, 2.0)
+    assert score_of("squared_error", y, y) == 1.0
+    assert score_of("squared_error", np.array([2.0, 2.0, 2.1]), y) == 0.0
+
+
+def test_r2_is_computed_in_float64():
+    y = np.array([0.0, 1.0], np.float32)
+    assert (
+        score_of("squared_error", np.float32([0.1, 0.9]), y)
+        == 1 - np.square(np.float64(np.float32([0.1, 0.9])) - y).sum() / 0.5
+    )
+
+
+def test_names_of_columns_are_displayed_as_words():
+    assert [words_of(name) for name in ("test_r2", "val_loss", "epoch")] == ["test R2", "val loss", "epoch"]

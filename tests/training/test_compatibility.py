@@ -1,0 +1,134 @@
+import numpy as np
+import pytest
+
+import fastmlp
+from fastmlp.config import Config
+from fastmlp.data import Dataset
+from fastmlp.errors import ConfigError, DataError, DataTypeError
+from fastmlp.training.compatibility import n_outputs_of
+from fastmlp.training.loop import train
+
+SMALL = Config(hidden=(7, 6), n_epochs=3, batch_size=16)
+
+
+# types
+
+
+def test_anything_but_a_dataset_is_refused():
+    with pytest.raises(DataTypeError, match=r"dataset: expected a fastmlp\.Dataset, got a list; see load_data"):
+        train([[1.0]])
+
+
+def test_anything_but_a_config_is_refused(blobs):
+    with pytest.raises(ConfigError, match=r"config: expected a fastmlp\.Config, got a dict"):
+        train(blobs, {"n_epochs": 3})
+
+
+def test_anything_but_a_model_is_refused(blobs):
+    with pytest.raises(DataTypeError, match=r"model: expected a fastmlp\.Model, got a str; see load_model"):
+        train(blobs, SMALL, model="model.npz")
+
+
+# loss and task
+
+
+def test_the_number_of_outputs_is_that_of_the_classes_or_1_for_binary_cross_entropy(blobs, make_blobs):
+    two = make_blobs(n_classes=2)
+    assert n_outputs_of(blobs, SMALL) == 3
+    assert n_outputs_of(two, SMALL) == 2
+    assert n_outputs_of(two, SMALL.replace(loss="binary_cross_entropy")) == 1
+
+
+@pytest.mark.parametrize(
+    ("loss", "task", "error"),
+    [
+        ("squared_error", "classification", "expected one of cross_entropy, .* for the task classification"),
+        ("cross_entropy", "regression", "expected one of squared_error, .* for the task regression"),
+        ("binary_cross_entropy", "classification", "expected cross_entropy for 3 classes, got 'binary_cross_entropy'"),
+    ],
+)
+def test_a_loss_for_another_task_is_refused_with_the_losses_for_the_task(loss, task, error, blobs):
+    data = Dataset(blobs.X_train, blobs.y_train, blobs.X_test, blobs.y_test, task=task)
+    with pytest.raises(ConfigError, match=error):
+        train(data, SMALL.replace(loss=loss))
+
+
+def test_more_classes_than_samples_are_refused(make_regression):
+    X, _ = make_regression()
+    data = Dataset(X, np.arange(200) * 1000, X, np.arange(200) * 1000)
+    with pytest.raises(DataError, match=r"got labels up to 199000 for 200 samples; .* use the task regression"):
+        train(data, SMALL)
+
+
+def test_balanced_class_weights_require_classes(make_regression):
+    X, Y = make_regression()
+    with pytest.raises(ConfigError, match="class_weight: expected 'none' for the task regression, got 'balanced'"):
+        train(Dataset(X, Y, X, Y, task="regression"), SMALL.replace(loss="huber", class_weight="balanced"))
+
+
+# targets and samples
+
+
+def test_large_regression_targets_give_a_warning(make_regression):
+    X, Y = make_regression()
+    with pytest.warns(
+        UserWarning,
+        match=r"y_train: expected targets of a root mean square near 1, got 1e\+04; divide the targets by it",
+    ):
+        train(Dataset(X, 1e4 + Y, X, 1e4 + Y, task="regression"), SMALL.replace(loss="huber", n_epochs=1))
+
+
+def test_negative_counts_are_refused(make_regression):
+    X, Y = make_regression()
+    with pytest.raises(DataError, match="the loss 'poisson' is for counts"):
+        train(Dataset(X, Y, X, Y, task="regression"), SMALL.replace(loss="poisson"))
+
+
+@pytest.mark.parametrize("part", ["y_train", "y_test", "y_val"])
+@pytest.mark.parametrize(("loss", "number", "error"), [
+    ("poisson", -1.0, "is for counts"), ("huber", 1e300, "beyond float32's range"),
+])  # fmt: skip
+def test_targets_that_are_invalid_for_the_loss_are_refused_in_every_set(part, loss, number, error, make_regression):
+    X, Y = make_regression(20)
+    sets = {name: abs(Y) for name in ("y_train", "y_test", "y_val")}
+    sets[part] = np.where(np.arange(20)[:, None] == 3, number, abs(Y))
+    data = Dataset(X, sets["y_train"], X, sets["y_test"], task="regression", X_val=X, y_val=sets["y_val"])
+    with pytest.raises(DataError, match=f"{part} holds .*{error}"):
+        train(data, SMALL.replace(loss=loss))
+
+
+def test_a_feature_too_far_from_zero_for_float32_is_refused_in_float32():
+    random = np.random.default_rng(0)
+    y = np.arange(200) % 2
+    X = 1.7e9 + 30.0 * random.normal(size=(200, 1)) + 60.0 * y[:, None]
+    dataset = Dataset(X, y, X, y)
+    with pytest.raises(DataError, match="times its spread away from zero"):
+        train(dataset, Config(hidden=(), n_epochs=1))
+    run = train(dataset, Config(hidden=(), n_epochs=20, precision="float64"))
+    assert run.history["test_accuracy"][-1] > 0.7
+
+
+# models to continue from
+
+
+@pytest.mark.parametrize("sizes", [(6, 3), (5, 4)])
+def test_a_model_with_other_features_or_outputs_than_the_data_is_refused(sizes, blobs):
+    with pytest.raises(
+        DataError, match=r"model: expected 5 features and 3 outputs for this data, got \d features and \d outputs"
+    ):
+        train(blobs, SMALL, model=fastmlp.init_model(SMALL, *sizes))
+
+
+@pytest.mark.parametrize(("name", "other"), [("hidden", (7,)), ("activation", "tanh"), ("precision", "float64")])
+def test_a_model_with_other_layers_activation_or_dtype_than_the_config_is_refused(name, other, blobs):
+    model = fastmlp.init_model(SMALL.replace(**{name: other}), blobs.n_features, blobs.n_classes)
+    with pytest.raises(ConfigError, match=f"{name}: expected .* given model, got "):
+        train(blobs, SMALL, model=model)
+
+
+def test_a_model_with_other_class_names_than_the_data_is_refused():
+    X, y = np.eye(4), [0, 1, 0, 1]
+    run = train(Dataset(X, y, X, y, class_names=("ant", "bee")), Config(hidden=(), n_epochs=1, batch_size=4))
+    with pytest.raises(DataError, match="'ant', 'bee'"):
+        train(Dataset(X, y, X, y, class_names=("cat", "dog")), run.config, run.model)
+    assert train(Dataset(X, y, X, y), run.config, run.model).model.class_names == ("ant", "bee")
