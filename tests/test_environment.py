@@ -99,7 +99,7 @@ def test_kernels_that_find_no_room_are_compiled_and_used(tmp_path):
     small = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))"
     done = run_code(f"{ENTRY}{small}\nprint(entry(2), entry(3.0))", NUMBA_CACHE_DIR=str(tmp_path), TMPDIR=str(tmp_path))
     assert done.stdout == "4 6.0\n"
-    assert done.stderr.count("cannot be kept in") == 1
+    assert done.stderr.count("cannot be cached in") == 1
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
@@ -150,7 +150,7 @@ def test_kernels_go_to_temporary_files_where_their_folder_is_closed_and_it_is_sa
     code = f"{ENTRY}\nprint(entry(2), entry(3.0), sum(entry.stats.cache_hits.values()))"
     first, second = (run_code(code, **places) for _ in range(2))
     assert (first.stdout, second.stdout) == ("4 6.0 0\n", "4 6.0 2\n")
-    assert first.stderr.count("they are kept in") == 1
+    assert first.stderr.count("they are cached in") == 1
     assert second.stderr == ""
     kept = tmp_path / f"fastmlp-of-{os.getuid()}"
     assert kept.stat().st_mode & 0o777 == 0o700

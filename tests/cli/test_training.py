@@ -110,7 +110,7 @@ def test_early_stopping_prints_the_score_on_the_validation_set(run):
 def test_a_loss_that_does_not_fit_the_data_is_refused(run):
     code, _, err = run("train", "--data", "digits", "--loss", "huber")
     assert code == 2
-    assert err.startswith("error: task is 'regression'; digits is for classification")
+    assert err.startswith("error: task: expected 'classification', the task of digits, got 'regression'")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")

@@ -140,11 +140,11 @@ def test_samples_may_be_views_with_any_strides(model):
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
-        (np.ones((2, 4)), DataError, "X has 4 features; 5 are expected"),
-        (np.ones(5), DataError, r"X has shape \(5,\)"),
-        (np.ones((0, 5)), DataError, "zero samples"),
-        (np.full((2, 5), np.nan), DataError, "X holds nan at row 0, column 0"),
-        ([["a"] * 5], DataTypeError, "real numbers are expected"),
+        (np.ones((2, 4)), DataError, "X: expected 5 features, got 4"),
+        (np.ones(5), DataError, r"X: expected shape \(n_samples, n_features\), got \(5,\)"),
+        (np.ones((0, 5)), DataError, r"X: expected at least one sample, got shape \(0, 5\)"),
+        (np.full((2, 5), np.nan), DataError, "X: expected finite numbers, got nan at row 0, column 0"),
+        ([["a"] * 5], DataTypeError, "X: expected real numbers, got dtype"),
     ],
 )
 def test_invalid_samples_are_refused(given, error, message, model):
@@ -154,7 +154,7 @@ def test_invalid_samples_are_refused(given, error, message, model):
 
 @pytest.mark.parametrize("y", [[0] * 49, [3] * 50, [-1] * 50, [0.5] * 50])
 def test_invalid_labels_are_refused(y, model):
-    with pytest.raises(DataError, match="y "):
+    with pytest.raises(DataError, match="^y: expected "):
         model.evaluate(X, y)
 
 

@@ -256,7 +256,7 @@ def test_training_samples_that_all_have_weight_zero_are_refused(blobs):
 
 @pytest.mark.parametrize(("weights", "error"), [
     (np.full(120, 1e308), "sums up to inf"), (np.full(120, 1e-320), "multiply all weights"),
-    (-np.ones(120), "weights >= 0"), (np.zeros(120), "not all 0"), (np.ones(119), "a weight a sample"),
+    (-np.ones(120), "weights >= 0"), (np.zeros(120), "not all 0"), (np.ones(119), "one weight per sample"),
     (np.full(120, np.nan), "finite"), (["a"] * 120, "real numbers"),
 ])  # fmt: skip
 def test_invalid_sample_weights_are_refused(weights, error, blobs):

@@ -85,7 +85,7 @@ def test_an_environment_variable_disables_the_bf16_instructions(machine, monkeyp
 
 def test_missing_instructions_are_reported_before_the_environment_variable(monkeypatch):
     monkeypatch.setenv("FASTMLP_AMX", "0")
-    for instructions, reason in (("", "no bf16 unit"), ("avx512bf16", "no AMX")):
+    for instructions, reason in (("", "no bf16 instructions"), ("avx512bf16", "no AMX")):
         monkeypatch.setattr(cpu, "bf16_instructions", lambda instructions=instructions: instructions)
         assert reason in resolved("bf16x3")[1]
 
@@ -99,7 +99,7 @@ def test_a_refusal_by_the_operating_system_is_reported(machine, precision):
 
 def test_another_value_of_the_environment_variable_is_refused(monkeypatch):
     monkeypatch.setenv("FASTMLP_AMX", "yes")
-    with pytest.raises(ConfigError, match=r"FASTMLP_AMX is 'yes'; it may be 0, .* 1, or be left unset"):
+    with pytest.raises(ConfigError, match=r"FASTMLP_AMX: expected 0, .* 1, or no value, got 'yes'"):
         resolve(Config(precision="bf16"), UINT8)
 
 
