@@ -42,7 +42,7 @@ def test_assigned_weights_change_the_predictions(make_classifier, X, y):
     fitted.coefs_[0][:] = 0
     assert (fitted.coefs_[0] == 0).all()
     assert isinstance(pickle.loads(pickle.dumps(fitted.coefs_)), list)
-    with pytest.raises(FastMLPError, match=r"weights\[0\] has shape \(3, 8\)"):
+    with pytest.raises(FastMLPError, match=r"weights\[0\]: expected an array of shape \(3, 8\)"):
         fitted.coefs_[0] = np.zeros((2, 2))
 
 

@@ -88,7 +88,7 @@ def test_a_model_of_pickled_objects_is_refused_and_runs_no_code(model_npz, tmp_p
 @pytest.mark.parametrize("shape", [(3,), (3, 2, 2), (3, 5)])
 def test_layers_whose_sizes_do_not_match_are_refused(shape, model_npz):
     replace_member(model_npz, "weights_1", as_npy(shape, content=bytes(4 * int(np.prod(shape)))))
-    with pytest.raises(FileFormatError, match="are no layers of floats that follow each other"):
+    with pytest.raises(FileFormatError, match="expected floating-point matrices, each with as many rows"):
         fastmlp.load_model(model_npz)
 
 

@@ -81,7 +81,7 @@ def test_a_file_with_incompatible_content_is_refused(header, arrays, reason, tmp
 
 def test_a_file_of_another_version_is_refused(tmp_path):
     write_npz(tmp_path / "model.npz", "model", 2, {"config": {}}, arrays_of_a_file())
-    with pytest.raises(FileFormatError, match="it has version 2; version 1 is read"):
+    with pytest.raises(FileFormatError, match="expected version 1, got 2"):
         load_model(tmp_path / "model.npz")
 
 

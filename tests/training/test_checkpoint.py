@@ -412,9 +412,9 @@ def test_a_command_that_is_killed_and_terminated_resumes_to_the_same_bits(tmp_pa
     out, err = terminated.communicate(timeout=60)
     assert perf_counter() - start < 1
     assert (terminated.returncode, out) == (143, "")
-    message = f"terminated: the run is kept in {tmp_path}; the same command goes on from there"
+    message = f"terminated: the run is saved in {tmp_path}; start the same command again to resume it"
     assert err.splitlines()[-1] == message
-    assert f"going on with the run that {tmp_path} holds; --fresh would start anew" in err
+    assert f"resuming the run in {tmp_path}; --fresh starts from the beginning" in err
     assert main([str(word) for word in argv]) == 0
     assert results_of(tmp_path) == uninterrupted
     assert sorted(os.listdir(tmp_path)) == sorted(RESULTS)
@@ -428,7 +428,10 @@ def test_ctrl_c_prints_how_to_resume(tmp_path, capsys):
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err.splitlines()[-1] == f"interrupted: the run is kept in {tmp_path}; the same command goes on from there"
+    assert (
+        err.splitlines()[-1]
+        == f"interrupted: the run is saved in {tmp_path}; start the same command again to resume it"
+    )
     assert main(["train", "--n-epochs", "1", "--out", str(tmp_path)]) == 2
     assert re.search(r"^  n_epochs: expected 500, got 1$", capsys.readouterr().err, re.MULTILINE)
     assert main(["train", "--n-epochs", "1", "--out", str(tmp_path), "--fresh"]) == 0
@@ -439,7 +442,7 @@ def test_ctrl_c_prints_how_to_resume(tmp_path, capsys):
 
 def test_fresh_without_a_folder_is_refused(capsys):
     assert main(["train", "--fresh"]) == 2
-    assert "error: fresh: accepted: only with out" in capsys.readouterr().err
+    assert "error: --fresh: expected only with --out" in capsys.readouterr().err
 
 
 @POSIX
@@ -452,6 +455,6 @@ def test_sigterm_ends_a_study_and_prints_what_is_saved(tmp_path):
     _, err = process.communicate(timeout=60)
     assert perf_counter() - start < 1
     assert process.returncode == 143
-    message = rf"terminated: \d+ of 20 runs are kept in {tmp_path}; the same command goes on with the rest"
+    message = rf"terminated: \d+ of 20 runs are saved in {tmp_path}; start the same command again for the rest"
     assert re.fullmatch(message, err.splitlines()[-1])
     assert len(fastmlp.load_study(Path(tmp_path)).records()) == int(re.search(r"(\d+) of 20 runs", err)[1]) > 0

@@ -112,7 +112,7 @@ def test_a_given_validation_set_is_monitored(blobs):
 
 
 def test_a_validation_label_that_is_not_in_the_training_set_is_refused(blobs):
-    with pytest.raises(DataError, match="y_val holds the label 3"):
+    with pytest.raises(DataError, match="y_val: expected labels 0 to 2, got 3"):
         Dataset(blobs.X_train, blobs.y_train, blobs.X_test, blobs.y_test, X_val=blobs.X_test, y_val=np.full(40, 3))
 
 

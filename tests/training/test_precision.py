@@ -176,13 +176,17 @@ def test_all_runs_of_a_study_have_the_resolved_precision(masked, pixels, tmp_pat
 
 def test_a_sweep_over_unavailable_precisions_is_refused(masked, pixels):
     for precision in ("bf16x2", "auto"):
-        with pytest.raises(ConfigError, match=rf"^precision: given '{precision}'; .* \(precision {precision}: float32"):
+        with pytest.raises(
+            ConfigError, match=rf"^precision: expected only .*, got '{precision}' \(precision {precision}: float32"
+        ):
             fastmlp.sweep(pixels, CONFIG, {"precision": ["float32", precision]}, n_repeats=1)
 
 
 def test_a_worker_without_the_instructions_refuses_the_run(masked, pixels):
-    task = make_plan(CONFIG.replace(precision="bf16"), [{}], 1).tasks()[0]
-    with pytest.raises(WorkerError, match=r"precision cannot be had on .*FASTMLP_AMX is 0; leave that worker out"):
+    task = make_plan(CONFIG.replace(precision="bf16"), [{}], 1).run_specs()[0]
+    with pytest.raises(
+        WorkerError, match=r"precision of the study is not available on .*FASTMLP_AMX is 0; remove that worker"
+    ):
         execute(task, pixels)
 
 
