@@ -22,6 +22,8 @@ from fastmlp.kernels.update import L2, LR, N_COEFFICIENTS, SGD, add_squares, sgd
 
 #: Rows of W that are updated, then used: their panel (12 KB) is still in L1 when the forward product reads it.
 BLOCK_ROWS = cpu.tile_heights()[0][0]
+#: Row stride and number of rows of biases as a block of weights. Typed: Numba compiles a function again for a literal.
+BIAS_STRIDE, BIAS_ROWS = np.int64(0), np.int64(1)
 
 
 @kernel
@@ -113,9 +115,9 @@ def bias_update(net, layer, m, rule):
         vstore(work, gradient, total)
         G, b = matrix(work, gradient, 0), layer[at.B] + j
         if optimizer == SGD:
-            sgd_block(net.params, b, 0, G, 1, lanes, without_l2)
+            sgd_block(net.params, b, BIAS_STRIDE, G, BIAS_ROWS, lanes, without_l2)
         else:
-            update_block(net.params, b, 0, G, 1, lanes, optimizer, without_l2)
+            update_block(net.params, b, BIAS_STRIDE, G, BIAS_ROWS, lanes, optimizer, without_l2)
 
 
 @kernel
@@ -192,7 +194,8 @@ def gradient_clip(net, max_norm):
     gradient, layers, work, scratch = net.params.gradient, net.layers, net.work, net.common[at.GRADIENT]
     total = sum_of_squares(gradient, net)
     for i in range(layers.shape[0]):
-        total = add_squares(gradient, layers[i][at.B], 0, 1, layers[i][at.FAN_OUT], work, scratch, total)
+        b, fan_out = layers[i][at.B], layers[i][at.FAN_OUT]
+        total = add_squares(gradient, b, BIAS_STRIDE, BIAS_ROWS, fan_out, work, scratch, total)
     norm = np.sqrt(total)
     if norm > max_norm:
         work[scratch] = max_norm / norm
@@ -210,4 +213,4 @@ def stored_gradient_update(net, rule):
         W, stride, b, fan_out = layer[at.W], layer[at.W_STRIDE], layer[at.B], layer[at.FAN_OUT]
         dW, db = matrix(params.gradient, W, stride), matrix(params.gradient, b, 0)
         update_block(params, W, stride, dW, fan_out, layer[at.FAN_IN], optimizer, c)
-        update_block(params, b, 0, db, 1, fan_out, optimizer, address(c, N_COEFFICIENTS))
+        update_block(params, b, BIAS_STRIDE, db, BIAS_ROWS, fan_out, optimizer, address(c, N_COEFFICIENTS))

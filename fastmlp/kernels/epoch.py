@@ -11,7 +11,7 @@ from fastmlp.kernels.dense import bias_forward, fused_update_forward, sum_of_squ
 from fastmlp.kernels.dispatch import NO_BATCH, first_layer_update_forward
 from fastmlp.kernels.sampling import GOLDEN, batch_weight, permutation_fill, splitmix64, weight_fraction
 from fastmlp.kernels.step import clipped_update, layers_forward, losses_forward, train_step
-from fastmlp.kernels.update import HYPER_CLIP, HYPER_L2, L2_PER_WEIGHT, STEPS, STORE_GRADIENT, coefficients_of_step
+from fastmlp.kernels.update import HYPER_CLIP, HYPER_L2, L2_PER_WEIGHT, SGD, STEPS, STORE_GRADIENT, coefficients_of_step
 
 # Entries of the array of integers.
 FIRST, STOP, OPTIMIZER, SHUFFLE, ORDER_STATE, DROPOUT_STATE, OFFSET = range(7)
@@ -126,7 +126,8 @@ def predict_chunk(data, targets, batch_order, net, c, outputs, losses, bounds):
         for i in range(m):
             batch_order[i] = start + i
         bias_forward(net, layers[0], m)
-        fused_update_forward(data, batch_order, net, layers[0], NO_BATCH, batch, (0, address(c, 0)))
+        rule = np.int64(SGD), address(c, 0)  # no batch to update with
+        fused_update_forward(data, batch_order, net, layers[0], NO_BATCH, batch, rule)
         layers_forward(net, m, None)
         losses_forward(targets, batch_order, net, batch, 1.0)
         for i in range(m):

@@ -1,5 +1,7 @@
 """One training step. The arguments are those of `fastmlp.kernels.dense`."""
 
+import numpy as np
+
 from fastmlp.codegen.jit import kernel
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.activation import hidden_forward
@@ -46,7 +48,7 @@ def train_step(data, targets, order, net, batches, total, rule, bf16):
     """
     batch, next_batch = batches
     first_panel = min(net.common[at.PANEL], net.layers[0][at.FAN_IN])
-    prefetch_rows(data, order, next_batch[0], next_batch[0] + next_batch[1], 0, first_panel)
+    prefetch_rows(data, order, next_batch[0], next_batch[0] + next_batch[1], np.int64(0), first_panel)
     layers_forward(net, batch[1], bf16)
     losses_forward(targets, order, net, batch, total)
     layers_backward(net, batch[1], rule, bf16)
