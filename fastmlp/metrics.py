@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from fastmlp.settings import LOSSES, LossName
 
 
-def words_of(column: str) -> str:
+def display_name(column: str) -> str:
     """Format the name of a history column for display.
 
     Examples
     --------
-    >>> words_of("test_r2"), words_of("val_accuracy")
+    >>> display_name("test_r2"), display_name("val_accuracy")
     ('test R2', 'val accuracy')
     """
     return column.replace("_", " ").replace("r2", "R2")

@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 import fastmlp
-from fastmlp.paper.claims import judge
+from fastmlp.paper.claims import check_claims
 from fastmlp.paper.figures import FIGURES, run_figure
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -18,5 +18,5 @@ parser.add_argument("--n-epochs", type=int, default=20)
 flags = parser.parse_args()
 
 dataset, options = fastmlp.load_data(flags.data), {"n_repeats": flags.n_repeats, "n_epochs": flags.n_epochs}
-for claim in judge({number: run_figure(number, dataset, flags.folder, **options) for number in FIGURES}):
+for claim in check_claims({number: run_figure(number, dataset, flags.folder, **options) for number in FIGURES}):
     print(f"{'holds' if claim.holds else 'does not hold'}: {claim.text}\n  {claim.measured}")

@@ -38,7 +38,7 @@ def blobs():
 
 
 @pytest.fixture
-def masked(monkeypatch):
+def amx_disabled(monkeypatch):
     """A CPU with AMX that ``FASTMLP_AMX=0`` forbids to use, so that no kernels for it are compiled."""
     monkeypatch.setattr(cpu, "bf16_instructions", lambda: "amx")
     monkeypatch.setenv("FASTMLP_AMX", "0")

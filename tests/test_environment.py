@@ -152,7 +152,7 @@ def test_kernels_go_to_temporary_files_where_their_folder_is_closed_and_it_is_sa
     assert (first.stdout, second.stdout) == ("4 6.0 0\n", "4 6.0 2\n")
     assert first.stderr.count("they are cached in") == 1
     assert second.stderr == ""
-    kept = tmp_path / f"fastmlp-of-{os.getuid()}"
+    kept = tmp_path / f"fastmlp-{os.getuid()}"
     assert kept.stat().st_mode & 0o777 == 0o700
     assert len(list(kept.rglob("*.pickle"))) == 2
 
@@ -160,7 +160,7 @@ def test_kernels_go_to_temporary_files_where_their_folder_is_closed_and_it_is_sa
 @POSIX
 def test_a_temporary_folder_that_others_may_write_to_is_not_trusted(tmp_path, monkeypatch):
     monkeypatch.setattr(directories.tempfile, "gettempdir", lambda: str(tmp_path))
-    folder = tmp_path / f"fastmlp-of-{os.getuid()}"
+    folder = tmp_path / f"fastmlp-{os.getuid()}"
     assert directories.temporary_cache_dir() == folder
     folder.mkdir(mode=0o700)
     assert directories.temporary_cache_dir() == folder
@@ -182,7 +182,7 @@ def test_a_user_without_a_home_has_a_cache(tmp_path, monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
     if sys.platform == "linux":
-        assert jit.cache_dir().is_relative_to(tmp_path / f"fastmlp-of-{os.getuid()}")
+        assert jit.cache_dir().is_relative_to(tmp_path / f"fastmlp-{os.getuid()}")
 
 
 def test_a_pipe_is_not_written_over(tmp_path):

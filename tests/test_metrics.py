@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fastmlp.metrics import score_of, words_of
+from fastmlp.metrics import display_name, score_of
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
@@ -42,4 +42,4 @@ def test_r2_is_computed_in_float64():
 
 
 def test_names_of_columns_are_displayed_as_words():
-    assert [words_of(name) for name in ("test_r2", "val_loss", "epoch")] == ["test R2", "val loss", "epoch"]
+    assert [display_name(name) for name in ("test_r2", "val_loss", "epoch")] == ["test R2", "val loss", "epoch"]

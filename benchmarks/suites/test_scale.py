@@ -64,4 +64,4 @@ def test_samples(measure, benchmark, samples, n_samples):
     memory_mb = max(answer[2] for answer in answers)
     assert answers[-1][1] < 2.5
     assert memory_mb < ALLOWED_MB
-    benchmark.extra_info.update(us_a_sample=1e6 * epoch_s / n_samples, training_memory_mb=memory_mb)
+    benchmark.extra_info.update(us_per_sample=1e6 * epoch_s / n_samples, training_memory_mb=memory_mb)

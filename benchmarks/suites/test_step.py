@@ -36,4 +36,4 @@ def test_steps(measure, benchmark, name):
 
     measure(lambda: trainer.run_epoch(case.learning_rate), setup=reset, flops=case.flops)
     if benchmark.stats is not None:
-        benchmark.extra_info["us_a_step"] = benchmark.stats.stats.min / n_steps * 1e6
+        benchmark.extra_info["us_per_step"] = benchmark.stats.stats.min / n_steps * 1e6

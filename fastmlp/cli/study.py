@@ -12,7 +12,7 @@ from fastmlp.cli.app import App, DataOptions, Parameter, Settings, app, load
 from fastmlp.cli.terminal import is_terminal, note, resolve_and_report, writing
 from fastmlp.config import Config
 from fastmlp.errors import ConfigError
-from fastmlp.metrics import words_of
+from fastmlp.metrics import display_name
 from fastmlp.settings import LOSSES
 from fastmlp.study.api import load_study, repeat, sweep
 from fastmlp.study.plan import label_of
@@ -199,6 +199,6 @@ def _show_run(p: StudyProgress) -> None:
     result = "diverged"
     if p.record["status"] == "finished":
         score = f"test_{LOSSES[p.spec.config.loss].metric}"
-        result = f"{words_of(score)} {p.record['history'][score][-1]:.4f}"
+        result = f"{display_name(score)} {p.record['history'][score][-1]:.4f}"
     run = f"{label_of(p.spec.setting)}, repeat {p.spec.repeat}"
     note(f"run {p.n_done}/{p.n_runs}  {run}: {result}, {p.record['seconds']:.1f} s")

@@ -10,7 +10,7 @@ from time import perf_counter
 from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.errors import OutputError
-from fastmlp.metrics import words_of
+from fastmlp.metrics import display_name
 from fastmlp.settings import BF16_TERMS, Precision
 from fastmlp.training.history import Progress, Row
 from fastmlp.training.precision import resolve
@@ -70,7 +70,7 @@ def show_line(progress: Progress) -> None:
 
 def _format_scores(row: Row) -> str:
     """The scores of an epoch on the validation and test sets."""
-    numbers = {words_of(name): number for name, number in row.items() if name.endswith(("accuracy", "r2"))}
+    numbers = {display_name(name): number for name, number in row.items() if name.endswith(("accuracy", "r2"))}
     return "  ".join(f"{name} {number:.4f}" for name, number in numbers.items())
 
 

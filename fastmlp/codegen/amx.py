@@ -9,7 +9,7 @@ from functools import cache
 from fastmlp.codegen import cpu
 from fastmlp.errors import ConfigError
 
-VARIABLE = "FASTMLP_AMX"
+ENVIRONMENT_VARIABLE = "FASTMLP_AMX"
 #: Number of the system call arch_prctl on x86-64, its request for a CPU feature's state, and AMX's feature number.
 #: Linux saves AMX's registers, 8 KB per thread, only for processes that requested them
 #: (Documentation/arch/x86/xstate.rst).
@@ -24,9 +24,11 @@ def check_variable() -> None:
     ConfigError
         If it is neither 0, 1 nor empty.
     """
-    value = os.environ.get(VARIABLE, "")
+    value = os.environ.get(ENVIRONMENT_VARIABLE, "")
     if value not in ("", "0", "1"):
-        raise ConfigError(f"{VARIABLE}: expected 0, which disables bf16 instructions, 1, or no value, got {value!r}")
+        raise ConfigError(
+            f"{ENVIRONMENT_VARIABLE}: expected 0, which disables bf16 instructions, 1, or no value, got {value!r}"
+        )
 
 
 def unavailable_reason() -> str:
@@ -41,8 +43,8 @@ def unavailable_reason() -> str:
     instructions = cpu.bf16_instructions()
     if not instructions:
         return "this CPU has no bf16 instructions (AMX or AVX512-BF16, with vectors of 512 bits)"
-    if os.environ.get(VARIABLE) == "0":
-        return f"{VARIABLE} is 0"
+    if os.environ.get(ENVIRONMENT_VARIABLE) == "0":
+        return f"{ENVIRONMENT_VARIABLE} is 0"
     error = request_permission() if instructions == "amx" else 0
     return f"the operating system refuses AMX's registers ({os.strerror(error)})" if error else ""
 

@@ -16,7 +16,7 @@ from fastmlp.data.check import Array
 from fastmlp.data.cifar_pickle import read_pickle
 from fastmlp.data.dataset import Dataset
 from fastmlp.errors import FileFormatError
-from fastmlp.io.bounded import PIECE_BYTES, Bounded, Readable, read_into, translate_errors
+from fastmlp.io.bounded import PIECE_BYTES, BoundedStream, Readable, read_into, translate_errors
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 N_PIXELS = 3072
@@ -133,7 +133,7 @@ def _read_folder(folder: Path, destinations: Destinations) -> None:
 def _read_archive(path: Path, destinations: Destinations) -> None:
     """Read the six batches in the order of the archive, without unpacking it; its other members must be small."""
     with translate_errors(path, ".tar.gz archive", tarfile.TarError, ValueError), gzip.open(path) as unzipped:
-        source: Any = Bounded(unzipped, ARCHIVE_EXTRA_BYTES, f"the content of {path}")
+        source: Any = BoundedStream(unzipped, ARCHIVE_EXTRA_BYTES, f"the content of {path}")
         with tarfile.open(fileobj=source, mode="r|") as archive:
             for number, member in enumerate(archive, 1):
                 _check_member(member, number, path)

@@ -13,7 +13,7 @@ import numpy as np
 
 from fastmlp.data.check import Array
 from fastmlp.errors import FileFormatError
-from fastmlp.io.bounded import Bounded, Readable
+from fastmlp.io.bounded import BoundedStream, Readable
 
 OPCODES = (
     pickle.PROTO, pickle.STOP, pickle.MARK,
@@ -126,7 +126,7 @@ class _Unpickler(pickle._Unpickler):
     append: Callable[[Any], None]
 
     def __init__(self, stream: Readable, n_bytes: int, n_pixels: int) -> None:
-        self.bounded_stream = Bounded(stream, n_bytes - n_pixels, "it")
+        self.bounded_stream = BoundedStream(stream, n_bytes - n_pixels, "it")
         super().__init__(self.bounded_stream, encoding="bytes")
         self.n_pixels = n_pixels
 

@@ -86,7 +86,7 @@ def load_digits(path: Path, scale: str = "auto") -> Dataset:
     return Dataset(X[train], y[train], X[test], y[test], scale, CLASS_NAMES, "digits")
 
 
-def refuse_digits(folder: Path) -> NoReturn:
+def raise_missing_digits(folder: Path) -> NoReturn:
     """Raise the error for missing digits, which cannot be downloaded without scikit-learn.
 
     Parameters
@@ -102,8 +102,8 @@ def refuse_digits(folder: Path) -> NoReturn:
     Examples
     --------
     >>> from pathlib import Path
-    >>> from fastmlp.data.digits import refuse_digits
-    >>> refuse_digits(Path())
+    >>> from fastmlp.data.digits import raise_missing_digits
+    >>> raise_missing_digits(Path())
     Traceback (most recent call last):
         ...
     fastmlp.errors.MissingExtraError: the data set digits needs scikit-learn, which is not installed. ...

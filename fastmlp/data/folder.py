@@ -27,10 +27,10 @@ def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path:
     'sets'
     """
     chosen = data_dir or os.environ.get("FASTMLP_DATA")
-    return expanded(chosen) if chosen else user_cache_dir() / "fastmlp" / "data"
+    return expand_user(chosen) if chosen else user_cache_dir() / "fastmlp" / "data"
 
 
-def expanded(path: str | os.PathLike[str]) -> Path:
+def expand_user(path: str | os.PathLike[str]) -> Path:
     """Expand ``~`` and ``~user`` in a path.
 
     Parameters
@@ -41,12 +41,12 @@ def expanded(path: str | os.PathLike[str]) -> Path:
     Returns
     -------
     pathlib.Path
-        The expanded path; unchanged for an unknown user.
+        The expand_user path; unchanged for an unknown user.
 
     Examples
     --------
-    >>> from fastmlp.data.folder import expanded
-    >>> expanded("~nobody-of-this-name/x.csv").name
+    >>> from fastmlp.data.folder import expand_user
+    >>> expand_user("~nobody-of-this-name/x.csv").name
     'x.csv'
     """
     try:

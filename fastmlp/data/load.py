@@ -10,7 +10,7 @@ from fastmlp.data.arrays import load_npy, load_npz
 from fastmlp.data.check import Array
 from fastmlp.data.csv_table import load_table, read_samples
 from fastmlp.data.dataset import Dataset, DataSource
-from fastmlp.data.folder import data_folder, expanded
+from fastmlp.data.folder import data_folder, expand_user
 from fastmlp.data.registry import DATA_SETS, fetch, find_data_set
 from fastmlp.data.target import task_of
 from fastmlp.errors import DataError, DataNotFoundError, DataTypeError, FileFormatError
@@ -122,7 +122,7 @@ def load_samples(path: str | os.PathLike[str]) -> Array:
     ...     load_samples(path).shape
     (2, 2)
     """
-    path = expanded(path)
+    path = expand_user(path)
     if not os.path.isfile(path):
         raise DataNotFoundError(f"{path} is not a file; the working directory is {Path.cwd()}")
     if path.name.lower().endswith(TABLES):
@@ -141,7 +141,7 @@ def _check_same_task(data: Dataset, task: str | None) -> Dataset:
 def _load_named(
     name_or_path: str, data_dir: str | os.PathLike[str] | None, target: str | None, scale: str, task: str | None
 ) -> Dataset:
-    path = expanded(name_or_path)
+    path = expand_user(name_or_path)
     dataset = _read_named(name_or_path, path, data_dir, target, scale, task)
     location = name_or_path if name_or_path in DATA_SETS else str(path.absolute())
     dataset.source = DataSource(location, str(data_folder(data_dir).absolute()), target, scale, task)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from fastmlp.data.cifar10 import find_cifar10, load_cifar10
 from fastmlp.data.dataset import Dataset
-from fastmlp.data.digits import find_digits, load_digits, refuse_digits
+from fastmlp.data.digits import find_digits, load_digits, raise_missing_digits
 from fastmlp.data.download import fetch_file
 from fastmlp.data.folder import data_folder
 from fastmlp.data.idx import find_idx, load_idx
@@ -86,7 +86,7 @@ DATA_SETS = {
         "1,797 handwritten digits of 8 x 8 pixels, 10 classes; comes with scikit-learn",
         find_digits,
         load_digits,
-        refuse_digits,
+        raise_missing_digits,
         0,
     ),
     "cifar10": _downloadable("60,000 colour images of 32 x 32 pixels, 10 classes", find_cifar10, load_cifar10, CIFAR10),

@@ -60,10 +60,10 @@ def forward(model: Model, X: Any, y: NDArray[Any] | None = None) -> tuple[NDArra
         The outputs in the precision of the network, and the loss of each sample.
     """
     if not hasattr(X, "indptr"):
-        return model.forward_checked(X, y)
+        return model.forward_validated(X, y)
     n_rows = max(1, WINDOW_BYTES // (model.n_features * X.dtype.itemsize))
     parts = [
-        model.forward_checked(X[start : start + n_rows].toarray(), None if y is None else y[start : start + n_rows])
+        model.forward_validated(X[start : start + n_rows].toarray(), None if y is None else y[start : start + n_rows])
         for start in range(0, X.shape[0], n_rows)
     ]
     return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])

@@ -174,7 +174,7 @@ def max_decompressed_bytes(n_bytes: int) -> int:
     return max(MIN_DECOMPRESSION_BOUND, MAX_DECOMPRESSION_RATIO * n_bytes)
 
 
-class Bounded:
+class BoundedStream:
     """A binary stream from which at most a given number of bytes can be read.
 
     A read beyond that number is refused before it allocates memory.
@@ -191,8 +191,8 @@ class Bounded:
     Examples
     --------
     >>> import io
-    >>> from fastmlp.io.bounded import Bounded
-    >>> Bounded(io.BytesIO(b"abc"), 3, "abc.bin").read(2)
+    >>> from fastmlp.io.bounded import BoundedStream
+    >>> BoundedStream(io.BytesIO(b"abc"), 3, "abc.bin").read(2)
     b'ab'
     """
 
@@ -213,8 +213,8 @@ class Bounded:
         Examples
         --------
         >>> import io
-        >>> from fastmlp.io.bounded import Bounded
-        >>> stream = Bounded(io.BytesIO(b"abc"), 1, "abc.bin")
+        >>> from fastmlp.io.bounded import BoundedStream
+        >>> stream = BoundedStream(io.BytesIO(b"abc"), 1, "abc.bin")
         >>> stream.allow(2)
         >>> stream.read(3)
         b'abc'
@@ -243,8 +243,8 @@ class Bounded:
         Examples
         --------
         >>> import io
-        >>> from fastmlp.io.bounded import Bounded
-        >>> Bounded(io.BytesIO(b"abc"), 3, "abc.bin").read(3)
+        >>> from fastmlp.io.bounded import BoundedStream
+        >>> BoundedStream(io.BytesIO(b"abc"), 3, "abc.bin").read(3)
         b'abc'
         """
         return self._count(self._stream.read(self._check(n_bytes)))
@@ -260,8 +260,8 @@ class Bounded:
         Examples
         --------
         >>> import io
-        >>> from fastmlp.io.bounded import Bounded
-        >>> Bounded(io.BytesIO(b"a\nbc"), 4, "abc.txt").readline()
+        >>> from fastmlp.io.bounded import BoundedStream
+        >>> BoundedStream(io.BytesIO(b"a\nbc"), 4, "abc.txt").readline()
         b'a\n'
         """
         return self._count(self._stream.readline(self._n_left))
@@ -287,8 +287,8 @@ class Bounded:
         Examples
         --------
         >>> import io
-        >>> from fastmlp.io.bounded import Bounded
-        >>> Bounded(io.BytesIO(b"abc"), 3, "abc.bin").read_array(2)
+        >>> from fastmlp.io.bounded import BoundedStream
+        >>> BoundedStream(io.BytesIO(b"abc"), 3, "abc.bin").read_array(2)
         array([97, 98], dtype=uint8)
         """
         array = np.empty(self._check(n_bytes), dtype=np.uint8)

@@ -36,7 +36,7 @@ def temporary_cache_dir() -> Path | None:
     """
     user = os.getuid() if hasattr(os, "getuid") else None
     try:
-        directory = Path(tempfile.gettempdir(), f"fastmlp-of-{'user' if user is None else user}")
+        directory = Path(tempfile.gettempdir(), f"fastmlp-{'user' if user is None else user}")
     except FileNotFoundError:  # no directory of this system is writable
         return None
     try:

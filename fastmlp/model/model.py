@@ -206,18 +206,18 @@ class Model:
         X = check_representable(check_X(X, self.n_features), self.scaling, self.config.dtype)
         y = check_target(y, len(X), self.task, self.n_classes)
         check_loss(y, self.config.loss, self.config.dtype)
-        return self.evaluate_checked(X, y)
+        return self.evaluate_validated(X, y)
 
-    def evaluate_checked(self, X: NDArray[Any], y: NDArray[Any]) -> Evaluation:
+    def evaluate_validated(self, X: NDArray[Any], y: NDArray[Any]) -> Evaluation:
         """`evaluate` without its validation, for the arrays of a Dataset."""
-        outputs, losses = self.forward_checked(X, y)
+        outputs, losses = self.forward_validated(X, y)
         predicted = self._predictions(outputs)
         score = score_of(self.config.loss, predicted, y if predicted.ndim == y.ndim else y[:, 0])
         return Evaluation(math.fsum(losses) / len(y), score)
 
     def _outputs(self, X: ArrayLike) -> NDArray[Any]:
         X = check_representable(check_X(X, self.n_features), self.scaling, self.config.dtype)
-        return self.forward_checked(X)[0]
+        return self.forward_validated(X)[0]
 
     def _predictions(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """Classes, labels or values for the outputs of the network."""
@@ -236,7 +236,7 @@ class Model:
         squares = math.fsum(float(np.sum(np.square(W, dtype=np.float64))) for W in self.weights)
         return self.evaluate(X, y).loss + self.config.l2 / (2 * n_samples) * squares
 
-    def forward_checked(self, X: NDArray[Any], y: NDArray[Any] | None = None) -> tuple[NDArray[Any], Losses]:
+    def forward_validated(self, X: NDArray[Any], y: NDArray[Any] | None = None) -> tuple[NDArray[Any], Losses]:
         """Outputs (n_samples, n_outputs) and losses (n_samples,) of validated samples; without y, ignore the losses."""
         n, dtype, batch = len(X), self.params.theta.dtype, min(PREDICT_BATCH, len(X))
         y = np.zeros(n if self.config.loss == "cross_entropy" else (n, self.n_outputs)) if y is None else y

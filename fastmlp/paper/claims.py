@@ -29,7 +29,7 @@ class Claim(NamedTuple):
     holds: bool
 
 
-def judge(studies: Mapping[int, Study]) -> list[Claim]:
+def check_claims(studies: Mapping[int, Study]) -> list[Claim]:
     """Compare the paper's claims with the studies behind its figures.
 
     Parameters

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fastmlp import plot
 from fastmlp.errors import OutputError
-from fastmlp.paper.claims import Claim, judge
+from fastmlp.paper.claims import Claim, check_claims
 from fastmlp.paper.figures import FIGURES
 from fastmlp.study.plan import label_of
 from fastmlp.study.result import Study, summary_row
@@ -86,7 +86,7 @@ def render_report(studies: Mapping[int, Study], svgs: Mapping[int, str], command
         '<meta name="viewport" content="width=device-width"><title>The paper, reproduced</title>'
         f"<style>{STYLE}</style></head>\n<body>\n<h1>The paper, reproduced</h1>\n"
         f"<p class=aside>&ldquo;Deep learning homework 1&rdquo;, Matej Miočić. {_overview(studies)}</p>\n"
-        f"<h2>Claims and results</h2>\n{_claims_table(judge(studies))}\n{figures}"
+        f"<h2>Claims and results</h2>\n{_claims_table(check_claims(studies))}\n{figures}"
         f"<h2>Reproduction</h2>\n{_provenance(studies, command, wall_s)}\n</body>\n</html>\n"
     )
 

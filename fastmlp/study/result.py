@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastmlp.errors import ConfigError, StudyError
-from fastmlp.metrics import words_of
+from fastmlp.metrics import display_name
 from fastmlp.plot import Band, plot_bands
 from fastmlp.settings import LOSSES
 from fastmlp.study.plan import Key, Plan, Setting, key_of, label_of
@@ -315,7 +315,7 @@ def summary_row(study: Study, setting: Mapping[str, Any]) -> dict[str, str]:
         "diverged": str(study.n_diverged(setting)),
         "epochs": str(max((len(record["history"]["epoch"]) for record in study.records_of(setting)), default=0)),
     }
-    columns = ("test loss", words_of(study.score), "min", "max")
+    columns = ("test loss", display_name(study.score), "min", "max")
     if not losses:
         return row | dict.fromkeys(columns, "-")
     cells = [_mean_and_std(losses), _mean_and_std(scores), f"{min(scores):.4f}", f"{max(scores):.4f}"]

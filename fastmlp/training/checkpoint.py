@@ -83,7 +83,7 @@ class Checkpoint:
     def __init__(self, folder: str | os.PathLike[str], identity: Mapping[str, Any]) -> None:
         self.folder, self.identity = Path(folder), json.loads(json.dumps(identity))
         self._lock = _lock_folder(self.folder)
-        _remove(self.folder, temporary_files(self.folder))
+        _remove(self.folder, incomplete_checkpoints(self.folder))
         self._newest_is_intact, self._interval, self._last_save = True, INTERVAL_S, monotonic()
 
     def __enter__(self) -> "Checkpoint":
@@ -234,12 +234,12 @@ def discard_checkpoint(folder: str | os.PathLike[str]) -> None:
     folder = Path(folder)
     lock = _lock_folder(folder)
     try:  # the newest one last: until then the run can be resumed
-        _remove(folder, [*temporary_files(folder), folder / PREVIOUS, folder / NEWEST])
+        _remove(folder, [*incomplete_checkpoints(folder), folder / PREVIOUS, folder / NEWEST])
     finally:
         _unlock_folder(folder, lock)
 
 
-def temporary_files(folder: Path) -> list[Path]:
+def incomplete_checkpoints(folder: Path) -> list[Path]:
     """Incomplete checkpoints, left by processes that were killed while writing."""
     return list(folder.glob(f"{temporary_prefix(folder / NEWEST)}*"))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypedDict, cast, overload
 
 from fastmlp.errors import DataNotFoundError, FileFormatError, OutputError
-from fastmlp.metrics import words_of
+from fastmlp.metrics import display_name
 
 
 class _Scores(TypedDict, total=False):
@@ -164,7 +164,7 @@ class History:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        last = f", {words_of(self.score)} {self[self.score][-1]:.4f}" if self._rows else ""
+        last = f", {display_name(self.score)} {self[self.score][-1]:.4f}" if self._rows else ""
         return f"<History: {len(self)} epochs{last}>"
 
     def to_dict(self) -> dict[str, list[float]]:

@@ -253,10 +253,10 @@ class _TrainingLoop:
         end = perf_counter()
         self.train_s = before + end - start
         score = LOSSES[self.config.loss].metric
-        result = self.model.evaluate_checked(self.dataset.X_test, self.dataset.y_test)
+        result = self.model.evaluate_validated(self.dataset.X_test, self.dataset.y_test)
         row: dict[str, Any] = {"epoch": epoch + 1, "learning_rate": lr, "train_loss": train_loss}
         if self.X_val is not None and self.y_val is not None:
-            val = self.model.evaluate_checked(self.X_val, self.y_val)
+            val = self.model.evaluate_validated(self.X_val, self.y_val)
             row |= {"val_loss": val.loss, f"val_{score}": val.score}
         row |= {"test_loss": result.loss, f"test_{score}": result.score, "train_s": self.train_s}
         row["eval_s"] = perf_counter() - end

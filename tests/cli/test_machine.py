@@ -24,7 +24,7 @@ def test_info_prints_versions_cpu_and_cache_folder(run):
     assert "bf16 instructions" in names
 
 
-def test_info_prints_why_bf16_instructions_are_not_used(run, masked):
+def test_info_prints_why_bf16_instructions_are_not_used(run, amx_disabled):
     assert re.search(r"^bf16 instructions +amx, not used: FASTMLP_AMX is 0$", run("info")[1], re.MULTILINE)
 
 
@@ -35,5 +35,5 @@ def test_a_second_warmup_compiles_nothing(run):
     assert all(re.fullmatch(r"(bf16x3, bf16x2, )?bf16: already compiled", line) for line in lines[2:])
 
 
-def test_warmup_compiles_nothing_for_disabled_bf16_instructions(run, masked):
+def test_warmup_compiles_nothing_for_disabled_bf16_instructions(run, amx_disabled):
     assert run("warmup")[1].splitlines() == ["float32: already compiled", "float64: already compiled"]

@@ -55,7 +55,7 @@ def read_all(terminal):
     ids=lambda command: command[0],
 )
 @pytest.mark.parametrize("precision", ["auto", "bf16"])
-def test_the_reason_for_another_precision_is_printed_once(run, masked, tmp_path, command, precision):
+def test_the_reason_for_another_precision_is_printed_once(run, amx_disabled, tmp_path, command, precision):
     code, _, err = run(*command, "--precision", precision, "--out", tmp_path / "out")
     assert code == 0
     reason = {"auto": "the samples are float32, and not uint8", "bf16": "FASTMLP_AMX is 0"}[precision]

@@ -96,7 +96,7 @@ def test_fresh_without_a_folder_is_refused(run):
     assert err == "error: --fresh: expected only with --out, got no --out; give the folder of the interrupted run\n"
 
 
-def test_config_json_has_the_precision_that_was_used(run, masked, tmp_path):
+def test_config_json_has_the_precision_that_was_used(run, amx_disabled, tmp_path):
     assert run("train", "--n-epochs", "1", "--precision", "auto", "--out", tmp_path / "out")[0] == 0
     assert json.loads((tmp_path / "out" / "config.json").read_text())["precision"] == "float32"
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fastmlp.errors import DataError, FileFormatError
-from fastmlp.io.bounded import Bounded, read_into, read_up_to, translate_errors
+from fastmlp.io.bounded import BoundedStream, read_into, read_up_to, translate_errors
 
 
 class OneBytePerRead(io.BytesIO):
@@ -34,18 +34,18 @@ def test_a_growing_array_holds_the_requested_bytes_or_all_of_the_stream(n_more):
 
 def test_a_read_beyond_the_maximum_is_refused_before_it_happens():
     with pytest.raises(FileFormatError, match="x claims to hold at least 10 bytes; at most 3 are accepted"):
-        Bounded(io.BytesIO(bytes(100)), 3, "x").read(10)
+        BoundedStream(io.BytesIO(bytes(100)), 3, "x").read(10)
 
 
 def test_several_reads_together_are_limited():
-    stream = Bounded(io.BytesIO(bytes(100)), 5, "x")
+    stream = BoundedStream(io.BytesIO(bytes(100)), 5, "x")
     stream.read(3)
     with pytest.raises(FileFormatError, match="x claims to hold at least 6 bytes; at most 5 are accepted"):
         stream.read(3)
 
 
 def test_a_line_ends_at_the_maximum():
-    assert Bounded(io.BytesIO(b"a" * 100), 5, "x").readline() == b"aaaaa"
+    assert BoundedStream(io.BytesIO(b"a" * 100), 5, "x").readline() == b"aaaaa"
 
 
 @pytest.mark.parametrize("error", [zlib.error("bad"), EOFError("bad"), KeyError("bad")])

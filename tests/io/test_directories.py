@@ -44,7 +44,7 @@ def no_home(monkeypatch):
 def temporary(monkeypatch, tmp_path):
     """The user's directory under a new directory of temporary files."""
     monkeypatch.setattr(directories.tempfile, "gettempdir", lambda: str(tmp_path))
-    return tmp_path / f"fastmlp-of-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
+    return tmp_path / f"fastmlp-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
 
 
 def test_a_user_without_a_home_directory_has_a_temporary_one(no_home, temporary):
@@ -78,7 +78,7 @@ def test_a_temporary_directory_of_another_user_is_not_trusted(monkeypatch, tempo
     temporary.mkdir(mode=0o700)
     user = os.getuid()
     monkeypatch.setattr(os, "getuid", lambda: user + 1)
-    temporary.rename(temporary.with_name(f"fastmlp-of-{user + 1}"))
+    temporary.rename(temporary.with_name(f"fastmlp-{user + 1}"))
     assert temporary_cache_dir() is None
 
 

@@ -154,7 +154,7 @@ def test_invalid_samples_are_refused(given, error, message, model):
 
 @pytest.mark.parametrize("y", [[0] * 49, [3] * 50, [-1] * 50, [0.5] * 50])
 def test_invalid_labels_are_refused(y, model):
-    with pytest.raises(DataError, match="^y: expected "):
+    with pytest.raises(DataError, match=r"^y: expected "):
         model.evaluate(X, y)
 
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from fastmlp.paper.claims import judge
+from fastmlp.paper.claims import check_claims
 from fastmlp.paper.figures import FIGURES
 
 
 def verdicts(studies):
-    return {claim.text.partition(" (")[0]: claim.holds for claim in judge(studies)}
+    return {claim.text.partition(" (")[0]: claim.holds for claim in check_claims(studies)}
 
 
 def test_the_results_of_the_paper_confirm_all_claims(make_study):
@@ -31,7 +31,7 @@ def test_a_claim_is_refuted_if_another_setting_is_best(make_study, number, setti
 
 
 def test_claims_about_a_missing_figure_are_left_out(make_study):
-    assert [claim.text for claim in judge({3: make_study(3)})][2:] == [
+    assert [claim.text for claim in check_claims({3: make_study(3)})][2:] == [
         "A bigger decay rate gives a lower loss (section 2.4)."
     ]
-    assert judge({}) == []
+    assert check_claims({}) == []

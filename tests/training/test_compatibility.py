@@ -86,7 +86,8 @@ def test_negative_counts_are_refused(make_regression):
 
 @pytest.mark.parametrize("part", ["y_train", "y_test", "y_val"])
 @pytest.mark.parametrize(("loss", "number", "error"), [
-    ("poisson", -1.0, "expected counts, numbers >= 0, for the loss 'poisson', got -1"), ("huber", 1e300, r"got 1e\+300, beyond float32's range"),
+    ("poisson", -1.0, "expected counts, numbers >= 0, for the loss 'poisson', got -1"),
+    ("huber", 1e300, r"got 1e\+300, beyond float32's range"),
 ])  # fmt: skip
 def test_targets_that_are_invalid_for_the_loss_are_refused_in_every_set(part, loss, number, error, make_regression):
     X, Y = make_regression(20)

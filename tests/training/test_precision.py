@@ -144,7 +144,7 @@ def same_weights(one, other):
 
 
 @pytest.mark.parametrize("precision", BF16_TERMS)
-def test_training_with_the_instructions_disabled_warns_and_uses_float32(masked, pixels, precision):
+def test_training_with_the_instructions_disabled_warns_and_uses_float32(amx_disabled, pixels, precision):
     with pytest.warns(UserWarning, match=f"^precision {precision}: float32, since FASTMLP_AMX is 0$"):
         run = fastmlp.train(pixels, CONFIG.replace(precision=precision))
     ref = fastmlp.train(pixels, CONFIG)
@@ -161,11 +161,11 @@ def test_training_without_permission_warns_and_uses_float32(machine, pixels, pre
     assert same_weights(run.model, fastmlp.train(pixels, CONFIG).model)
 
 
-def test_auto_is_recorded_as_resolved_without_a_warning(masked, pixels):
+def test_auto_is_recorded_as_resolved_without_a_warning(amx_disabled, pixels):
     assert fastmlp.train(pixels, CONFIG.replace(precision="auto")).config.precision == "float32"
 
 
-def test_all_runs_of_a_study_have_the_resolved_precision(masked, pixels, tmp_path):
+def test_all_runs_of_a_study_have_the_resolved_precision(amx_disabled, pixels, tmp_path):
     config = CONFIG.replace(precision="auto")
     study = fastmlp.sweep(pixels, config, {"l2": [0.0, 0.1]}, n_repeats=1, n_jobs=1, out=tmp_path)
     assert study.config.precision == fastmlp.load_study(tmp_path).config.precision == "float32"
@@ -174,7 +174,7 @@ def test_all_runs_of_a_study_have_the_resolved_precision(masked, pixels, tmp_pat
     assert again.records() == study.records()
 
 
-def test_a_sweep_over_unavailable_precisions_is_refused(masked, pixels):
+def test_a_sweep_over_unavailable_precisions_is_refused(amx_disabled, pixels):
     for precision in ("bf16x2", "auto"):
         with pytest.raises(
             ConfigError, match=rf"^precision: expected only .*, got '{precision}' \(precision {precision}: float32"
@@ -182,7 +182,7 @@ def test_a_sweep_over_unavailable_precisions_is_refused(masked, pixels):
             fastmlp.sweep(pixels, CONFIG, {"precision": ["float32", precision]}, n_repeats=1)
 
 
-def test_a_worker_without_the_instructions_refuses_the_run(masked, pixels):
+def test_a_worker_without_the_instructions_refuses_the_run(amx_disabled, pixels):
     task = make_plan(CONFIG.replace(precision="bf16"), [{}], 1).run_specs()[0]
     with pytest.raises(
         WorkerError, match=r"precision of the study is not available on .*FASTMLP_AMX is 0; remove that worker"
@@ -190,7 +190,7 @@ def test_a_worker_without_the_instructions_refuses_the_run(masked, pixels):
         execute(task, pixels)
 
 
-def test_warmup_with_the_instructions_disabled_is_refused(masked):
+def test_warmup_with_the_instructions_disabled_is_refused(amx_disabled):
     with pytest.raises(ConfigError, match="precision bf16: FASTMLP_AMX is 0"):
         fastmlp.warmup("bf16")
 
@@ -202,7 +202,7 @@ def test_warmup_for_auto_is_refused():
         fastmlp.warmup("auto")
 
 
-def test_a_trainer_with_an_unavailable_precision_is_refused(masked, pixels):
+def test_a_trainer_with_an_unavailable_precision_is_refused(amx_disabled, pixels):
     model = fastmlp.init_model(CONFIG.replace(precision="bf16"), 64, 4)
     with pytest.raises(ConfigError, match="precision bf16: FASTMLP_AMX is 0"):
         Trainer(model, pixels.X_train, pixels.y_train)
