@@ -36,7 +36,7 @@ class OutputError(FastMLPError, OSError):
 
 
 class CheckpointError(FastMLPError, ValueError):
-    """A checkpoint folder that holds another run than the one to resume, or that another process is using."""
+    """A checkpoint folder that belongs to a different run, or that another process is using."""
 
 
 class StudyError(FastMLPError, ValueError):

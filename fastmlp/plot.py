@@ -182,7 +182,7 @@ def save_curves(history: History, path: str | os.PathLike[str]) -> None:
 
 
 def save_figure(axes: "Axes", path: str | os.PathLike[str]) -> None:
-    """Write the figure of some axes to a file. As PNG, equal figures give equal bytes.
+    """Write the figure of some axes to a file. PNG files of equal figures are identical.
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ def save_figure(axes: "Axes", path: str | os.PathLike[str]) -> None:
 
 
 def render_svg(axes: "Axes") -> str:
-    """Render the figure of some axes as an SVG element for an HTML page, without the XML prolog and any URL.
+    """Render the figure of some axes as an SVG element for an HTML page, without an XML prolog or URLs.
 
     Parameters
     ----------

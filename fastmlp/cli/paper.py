@@ -35,7 +35,7 @@ def paper_command(
     precision: Precision = "float32",
     options: PaperDataOptions = PaperDataOptions(),
 ) -> None:
-    """Reproduce the paper's figures and check its claims; starting again executes only the missing runs.
+    """Reproduce the paper's figures and check its claims; repeating the command executes only the missing runs.
 
     Parameters
     ----------

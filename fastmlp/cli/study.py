@@ -44,7 +44,7 @@ def sweep_command(
     backend: Annotated[str | None, Parameter(group="Study")] = None,
     scheduler: Annotated[str | None, Parameter(group="Study")] = None,
 ) -> None:
-    """Train several settings, each several times; with --out, starting again executes only the missing runs.
+    """Train several settings, each several times; with --out, repeating the command executes only the missing runs.
 
     Parameters
     ----------

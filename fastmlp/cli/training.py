@@ -45,7 +45,7 @@ def train_command(
     out: Annotated[Path | None, Parameter(group="Results")] = None,
     fresh: Annotated[bool, Parameter(group="Results", negative=())] = False,
 ) -> None:
-    """Train a network and evaluate it after every epoch; with --out, starting again resumes an interrupted run.
+    """Train a network and evaluate it after every epoch; with --out, repeating the command resumes an interrupted run.
 
     Parameters
     ----------

@@ -69,7 +69,7 @@ def data_pointer(context: Any, builder: ir.IRBuilder, numba_type: Any, value: ir
 
 
 def item_bytes(element: Any) -> int:
-    """Size of a number of a Numba type, in bytes."""
+    """Size in bytes of a scalar of a Numba type."""
     return int(element.bitwidth) // 8
 
 

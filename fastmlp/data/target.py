@@ -184,6 +184,6 @@ def check_task(task: str) -> Task:
 
 
 def task_of(y: npt.ArrayLike) -> Task:
-    """Task of targets for which none was given: multilabel if they have several columns, otherwise classification."""
+    """Infer the task from the targets: multilabel if they have several columns, otherwise classification."""
     shape = as_array(y, "y").shape
     return "multilabel" if len(shape) == 2 and shape[1] > 1 else "classification"

@@ -15,8 +15,8 @@ cache lines long (`fastmlp.codegen.cpu.row_stride`); scratch that is only read i
 - Only the weight gradient needs samples as rows, with vectors along the inputs: ``At (batch, stride)``.
 - Operands of bf16 products are packed in tiles (`bf16_matmul`, `bf16_pack`).
 
-Against weights stored as (fan_in, fan_out padded to whole vectors), the paper's layer of 100 outputs wastes no lane:
-3072 inputs and 64 samples are whole vectors, 100 outputs are not, and their padding was a ninth of the work.
+In the paper's first layer no lane is wasted, since 64 samples and 3072 inputs are whole vectors. With weights stored as
+(fan_in, fan_out), the 100 outputs had to be padded to whole vectors, and the padding was a ninth of the work.
 
 Sums
 ----

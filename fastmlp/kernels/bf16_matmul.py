@@ -1,16 +1,17 @@
 """bf16 products: float32 sums of products of bf16 numbers, by AMX or AVX512-BF16.
 
-    C = C0 + A B        A (rows, 32 blocks) and B (32 blocks, columns), each a sum of bf16 terms
+    C = C0 + A B        A (rows, K) and B (K, columns), K = 32 n_blocks, each matrix a sum of bf16 terms
 
-A and B are packed in tiles of 16 x 16 words (`fastmlp.codegen.bf16`): a row of A's tile is the next 32 steps of one
-row's sum, a row of B's a pair of steps for 16 columns. The terms of a block of 32 steps follow each other, then those
-of the next block, then those of the next row (A) or column (B) of tiles.
+A and B are packed in tiles of 16 x 16 words, each a pair of bf16 numbers (`fastmlp.codegen.bf16`): a row of A's tile is
+the next 32 steps of one row's sum, a row of B's a pair of steps for 16 columns. The terms of a block of 32 steps follow
+each other, then those of the next block, then those of the next row (A) or column (B) of tiles.
 
-Summation order. AMX, AVX512-BF16 and `fastmlp.reference.products.bf16_product` add in one order. A block of 32 steps is
-summed in two chains of fused multiply-adds from zero, of the even and of the odd steps; their sum is added to C. Blocks
-follow each other, and within one the products of terms: the first of B with each of A, then the second. Those of A
-whose number plus that of B's stays below the number of A's terms are taken: what is left out is smaller than what the
-terms cannot represent. That is TDPBF16PS as Intel's manual defines it; subnormal numbers are zero.
+Summation order. AMX, AVX512-BF16 and `fastmlp.reference.products.bf16_product` add in the same order. A block of 32
+steps is summed in two chains of fused multiply-adds from zero, of the even and of the odd steps; their sum is added to
+C. Blocks are added in order, and within a block the products of terms: the first term of B with each of A, then the
+second. With terms numbered from 0, term i of A is multiplied by term j of B only if i + j is less than the number of
+A's terms: the omitted products are smaller than the error of the terms. A block is summed as Intel's manual defines
+TDPBF16PS; subnormal numbers are zero.
 """
 
 from typing import Any

@@ -18,7 +18,7 @@ NO_BATCH = (np.int64(0), np.int64(0))
 
 @kernel(inline=True)
 def first_layer_update_forward(data, order, net, layer, batches, rule, bf16):
-    """`fused_update_forward` of the batches (previous, next), in either arithmetic."""
+    """`fused_update_forward` of the batches (previous, next), with bf16 products where the layer has them."""
     previous, next_batch = batches
     if bf16 is not None and layer[at.BF16] > 0:
         bf16_fused_update_forward(data, order, net, layer, previous, next_batch, rule)

@@ -43,8 +43,9 @@ def layers_backward(net, m, rule, bf16):
 def train_step(data, targets, order, net, batches, total, rule, bf16):
     """A step on the current batch, all but the update of the first layer's weights.
 
-    batches: (current, next). The first layer's pre-activations of the current batch are there already, and the update
-    of its weights comes with the forward pass of the next batch. total: sum of the current batch's sample weights.
+    batches: (current, next). The first layer's pre-activations of the current batch are computed already, and its
+    weights are updated together with the forward pass of the next batch. total: sum of the current batch's sample
+    weights.
     """
     batch, next_batch = batches
     first_panel = min(net.common[at.PANEL], net.layers[0][at.FAN_IN])

@@ -47,7 +47,7 @@ def _is_safetensors(path: str | os.PathLike[str]) -> bool:
 
 
 def _read_params(arrays: Arrays, config: Config) -> Params:
-    """Read weights and biases; their shapes, which the file's size bounds, are checked before memory is allocated."""
+    """Read weights and biases; shapes are checked against the file before memory is allocated."""
     layers = range(len(config.hidden) + 1)
     names = [f"weights_{i}" for i in layers]
     heads = [arrays.header(name) if isinstance(arrays, Npz) else arrays[name] for name in names]

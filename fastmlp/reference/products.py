@@ -1,7 +1,7 @@
-"""A layer's products in plain NumPy: as chains of fused multiply-adds, and as a bf16 unit sums them.
+"""A layer's products in plain NumPy: as chains of fused multiply-adds, and in the order of the CPU's bf16 instructions.
 
-A part of the drawings (`reference`): each function equals its namesake in `fastmlp.kernels` bit for bit. Samples are
-rows, W is (fan_in, fan_out). Knows nothing of other layers.
+Each function equals the function of the same name in `fastmlp.kernels` bit for bit. Samples are rows, W is (fan_in,
+fan_out).
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from fastmlp.reference.arithmetic import SINGLE, Array, bf16_round, flush, fma, 
 
 
 def product(start: Array, P: Array, Q: Array) -> Array:
-    """``start + P Q``: each element one chain of fused multiply-adds in the order of the steps."""
+    """``start + P Q``: each element one chain of fused multiply-adds over k = 0, 1, ..., in this order."""
     total = start
     for k in range(len(Q)):
         total = fma(P[:, k, None], Q[k], total)
@@ -28,15 +28,15 @@ def row_split(x: Array, terms: int) -> list[Array]:
     return parts
 
 
-#: Steps that a bf16 unit sums before it adds them to what there is.
+#: Steps of a sum that a bf16 instruction sums before it adds them to the total.
 BLOCK_STEPS = 32
 
 
 def bf16_product(start: Array, P: Sequence[Array], Q: Sequence[Array]) -> Array:
-    """``start + P Q`` as a bf16 unit sums it, P and Q the terms of matrices; see `fastmlp.kernels.bf16_matmul`.
+    """``start + P Q`` in the order of the bf16 instructions, P and Q lists of terms; see `fastmlp.kernels.bf16_matmul`.
 
-    TDPBF16PS of Intel's manual: from zero, a chain over the even steps and one over the odd; both are added, then their
-    sum is. So for 32 steps, whose number is filled up with zeros, and every product of terms that is not left out.
+    TDPBF16PS of Intel's manual: for every 32 steps (padded with zeros) and every product of terms that is not omitted,
+    one chain over the even steps and one over the odd, both from zero; their sum is added to the total.
     """
     total, n_steps, nothing = np.broadcast_to(start, (len(P[0]), Q[0].shape[1])), len(Q[0]), np.zeros(1, SINGLE)
     for k in range(0, n_steps, BLOCK_STEPS):

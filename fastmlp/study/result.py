@@ -214,7 +214,7 @@ class Study:
         Returns
         -------
         list of float
-            If all runs diverged: the values of the last epoch that any of them reached.
+            One value per finished run. If all runs diverged, the last values of those that reached the latest epoch.
         """
         column = self.score if column is None else column
         finished = [record for record in self.records_of(setting) if record["status"] == "finished"]

@@ -174,7 +174,7 @@ class _ProgressCounter:
         self._call_progress(None, None)
 
     def report(self, spec: RunSpec, event: Progress | Record) -> None:
-        """Handle the progress or the record of a run."""
+        """Count a run's progress or store its record, then call the progress callback."""
         if isinstance(event, Progress):
             self.running[spec.key] = event.epoch - 1 + event.n_seen / event.n_samples
             self._call_progress(spec, None)

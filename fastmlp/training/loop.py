@@ -278,7 +278,7 @@ class _TrainingLoop:
         self.model.n_epochs = self.n_epochs_before + len(self.history)
 
     def restore_best(self) -> None:
-        """Restore the best weights, with early stopping."""
+        """Restore the best weights, if early stopping has stored any."""
         if self.best is not None:
             self.model.params.theta[:] = self.best
 
