@@ -1,20 +1,21 @@
 """The activations of the hidden layers, their derivatives, and dropout.
 
-Most derivatives are computed from the output, so that the pre-activations need not be kept. Those of gelu and silu are
-not monotonic functions of the output: the forward pass stores them at DERIVATIVE, and with dropout so it does for every
-activation.
+The kernel of an activation in `fastmlp.settings.ACTIVATIONS` is the function of its name. If its derivative is computed
+from the output, NAME_backward multiplies by it, and the pre-activations need not be stored. Otherwise (gelu and silu,
+which are not monotonic) the function returns the output and the derivative, and the forward pass stores the derivative
+at DERIVATIVE; with dropout it does so for every activation.
 """
 
 from fastmlp.codegen.jit import kernel
 from fastmlp.codegen.simd import fma, n_lanes, vload, vstore, where_less, zeros
+from fastmlp.codegen.switch import switch
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.sampling import dropout_fill
 from fastmlp.kernels.vector_math import exp, expm1, log1p
 from fastmlp.settings import ACTIVATIONS, LEAKY_SLOPE
 
-SIGMOID, TANH, RELU, LEAKY_RELU, ELU, GELU, SILU, SOFTPLUS = (
-    ACTIVATIONS[name].code for name in ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus")
-)
+#: Codes of the activations whose derivative the forward pass stores.
+STORED = tuple(activation.code for activation in ACTIVATIONS.values() if activation.derivative_of == "input")
 #: The tanh form of gelu (Hendrycks and Gimpel 2016) is ``z sigmoid(z (GELU_LINEAR + GELU_CUBIC z**2))``:
 #: 2 sqrt(2 / pi), and 0.044715 times that.
 GELU_LINEAR, GELU_CUBIC = 1.5957691216057308, 0.07135481627260025
@@ -56,6 +57,18 @@ def relu(z):
 def relu_backward(d, a):
     """``d`` where a > 0, else 0."""
     return where_less(0.0, a, d, 0.0)
+
+
+@kernel(forceinline=True)
+def identity(z):
+    """``z``; LLVM removes the loop."""
+    return z
+
+
+@kernel(forceinline=True)
+def identity_backward(d, a):
+    """``d``."""
+    return d
 
 
 @kernel(forceinline=True)
@@ -111,32 +124,28 @@ def gelu(z):
     return z * s, fma(inner * s * (1.0 - s), fma(square, 3.0 * GELU_CUBIC, GELU_LINEAR), s)
 
 
-def _forward_loop(function):
-    """The loop of an activation over a row; one copy for each, so that none is selected per element."""
-
-    @kernel(forceinline=True)
-    def row_forward(work, A, m):
-        for i in range(A, A + m, n_lanes(work)):
-            vstore(work, i, function(vload(work, i)))
-
-    return row_forward
-
-
-def _forward_loop_with_derivative(function):
-    """The same where the derivative is stored, at D."""
+def _forward_loop(name):
+    """The loop of an activation over a row: one per activation, so that none is selected per element."""
+    function = globals().get(name)
 
     @kernel(forceinline=True)
     def row_forward(work, A, D, m):
+        for i in range(A, A + m, n_lanes(work)):
+            vstore(work, i, function(vload(work, i)))
+
+    @kernel(forceinline=True)
+    def row_forward_with_derivative(work, A, D, m):
         for i in range(0, m, n_lanes(work)):
             a, derivative = function(vload(work, A + i))
             vstore(work, D + i, derivative)
             vstore(work, A + i, a)
 
-    return row_forward
+    return row_forward_with_derivative if ACTIVATIONS[name].derivative_of == "input" else row_forward
 
 
-def _backward_loop(function):
+def _backward_loop(name):
     """The loop of a derivative over a row."""
+    function = globals().get(f"{name}_backward")
 
     @kernel(forceinline=True)
     def row_backward(work, A, dA, m):
@@ -146,66 +155,38 @@ def _backward_loop(function):
     return row_backward
 
 
-sigmoid_row, tanh_row, relu_row, leaky_relu_row, elu_row, softplus_row = map(
-    _forward_loop, (sigmoid, tanh, relu, leaky_relu, elu, softplus)
+@kernel(forceinline=True)
+def _do_nothing(work, A, D, m):
+    pass
+
+
+_row_forward = switch({activation.code: _forward_loop(name) for name, activation in ACTIVATIONS.items()}, _do_nothing)
+_row_backward = switch(
+    {a.code: _backward_loop(name) for name, a in ACTIVATIONS.items() if a.derivative_of == "output"}, _do_nothing
 )
-gelu_row, silu_row = map(_forward_loop_with_derivative, (gelu, silu))
-(
-    sigmoid_backward_row, tanh_backward_row, relu_backward_row, leaky_relu_backward_row, elu_backward_row,
-    softplus_backward_row,
-) = map(
-    _backward_loop,
-    (sigmoid_backward, tanh_backward, relu_backward, leaky_relu_backward, elu_backward, softplus_backward),
-)  # fmt: skip
 
 
 @kernel
 def activation_forward(work, A, D, stride, n_rows, m, code):
     """``A = f(Z)`` in place of Z, n_rows of m columns from `work[A]` on; equation (3) for the sigmoid.
 
-    D: offset of the derivatives, which gelu and silu store. It may be A where they are not needed.
+    D: offset of the derivatives, if the activation stores them. It may be A where they are not needed.
     """
     for row in range(0, n_rows * stride, stride):
-        if code == SIGMOID:
-            sigmoid_row(work, A + row, m)
-        elif code == TANH:
-            tanh_row(work, A + row, m)
-        elif code == RELU:
-            relu_row(work, A + row, m)
-        elif code == LEAKY_RELU:
-            leaky_relu_row(work, A + row, m)
-        elif code == ELU:
-            elu_row(work, A + row, m)
-        elif code == SOFTPLUS:
-            softplus_row(work, A + row, m)
-        elif code == GELU:
-            gelu_row(work, A + row, D + row, m)
-        elif code == SILU:
-            silu_row(work, A + row, D + row, m)
+        _row_forward(code, (work, A + row, D + row, m))
 
 
 @kernel
 def activation_backward(work, A, dA, stride, n_rows, m, code):
     """``dZ = dA * f'(Z)`` in place of dA, the derivative computed from the output A; equation (7) for the sigmoid."""
     for row in range(0, n_rows * stride, stride):
-        if code == SIGMOID:
-            sigmoid_backward_row(work, A + row, dA + row, m)
-        elif code == TANH:
-            tanh_backward_row(work, A + row, dA + row, m)
-        elif code == RELU:
-            relu_backward_row(work, A + row, dA + row, m)
-        elif code == LEAKY_RELU:
-            leaky_relu_backward_row(work, A + row, dA + row, m)
-        elif code == ELU:
-            elu_backward_row(work, A + row, dA + row, m)
-        elif code == SOFTPLUS:
-            softplus_backward_row(work, A + row, dA + row, m)
+        _row_backward(code, (work, A + row, dA + row, m))
 
 
 @kernel
 def derivatives_fill(work, A, D, stride, n_rows, m, code):
-    """``D = f'(Z)`` from the output A; gelu and silu have stored theirs already."""
-    if code != GELU and code != SILU:
+    """``D = f'(Z)`` from the output A, unless the forward pass has stored it."""
+    if code not in STORED:
         lanes = n_lanes(work)
         for row in range(D, D + n_rows * stride, stride):
             for i in range(row, row + m, lanes):

@@ -1,19 +1,23 @@
 """The losses: outputs and values in one pass over a batch's pre-activations, deltas in another.
 
-Lanes are samples, so the maximum and the sum over the outputs run down the rows, in their order. Except for Huber's
-loss, a delta is output minus target: each loss goes with the output activation whose derivative cancels its own.
+Lanes are samples, so the maximum and the sum over the outputs run down the rows, in their order.
+
+Cross-entropy has kernels of its own. Any other loss in `fastmlp.settings.LOSSES` is computed by the function NAME_loss
+from the pre-activation, the output, the target and Huber's delta. Its derivative by the pre-activation is output minus
+target where the output activation's derivative cancels the loss's; if not, it is NAME_backward, as for Huber's loss.
 """
 
 from fastmlp.codegen.jit import kernel
 from fastmlp.codegen.simd import broadcast, fma, n_lanes, vload, vstore, where_equal, where_less, zeros
+from fastmlp.codegen.switch import switch
 from fastmlp.kernels import layout as at
-from fastmlp.kernels.activation import sigmoid, softplus
+from fastmlp.kernels.activation import identity, sigmoid, softplus
 from fastmlp.kernels.vector_math import exp, expm1, log
 from fastmlp.settings import LOSSES
 
-CROSS_ENTROPY, BINARY_CROSS_ENTROPY, HUBER, POISSON = (
-    LOSSES[name].code for name in ("cross_entropy", "binary_cross_entropy", "huber", "poisson")
-)
+CROSS_ENTROPY = LOSSES["cross_entropy"].code
+#: Activations of the output layer, but for the softmax.
+OUTPUTS = {"sigmoid": sigmoid, "identity": identity, "exp": exp}
 
 
 @kernel
@@ -73,72 +77,106 @@ def softmax_backward(work, probs, stride, n_classes, labels, weights, scalars, m
 
 
 @kernel(forceinline=True)
-def binary_cross_entropy_loss(z, y):
+def binary_cross_entropy_loss(z, out, y, delta):
     """``log(1 + e**z) - y z``: cross-entropy of a sigmoid output, y from 0 to 1."""
     return fma(0.0 - y, z, softplus(z))
 
 
 @kernel(forceinline=True)
-def squared_error_loss(error):
+def error_backward(out, y, delta):
+    """The error, ``out - y``."""
+    return out - y
+
+
+@kernel(forceinline=True)
+def squared_error_loss(z, out, y, delta):
     """Half the squared error."""
+    error = z - y
     return 0.5 * error * error
 
 
 @kernel(forceinline=True)
-def huber_loss(error, delta):
+def huber_loss(z, out, y, delta):
     """Half the squared error, linear beyond delta (Huber 1964)."""
+    error = z - y
     size = where_less(error, 0.0, 0.0 - error, error)
-    return where_less(size, delta, squared_error_loss(error), delta * (size - 0.5 * delta))
+    return where_less(size, delta, squared_error_loss(z, out, y, delta), delta * (size - 0.5 * delta))
 
 
 @kernel(forceinline=True)
-def poisson_loss(z, mean, y):
-    """Half the deviance, ``mean - y z + y log(y) - y``, of counts y whose mean is ``e**z``; 0 where the mean is y.
+def huber_backward(out, y, delta):
+    """The error, clamped to delta."""
+    error = out - y
+    return where_less(error, 0.0 - delta, 0.0 - delta, where_less(delta, error, delta, error))
 
-    Computed as ``y (e**d - 1 - d)``, d = log(mean / y): the difference of large terms would be noise in float32.
+
+@kernel(forceinline=True)
+def poisson_loss(z, out, y, delta):
+    """Half the deviance, ``out - y z + y log(y) - y``, of counts y whose mean is ``out = e**z``; 0 where out is y.
+
+    Computed as ``y (e**d - 1 - d)``, d = log(out / y): the difference of large terms would be noise in float32.
     """
     d = z - log(where_less(0.0, y, y, 1.0))
-    return where_less(0.0, y, y * (expm1(d) - d), mean)
+    return where_less(0.0, y, y * (expm1(d) - d), out)
+
+
+def _forward_loop(name):
+    """The loop of a loss over a batch: one per loss, so that none is selected per element."""
+    output, function = OUTPUTS[LOSSES[name].output], globals().get(f"{name}_loss")
+
+    @kernel(forceinline=True)
+    def loop(work, Z, out, shape, targets, loss, scalars, m):
+        (n_outputs, stride), delta = shape, broadcast(work, scalars + at.HUBER_DELTA)
+        for i in range(0, m, n_lanes(work)):
+            total = zeros(work)
+            for row in range(i, i + n_outputs * stride, stride):
+                z, y = vload(work, Z + row), vload(work, targets + row)
+                a = output(z)
+                vstore(work, out + row, a)
+                total = total + function(z, a, y, delta)
+            vstore(work, loss + i, total)
+
+    return loop
+
+
+def _backward_loop(function):
+    """The loop of a derivative over a batch."""
+
+    @kernel(forceinline=True)
+    def loop(work, out, shape, targets, weights, scalars, m):
+        (n_outputs, stride), delta = shape, broadcast(work, scalars + at.HUBER_DELTA)
+        for row in range(0, n_outputs * stride, stride):
+            for i in range(0, m, n_lanes(work)):
+                derivative = function(vload(work, out + row + i), vload(work, targets + row + i), delta)
+                vstore(work, out + row + i, derivative * vload(work, weights + i))
+
+    return loop
+
+
+_losses = {name: loss.code for name, loss in LOSSES.items() if loss.output in OUTPUTS}
+_loss_loop = switch({code: _forward_loop(name) for name, code in _losses.items()}, _forward_loop("squared_error"))
+_backward = {code: globals().get(f"{name}_backward") for name, code in _losses.items()}
+_derivative_loop = switch(
+    {code: _backward_loop(function) for code, function in _backward.items() if function is not None},
+    _backward_loop(error_backward),
+)
 
 
 @kernel
 def values_forward(work, Z, out, shape, targets, loss, settings, m):
     """Outputs for target values, and each sample's loss, summed over the outputs in their order.
 
-    out is the sigmoid of Z for binary cross-entropy, e**Z for Poisson's loss, Z itself for the others. shape:
-    (n_outputs, stride). settings: (offset of the scalars, code of the loss).
+    shape: (n_outputs, stride). settings: (offset of the scalars, code of the loss).
     """
-    (n_outputs, stride), (scalars, code) = shape, settings
-    delta = broadcast(work, scalars + at.HUBER_DELTA)
-    for i in range(0, m, n_lanes(work)):
-        total = zeros(work)
-        for row in range(i, i + n_outputs * stride, stride):
-            z, y = vload(work, Z + row), vload(work, targets + row)
-            if code == BINARY_CROSS_ENTROPY:
-                vstore(work, out + row, sigmoid(z))
-                total = total + binary_cross_entropy_loss(z, y)
-            elif code == POISSON:
-                mean = exp(z)
-                vstore(work, out + row, mean)
-                total = total + poisson_loss(z, mean, y)
-            else:
-                error = z - y
-                vstore(work, out + row, z)
-                total = total + (huber_loss(error, delta) if code == HUBER else squared_error_loss(error))
-        vstore(work, loss + i, total)
+    scalars, code = settings
+    _loss_loop(code, (work, Z, out, shape, targets, loss, scalars, m))
 
 
 @kernel
 def values_backward(work, out, shape, targets, weights, settings, m):
-    """``dZ = (out - target) * weights`` in place of out; Huber's error is clamped to delta."""
-    (n_outputs, stride), (scalars, code) = shape, settings
-    delta = broadcast(work, scalars + at.HUBER_DELTA)
-    for row in range(0, n_outputs * stride, stride):
-        for i in range(0, m, n_lanes(work)):
-            error = vload(work, out + row + i) - vload(work, targets + row + i)
-            if code == HUBER:
-                error = where_less(error, 0.0 - delta, 0.0 - delta, where_less(delta, error, delta, error))
-            vstore(work, out + row + i, error * vload(work, weights + i))
+    """``dZ``, the derivative of each loss by its pre-activation times the sample's weight, in place of out."""
+    scalars, code = settings
+    _derivative_loop(code, (work, out, shape, targets, weights, scalars, m))
 
 
 @kernel(inline=True)

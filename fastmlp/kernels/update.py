@@ -11,12 +11,12 @@ import numpy as np
 
 from fastmlp.codegen.jit import kernel
 from fastmlp.codegen.simd import broadcast, fma, n_lanes, sqrt, vload, vstore, zeros
+from fastmlp.codegen.switch import switch
 from fastmlp.kernels.vector_math import reciprocal
 from fastmlp.settings import OPTIMIZERS
 
-SGD, ADAM, MOMENTUM, NESTEROV, RMSPROP, NADAM = (
-    OPTIMIZERS[name].code for name in ("sgd", "adam", "momentum", "nesterov", "rmsprop", "nadam")
-)
+#: Codes of the optimizers that `coefficients_of_step` treats differently from the others.
+SGD, ADAM, NADAM = (OPTIMIZERS[name].code for name in ("sgd", "adam", "nadam"))
 #: Code of the rule that stores the gradient.
 STORE_GRADIENT = 1 + max(optimizer.code for optimizer in OPTIMIZERS.values())
 
@@ -189,8 +189,8 @@ def nadam_step(params, i, w, g, c):
     vstore(params.theta, i, nadam_update(w, m, v, g, c))
 
 
-def _over_block(step):
-    """The loop of a step over a block of weights: one copy for each optimizer, so that none is selected per vector."""
+def _block_loop(step):
+    """The loop of a step over a block of weights: one per optimizer, so that none is selected per vector."""
 
     @kernel(forceinline=True)
     def block_update(params, start, stride, G, n_rows, n_columns, c):
@@ -204,16 +204,17 @@ def _over_block(step):
     return block_update
 
 
-sgd_block, momentum_block, nesterov_block = map(_over_block, (sgd_step, momentum_step, nesterov_step))
-rmsprop_block, adam_block, nadam_block = map(_over_block, (rmsprop_step, adam_step, nadam_step))
-
-
 @kernel(forceinline=True)
-def gradient_store(params, start, stride, G, n_rows, n_columns):
+def gradient_store(params, start, stride, G, n_rows, n_columns, c):
     """Store the gradient, without the L2 term, at the offset of its weights in theta."""
     for r in range(n_rows):
         for k in range(0, n_columns, n_lanes(params.theta)):
             vstore(params.gradient, start + r * stride + k, vload(G[0], r * G[1] + k))
+
+
+_steps = {optimizer.code: globals().get(f"{name}_step") for name, optimizer in reversed(OPTIMIZERS.items())}
+_blocks = {code: _block_loop(step) for code, step in _steps.items()}
+sgd_block, _block_update = _blocks[SGD], switch(_blocks, gradient_store)
 
 
 @kernel
@@ -229,23 +230,9 @@ def weights_shrink(theta, start, stride, n_rows, n_columns, c):
 @kernel
 def update_block(params, start, stride, G, n_rows, n_columns, optimizer, c):
     """Update the block of weights at ``theta[start]``, whole vectors wide, given its gradient G, a matrix."""
-    block = start, stride, G, n_rows, n_columns
     if c[DECAY] != 0.0 and optimizer != STORE_GRADIENT:
         weights_shrink(params.theta, start, stride, n_rows, n_columns, c)
-    if optimizer == SGD:
-        sgd_block(params, *block, c)
-    elif optimizer == ADAM:
-        adam_block(params, *block, c)
-    elif optimizer == MOMENTUM:
-        momentum_block(params, *block, c)
-    elif optimizer == NESTEROV:
-        nesterov_block(params, *block, c)
-    elif optimizer == RMSPROP:
-        rmsprop_block(params, *block, c)
-    elif optimizer == NADAM:
-        nadam_block(params, *block, c)
-    else:
-        gradient_store(params, *block)
+    _block_update(optimizer, (params, start, stride, G, n_rows, n_columns, c))
 
 
 @kernel
