@@ -1,5 +1,7 @@
-"""Is the mathematics right? Arithmetic against exact fractions, gradients against differences, a step against
-numbers worked by hand, five steps against scikit-learn. That the kernels equal the drawings is in tests/kernels.
+"""Tests of the reference implementations: arithmetic against exact fractions, gradients against finite differences.
+
+A step is compared with numbers worked by hand, five steps with scikit-learn. tests/kernels compares the kernels with
+the reference implementations.
 """
 
 import math
@@ -195,18 +197,18 @@ def check_gradient(activations, sizes=(3, 5, 4, 3), **settings):
 @pytest.mark.parametrize("l2", [0.0, 0.5])
 @pytest.mark.parametrize("activation", ["sigmoid", "relu"])
 @pytest.mark.parametrize("sizes", [(5, 3), (4, 6, 3), (3, 5, 4, 3)], ids=str)
-def test_the_gradient_is_the_slope_of_the_loss(plain_activations, sizes, activation, l2):
+def test_the_gradient_equals_finite_differences_of_the_loss(plain_activations, sizes, activation, l2):
     check_gradient(plain_activations, sizes, activation=activation, l2=l2)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("loss", LOSSES)
-def test_the_gradient_of_any_loss_is_its_slope(plain_activations, loss, activation):
+def test_the_gradient_of_any_loss_equals_finite_differences(plain_activations, loss, activation):
     check_gradient(plain_activations, loss=loss, activation=activation, huber_delta=0.7, l2=0.5, l2_scale="batch")
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
-def test_the_gradient_of_smoothed_labels_is_the_slope_of_the_loss(plain_activations, loss):
+def test_the_gradient_of_smoothed_labels_equals_finite_differences(plain_activations, loss):
     check_gradient(plain_activations, loss=loss, label_smoothing=0.2)
 
 
@@ -341,7 +343,7 @@ def test_the_loss_equals_the_one_worked_by_hand():
     assert elementwise.softmax_forward(logits, np.array([0]))[1][0] == pytest.approx(math.log(4), rel=1e-15)
 
 
-# Five steps beside scikit-learn.
+# Five steps compared with scikit-learn's.
 
 N_STEPS, BATCH = 5, 8
 
