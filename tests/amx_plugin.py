@@ -11,7 +11,7 @@ _COUNTS = pytest.StashKey()
 
 
 def pytest_configure(config):
-    """Before any test module asks whether there is a unit."""
+    """Before any test module asks whether there are bf16 instructions."""
     amx.request_permission = lambda: 0
     stack = ExitStack()
     config.stash[_COUNTS] = stack.enter_context(emulated_tiles())

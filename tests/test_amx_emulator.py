@@ -371,18 +371,18 @@ ENCODINGS = {
 
 @pytest.mark.parametrize("text", ENCODINGS)
 def test_instructions_are_decoded(text):
-    octets, name, base, displacement, index, scale = ENCODINGS[text]
-    code = np.frombuffer(bytes.fromhex(octets).ljust(16, b"\0"), np.uint8).copy()
+    code_hex, name, base, displacement, index, scale = ENCODINGS[text]
+    code = np.frombuffer(bytes.fromhex(code_hex).ljust(16, b"\0"), np.uint8).copy()
     registers = np.zeros(23, np.int64)
     registers[PLACES], registers[16] = 1 << np.arange(20, 36), 1 << 40
-    address = 0 if base is None else (1 << 40) + len(octets) // 2 if base == "rip" else 1 << (20 + base)
+    address = 0 if base is None else (1 << 40) + len(code_hex) // 2 if base == "rip" else 1 << (20 + base)
     stride = 0 if index is None else scale << (20 + index)
     assert amx_emulator_state.NAMES[instruction_decode(code)] == name
-    assert operand_decode(registers, code) == (address + displacement, stride, len(octets) // 2)
+    assert operand_decode(registers, code) == (address + displacement, stride, len(code_hex) // 2)
 
 
 @pytest.mark.parametrize(
-    ("octets", "reason"),
+    ("code_hex", "reason"),
     [
         ("0f0b", amx_emulator_state.UNKNOWN),  # ud2
         ("c4e2435eee", amx_emulator_state.UNKNOWN),  # tdpbssd
@@ -397,8 +397,8 @@ def test_instructions_are_decoded(text):
         ("c4e278490f", amx_emulator_state.MALFORMED),  # ldtilecfg, /1
     ],
 )
-def test_other_encodings_are_refused(octets, reason):
-    assert instruction_decode(np.frombuffer(bytes.fromhex(octets).ljust(16, b"\0"), np.uint8).copy()) == reason
+def test_other_encodings_are_refused(code_hex, reason):
+    assert instruction_decode(np.frombuffer(bytes.fromhex(code_hex).ljust(16, b"\0"), np.uint8).copy()) == reason
 
 
 if __name__ == "__main__":
