@@ -1,4 +1,4 @@
-"""Disks that are full, folders that are closed, forks, and many processes at once: each works or explains itself."""
+"""Full disks, folders without permission, forks, concurrent processes: each works or prints an error with its cause."""
 
 import os
 import subprocess
@@ -103,7 +103,7 @@ def test_kernels_on_a_full_disk_are_compiled_and_used(tmp_path):
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-# closed folders
+# folders without permission
 
 
 @POSIX

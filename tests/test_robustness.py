@@ -1,4 +1,4 @@
-"""Numbers that stay numbers: whatever is trained on and however, the loss is finite or a DivergedError says so."""
+"""Training with extreme data and settings: the loss is finite, or a DivergedError is raised."""
 
 import itertools
 import math
