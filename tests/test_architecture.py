@@ -1,6 +1,8 @@
 """The rules of the architecture, checked by reading the sources."""
 
 import ast
+import subprocess
+import sys
 from collections import defaultdict
 from fnmatch import fnmatch
 from graphlib import TopologicalSorter
@@ -212,6 +214,20 @@ def test_the_root_holds_at_most_ten_modules():
 
 def test_reference_implementations_import_no_kernel():
     assert {other for tree in REFERENCE_MODULES.values() for other in imports(tree) if "kernels" in other} == set()
+
+
+def test_reference_implementations_load_no_kernel_and_no_compiler():
+    """With an empty top-level package, since the real one imports everything."""
+    program = f"""
+import sys, types
+package = types.ModuleType("fastmlp")
+package.__path__ = [{str(PACKAGE)!r}]
+sys.modules["fastmlp"] = package
+import fastmlp.reference.network
+print([name for name in sys.modules if name == "numba" or name.startswith("fastmlp.kernels")])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
+    assert done.stdout == "[]\n"
 
 
 def test_no_class_or_function_has_the_name_of_another_in_another_layer():

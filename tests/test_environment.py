@@ -108,7 +108,7 @@ def test_kernels_on_a_full_disk_are_compiled_and_used(tmp_path):
 
 @POSIX
 @pytest.mark.parametrize("argv", [TRAIN, ["sweep", "--vary", "l2=0.1", "--repeats", "1", "--n-epochs", "1"]])
-def test_a_folder_that_may_not_be_written_is_told(argv, tmp_path):
+def test_a_folder_without_write_permission_is_reported(argv, tmp_path):
     free, closed = tmp_path / "free", tmp_path / "closed"
     closed.mkdir(mode=0o555)
     # Root may write anywhere: it gives itself up, after a run that has imported all that there is to import.
@@ -122,7 +122,7 @@ def test_a_folder_that_may_not_be_written_is_told(argv, tmp_path):
 
 
 @POSIX
-def test_a_file_that_may_not_be_read_is_told(tmp_path):
+def test_a_file_without_read_permission_is_reported(tmp_path):
     for name in ("x.csv", "x.npz", "model.npz", "x.npy"):
         (tmp_path / name).write_text("a,y\n")
         (tmp_path / name).chmod(0)

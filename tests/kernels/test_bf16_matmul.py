@@ -161,7 +161,7 @@ def test_no_blocking_changes_a_bit(engine, same_bits, all_layers, monkeypatch, p
 
 @needs_bf16
 def test_layers_that_are_too_small_stay_on_the_float32_kernels(engine, same_bits):
-    """By the rule as it is, one hidden layer is large enough."""
+    """By `fastmlp.settings.uses_bf16`, one hidden layer is large enough."""
     config = Config(hidden=(64, 48), precision="bf16", batch_size=48)
     epoch_run = engine.EpochRun(config, engine.samples("float32", 96, 40), 3)
     assert epoch_run.workspace.layers[:, at.BF16].tolist() == [0, 1, 0]

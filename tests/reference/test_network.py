@@ -120,7 +120,7 @@ def test_a_fused_multiply_add_is_python_s(a, b, c):
 
 
 def one_step(X, y, weights, biases, **settings):
-    """The parameters after one step of the engine on one batch, in float64."""
+    """The parameters after one step of the kernels on one batch, in float64."""
     sizes = [len(weights[0]), *map(len, biases)]
     config = Config(
         hidden=tuple(sizes[1:-1]), batch_size=len(X), n_epochs=1, shuffle=False, precision="float64", **settings
@@ -149,7 +149,7 @@ def random_problem(sizes, m, seed=0, loss="cross_entropy"):
 
 
 def plain_losses(Z, y, config):
-    """Each sample's loss in NumPy's own words."""
+    """Each sample's loss, with NumPy's functions."""
     smoothing, n = config.label_smoothing, Z.shape[1]
     if config.loss == "cross_entropy":
         targets = np.eye(n)[y] * (1 - smoothing) + smoothing / n
@@ -225,7 +225,7 @@ def test_a_loss_is_what_its_formula_says(loss):
 
 
 def textbook_steps(optimizer, w, gradients, c):
-    """A weight's values under a rule, its corrections where the papers put them."""
+    """Values of a weight under an update rule, in the form of the papers."""
     m, v, mu_product, lr = 0.0, 0.0, 1.0, c.learning_rate
     for t, gradient in enumerate(gradients, 1):
         g = gradient + c.l2 * w
