@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 Uint64s = NDArray[np.uint64]
 Bits = TypeVar("Bits", int, Uint64s)
 
-_GOLDEN = 0x9E3779B97F4A7C15
+#: Increment of the state of splitmix64.
+GOLDEN = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
 
 
@@ -62,7 +63,7 @@ def stream(seed: int, purpose: Purpose, index: int = 0) -> int:
     """
     state = 0
     for key in (seed, int(purpose), index):
-        state = splitmix64((state + int(key) + 1) * _GOLDEN & _MASK)
+        state = splitmix64((state + int(key) + 1) * GOLDEN & _MASK)
     return state
 
 
@@ -74,5 +75,5 @@ def uniform(state: int, start: int, stop: int) -> NDArray[np.float64]:
     >>> bool(abs(uniform(7, 0, 10_000).mean() - 0.5) < 0.01)
     True
     """
-    states = np.arange(start + 1, stop + 1, dtype=np.uint64) * np.uint64(_GOLDEN) + np.uint64(state)
+    states = np.arange(start + 1, stop + 1, dtype=np.uint64) * np.uint64(GOLDEN) + np.uint64(state)
     return (splitmix64(states) >> np.uint64(11)).astype(np.float64) * 2.0**-53

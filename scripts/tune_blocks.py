@@ -69,7 +69,7 @@ def copy_package(folder: Path, change: tuple[str, str] | None = None) -> Path:
 
 @contextmanager
 def trainer(folder: Path) -> Iterator[Callable[[str], float]]:
-    """A process with the package of a folder; gives a function from a network's name to the seconds of an epoch."""
+    """A process with the package of a folder; yields a function that trains a network by name and returns seconds."""
     command = [sys.executable, "-c", TRAINER, json.dumps(NETWORKS)]
     environment = {**os.environ, "PYTHONPATH": str(folder), "NUMBA_CACHE_DIR": str(folder)}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}

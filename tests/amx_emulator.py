@@ -1,7 +1,7 @@
-"""Intel's AMX carried out in software: kernels of tiles run, and are tested, on an x86-64 Linux without the unit.
+"""Emulator of Intel's AMX instructions: tests run kernels with tiles on an x86-64 Linux whose CPU has no AMX.
 
-A CPU without AMX raises SIGILL at a tile instruction. The handler here decodes the machine code at that place, does
-what Intel's manual says, and goes on behind it: what is tested is the code that LLVM wrote, to the bit.
+A CPU without AMX raises SIGILL at a tile instruction. The handler here decodes the instruction, executes
+it as Intel's manual specifies, and continues after it: the tests cover the machine code that LLVM emits, to the bit.
 
 - Instructions: AMX-TILE and AMX-BF16, in the encodings of the manual. Any other instruction ends the process by
   SIGILL as if nothing were installed, and so does a mistake for which a CPU raises #UD or #GP; a line on stderr says
@@ -75,14 +75,14 @@ def environment() -> dict[str, str]:
 
 
 class Counts(ctypes.Structure):
-    """How often each instruction was carried out, on all threads: ``counts.tdpbf16ps``."""
+    """Number of executions of each instruction, on all threads: ``counts.tdpbf16ps``."""
 
     _fields_ = tuple((name, ctypes.c_int64) for name in tiles.NAMES)
 
 
 @contextmanager
 def emulated_tiles() -> Iterator[Counts]:
-    """Carry tile instructions out in software within, on every thread of the process; gives their counts.
+    """Emulate tile instructions inside the context, on every thread of the process; returns their counts.
 
     Where the CPU has the unit and the process has asked the system for it, nothing traps and the counts stay 0.
     """
@@ -122,7 +122,7 @@ def _handler() -> Any:
     sigill = int(signal.SIGILL)
 
     def handle(number: Any, information: Any, context: Any) -> None:
-        """Carry instructions out. One that is refused is met again by whatever was installed before."""
+        """Execute instructions. One that is refused is left to the handler that was installed before."""
         address = numba.carray(tiles.pointer_from(cell), 1, np.int64)[0]
         state = numba.carray(tiles.pointer_from(address), 1, tiles.STATE)[0]
         registers = numba.carray(tiles.pointer_from(context + _REGISTERS), 23, np.int64)
@@ -137,7 +137,7 @@ def _handler() -> Any:
 
 @kernel(inline=True)
 def instructions_run(state, thread, registers):
-    """Carry out the tile instructions that stand in a row; gives 0, or below zero why one is refused.
+    """Execute consecutive tile instructions; returns 0, or a negative number, the reason why one is refused.
 
     One signal for all of them, since it costs more than they do. Under KVM on Zen 4: TILEZERO, TILELOADD or TILESTORED
     alone 7.7 us, like a bare ud2 that a handler in C steps over (int3, which no hypervisor looks at, 2.5); TDPBF16PS
@@ -155,7 +155,7 @@ def instructions_run(state, thread, registers):
 
 @kernel(inline=True)
 def instruction_run(state, thread, registers, code):
-    """Carry out the instruction at `code`; gives its bytes, or below zero why it is refused."""
+    """Execute the instruction at `code`; returns its length in bytes, or a negative number, the reason of a refusal."""
     which = instruction_decode(code)
     if which < 0:
         return which
@@ -186,7 +186,7 @@ def instruction_run(state, thread, registers, code):
 
 @kernel
 def instruction_decode(code):
-    """Which instruction stands at `code`: a VEX prefix of three bytes, map 0F 38, W and L of 0, and tiles below 8."""
+    """Decode the instruction at `code`: a VEX prefix of three bytes, map 0F 38, W and L of 0, and tiles below 8."""
     if code[0] != 0xC4 or (code[1] & 0x1F) != 2 or code[3] not in (0x49, 0x4B, 0x5C):
         return tiles.UNKNOWN
     prefix, vvvv, opcode, in_register = code[2] & 3, (~code[2] >> 3) & 15, code[3], code[4] >> 6 == 3

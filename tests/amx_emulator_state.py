@@ -1,6 +1,6 @@
-"""AMX's tiles in software: whose they are, how they are configured, and what the instructions do with them.
+"""State of the emulated AMX tiles: their owners, their configuration, and the effect of each instruction on them.
 
-Knows the instructions' meaning, by the sources that amx_emulator names; nothing of machine code and signals.
+The sources are those that amx_emulator names; it decodes the machine code and handles the signals.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ from fastmlp.codegen.simd import I32, I64, call, data_pointer, pointer_to, splat
 NAMES = ("ldtilecfg", "sttilecfg", "tilerelease", "tilezero", "tileloadd", "tileloaddt1", "tilestored", "tdpbf16ps")
 LDTILECFG, STTILECFG, TILERELEASE, TILEZERO, TILELOADD, TILELOADDT1, TILESTORED, TDPBF16PS = range(len(NAMES))
 
-#: Why an instruction is refused, from -1 on downwards.
+#: Reasons for refusing an instruction, numbered -1, -2, ...
 REASONS = (
     "no instruction of AMX-TILE or AMX-BF16",
     "an encoding that the manual does not have",
@@ -251,7 +251,7 @@ def _upper_halves(builder: ir.IRBuilder, words: ir.Value) -> ir.Value:
 
 @intrinsic
 def pointer_from(_: Any, number: Any) -> Any:
-    """A pointer to the address that an integer is."""
+    """A pointer to an address given as an integer."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
         return builder.inttoptr(args[0], ir.IntType(8).as_pointer())
@@ -271,7 +271,7 @@ def address_of(_: Any, array: Any) -> Any:
 
 @intrinsic
 def add_atomically(_: Any, array: Any, index: Any, number: Any) -> Any:
-    """``array[index] += number`` of int64, though other threads add too; gives what was there."""
+    """``array[index] += number`` of int64, atomically; returns the old value."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
         place = builder.gep(data_pointer(context, builder, sig.args[0], args[0]), [args[1]])
@@ -282,7 +282,7 @@ def add_atomically(_: Any, array: Any, index: Any, number: Any) -> Any:
 
 @intrinsic
 def exchange_atomically(_: Any, array: Any, index: Any, expected: Any, number: Any) -> Any:
-    """``array[index] = number`` if `expected` is still there; gives whether it was."""
+    """``array[index] = number`` if it equals `expected`, atomically; returns whether it did."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
         place = builder.gep(data_pointer(context, builder, sig.args[0], args[0]), [args[1]])

@@ -1,4 +1,4 @@
-"""A pytest plugin: what the tests run of AMX is carried out in software, as though Linux had permitted its use."""
+"""A pytest plugin that emulates AMX's instructions, and reports that Linux permits their use."""
 
 from contextlib import ExitStack
 
@@ -11,7 +11,7 @@ _COUNTS = pytest.StashKey()
 
 
 def pytest_configure(config):
-    """Before any test module asks whether there is a unit."""
+    """Start the emulator before test modules look for bf16 instructions."""
     amx.request_permission = lambda: 0
     stack = ExitStack()
     config.stash[_COUNTS] = stack.enter_context(emulated_tiles())
@@ -19,6 +19,6 @@ def pytest_configure(config):
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    """How many of the instructions that matter were carried out."""
+    """Number of executed products and configurations."""
     counts = config.stash[_COUNTS]
     terminalreporter.write_line(f"tdpbf16ps {counts.tdpbf16ps}, ldtilecfg {counts.ldtilecfg}")

@@ -1,7 +1,7 @@
-"""The software tiles against NumPy, bit by bit. As a script, this file is the child process whose code traps.
+"""The emulator of AMX compared with NumPy, bit for bit.
 
-Kernels with tile instructions are compiled for a CPU that has them: the child prints what they computed and how they
-ended, and the tests judge.
+Run as a script, this file is a child process that executes kernels with tile instructions, compiled for a CPU that has
+them. It prints their results and exit codes, which the tests check.
 """
 
 import faulthandler
@@ -64,7 +64,7 @@ def zeros(random):
 
 
 def cancelling(random):
-    """The odd chain is the even one's negative, but for a little."""
+    """The odd chain is nearly the negative of the even one."""
     a, b, c = random.standard_normal((3, 16, 16))
     return words_of(a, a), words_of(b, -1.01 * b), c.astype(np.float32)
 
@@ -98,7 +98,7 @@ def two_chains(A, B):
 
 
 def product(case):
-    """What the manual leaves of a case in C and in D."""
+    """C and D of a case after the instructions, by the manual."""
     _, A, B, C, D = operands(case)
     rows, words, steps = CASES[case][1]
     total = two_chains(A[:rows, :steps], B[:steps, :words])
@@ -111,7 +111,7 @@ def product(case):
 
 
 def program(steps):
-    """A kernel of five arrays that does what `steps` says, in words of LLVM's intrinsics."""
+    """A kernel of five arrays that executes `steps`, given as LLVM's intrinsics."""
 
     @intrinsic
     def emitted(_, config, A, B, C, D):
@@ -151,7 +151,7 @@ def multiply(do, config, A, B, C, D):
 
 @program
 def store_configs(do, config, A, B, C, D):
-    """The configuration in A, and in B what is left of it."""
+    """Store the configuration in A, and in B after the release."""
     do("x86.ldtilecfg", config)
     do("x86.sttilecfg", A)
     do("x86.tilerelease")
@@ -218,7 +218,7 @@ def computed(run, case):
 
 
 def computed_by_two_threads():
-    """All that either thread got in many runs, each with tiles of its own shape."""
+    """All results of two threads in many runs, each with its own tile shape."""
     found, start = {}, threading.Barrier(2)
 
     def work(case):
@@ -276,7 +276,7 @@ def main():
 
 @pytest.fixture(scope="module")
 def child():
-    """What the child reports, and what it said of mistakes."""
+    """Report of the child process, and its messages about mistakes."""
     command = [sys.executable, __file__]
     done = subprocess.run(command, env=environment(), check=True, text=True, capture_output=True)
     return {**json.loads(done.stdout), "said": [line for line in done.stderr.splitlines() if "tile unit" in line]}
@@ -304,7 +304,7 @@ def test_instructions_are_counted(child):
     assert child["counts"] == {"sttilecfg": 0, "tilerelease": 1, **expected}
 
 
-def test_the_configuration_is_stored_and_gone_after_release(child):
+def test_the_configuration_is_stored_and_cleared_by_release(child):
     assert child["configs"] == [operands("fewer rows, words and steps")[0].tobytes().hex(), bytes(64).hex()]
 
 
@@ -314,7 +314,7 @@ def test_a_mistake_ends_the_process(child, mistake):
     assert MISTAKES[mistake][3] in child["said"][list(MISTAKES).index(mistake)]
 
 
-def test_outside_a_tile_instruction_ends_the_process_as_before(child):
+def test_an_illegal_instruction_other_than_amx_ends_the_process_as_before(child):
     assert child["outside"] == -signal.SIGILL
     assert len(child["said"]) == len(MISTAKES)
 
@@ -371,18 +371,18 @@ ENCODINGS = {
 
 @pytest.mark.parametrize("text", ENCODINGS)
 def test_instructions_are_decoded(text):
-    octets, name, base, displacement, index, scale = ENCODINGS[text]
-    code = np.frombuffer(bytes.fromhex(octets).ljust(16, b"\0"), np.uint8).copy()
+    code_hex, name, base, displacement, index, scale = ENCODINGS[text]
+    code = np.frombuffer(bytes.fromhex(code_hex).ljust(16, b"\0"), np.uint8).copy()
     registers = np.zeros(23, np.int64)
     registers[PLACES], registers[16] = 1 << np.arange(20, 36), 1 << 40
-    address = 0 if base is None else (1 << 40) + len(octets) // 2 if base == "rip" else 1 << (20 + base)
+    address = 0 if base is None else (1 << 40) + len(code_hex) // 2 if base == "rip" else 1 << (20 + base)
     stride = 0 if index is None else scale << (20 + index)
     assert amx_emulator_state.NAMES[instruction_decode(code)] == name
-    assert operand_decode(registers, code) == (address + displacement, stride, len(octets) // 2)
+    assert operand_decode(registers, code) == (address + displacement, stride, len(code_hex) // 2)
 
 
 @pytest.mark.parametrize(
-    ("octets", "reason"),
+    ("code_hex", "reason"),
     [
         ("0f0b", amx_emulator_state.UNKNOWN),  # ud2
         ("c4e2435eee", amx_emulator_state.UNKNOWN),  # tdpbssd
@@ -397,8 +397,8 @@ def test_instructions_are_decoded(text):
         ("c4e278490f", amx_emulator_state.MALFORMED),  # ldtilecfg, /1
     ],
 )
-def test_other_encodings_are_refused(octets, reason):
-    assert instruction_decode(np.frombuffer(bytes.fromhex(octets).ljust(16, b"\0"), np.uint8).copy()) == reason
+def test_other_encodings_are_refused(code_hex, reason):
+    assert instruction_decode(np.frombuffer(bytes.fromhex(code_hex).ljust(16, b"\0"), np.uint8).copy()) == reason
 
 
 if __name__ == "__main__":

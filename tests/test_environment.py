@@ -1,4 +1,4 @@
-"""Disks that are full, folders that are closed, forks, and many processes at once: each works or explains itself."""
+"""Full disks, folders without permission, forks, concurrent processes: each works or prints an error with its cause."""
 
 import os
 import subprocess
@@ -58,7 +58,7 @@ FULL = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
 
 
 @POSIX
-def test_a_run_that_finds_no_room_is_told_and_leaves_nothing(tmp_path):
+def test_a_run_on_a_full_disk_reports_an_error_and_leaves_no_file(tmp_path):
     out = tmp_path / "runs"
     done = run_main(FULL, *TRAIN, "--out", out)
     assert explains_itself(done, f"error: the checkpoint could not be written to {out}/checkpoint.npz: File too large")
@@ -66,7 +66,7 @@ def test_a_run_that_finds_no_room_is_told_and_leaves_nothing(tmp_path):
 
 
 @POSIX
-def test_a_study_that_finds_no_room_is_told_and_goes_on_when_there_is(tmp_path):
+def test_a_study_on_a_full_disk_reports_an_error_and_resumes_with_free_space(tmp_path):
     sweep = ["sweep", "--vary", "l2=0.1,0.01", "--repeats", "15", "--n-epochs", "1", "--hidden", "5", "--out", tmp_path]
     assert explains_itself(run_main(FULL, *sweep, "--n-jobs", "1"), "runs.jsonl cannot be written: File too large")
     kept = (tmp_path / "runs.jsonl").read_bytes()
@@ -77,7 +77,7 @@ def test_a_study_that_finds_no_room_is_told_and_goes_on_when_there_is(tmp_path):
 
 
 @POSIX
-def test_a_studys_header_that_finds_no_room_leaves_nothing(tmp_path):
+def test_metadata_of_a_study_on_a_full_disk_leaves_no_file(tmp_path):
     none = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))"
     done = run_main(none, "sweep", "--vary", "l2=0.1", "--out", tmp_path)
     assert explains_itself(done, f"error: the study could not be written to {tmp_path}/study.json: File too large")
@@ -86,7 +86,7 @@ def test_a_studys_header_that_finds_no_room_leaves_nothing(tmp_path):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no disk that is always full")
 @pytest.mark.parametrize("argv", [TRAIN, ["info"], ["--help"], ["data"]])
-def test_a_full_disk_behind_stdout_is_told(argv):
+def test_a_full_disk_behind_stdout_is_reported(argv):
     with open("/dev/full", "w") as full:
         command = [sys.executable, "-m", "fastmlp", *argv]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=100)
@@ -95,7 +95,7 @@ def test_a_full_disk_behind_stdout_is_told(argv):
 
 
 @POSIX
-def test_kernels_that_find_no_room_are_compiled_and_used(tmp_path):
+def test_kernels_on_a_full_disk_are_compiled_and_used(tmp_path):
     small = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))"
     done = run_code(f"{ENTRY}{small}\nprint(entry(2), entry(3.0))", NUMBA_CACHE_DIR=str(tmp_path), TMPDIR=str(tmp_path))
     assert done.stdout == "4 6.0\n"
@@ -103,12 +103,12 @@ def test_kernels_that_find_no_room_are_compiled_and_used(tmp_path):
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-# closed folders
+# folders without permission
 
 
 @POSIX
 @pytest.mark.parametrize("argv", [TRAIN, ["sweep", "--vary", "l2=0.1", "--repeats", "1", "--n-epochs", "1"]])
-def test_a_folder_that_may_not_be_written_is_told(argv, tmp_path):
+def test_a_folder_without_write_permission_is_reported(argv, tmp_path):
     free, closed = tmp_path / "free", tmp_path / "closed"
     closed.mkdir(mode=0o555)
     # Root may write anywhere: it gives itself up, after a run that has imported all that there is to import.
@@ -122,7 +122,7 @@ def test_a_folder_that_may_not_be_written_is_told(argv, tmp_path):
 
 
 @POSIX
-def test_a_file_that_may_not_be_read_is_told(tmp_path):
+def test_a_file_without_read_permission_is_reported(tmp_path):
     for name in ("x.csv", "x.npz", "model.npz", "x.npy"):
         (tmp_path / name).write_text("a,y\n")
         (tmp_path / name).chmod(0)

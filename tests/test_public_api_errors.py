@@ -1,4 +1,4 @@
-"""Anything at all at the public doors: it works, or a FastMLPError says what was expected."""
+"""Arbitrary arguments of public functions: the call works, or a FastMLPError says what was expected."""
 
 import contextlib
 import dataclasses
@@ -16,7 +16,7 @@ import fastmlp
 from fastmlp.data import load_samples
 from fastmlp.errors import FastMLPError
 
-SWEEP = settings(
+EXAMPLES = settings(
     max_examples=int(os.environ.get("FASTMLP_EXAMPLES", 30)),
     deadline=None,
     derandomize=True,
@@ -55,7 +55,7 @@ def works_or_explains():
         yield
 
 
-@SWEEP
+@EXAMPLES
 @given(st.dictionaries(st.one_of(st.sampled_from(NAMES), st.text(max_size=20)), VALUES, max_size=6))
 def test_config_takes_any_settings(given_settings):
     with works_or_explains():
@@ -63,14 +63,14 @@ def test_config_takes_any_settings(given_settings):
         assert fastmlp.Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
-@SWEEP
+@EXAMPLES
 @given(VALUES)
-def test_config_takes_any_thing_for_a_mapping(value):
+def test_from_dict_takes_any_value(value):
     with works_or_explains():
         fastmlp.Config.from_dict(value)
 
 
-@SWEEP
+@EXAMPLES
 @given(
     ARRAYS, ARRAYS, ARRAYS, ARRAYS, st.one_of(st.sampled_from(["auto", "none", "unit", "standard"]), VALUES), NAMINGS,
     TASKS, ARRAYS, ARRAYS, ARRAYS,
@@ -82,7 +82,7 @@ def test_dataset_takes_any_arrays(X_train, y_train, X_test, y_test, scale, names
         )  # fmt: skip
 
 
-@SWEEP
+@EXAMPLES
 @given(
     hnp.arrays(DTYPES, hnp.array_shapes(min_dims=2, max_dims=3, min_side=1, max_side=5)),
     st.one_of(st.just([0, 1, 0, 1, 1]), ARRAYS),
@@ -98,9 +98,9 @@ def test_a_dataset_that_is_taken_can_be_trained_on(X, y, scale):
                 fastmlp.train(dataset, config).model.predict(X)
 
 
-@SWEEP
+@EXAMPLES
 @given(st.one_of(VALUES, st.tuples(ARRAYS, ARRAYS, ARRAYS, ARRAYS)), st.one_of(st.none(), st.text(max_size=9)), VALUES)
-def test_load_data_takes_any_thing(tmp_path_factory, thing, folder, target):
+def test_load_data_takes_any_arguments(tmp_path_factory, thing, folder, target):
     with works_or_explains():
         fastmlp.load_data(thing, folder, target=target if isinstance(target, str) else None)
 
@@ -108,7 +108,7 @@ def test_load_data_takes_any_thing(tmp_path_factory, thing, folder, target):
 NO_NAMES = {"digits", "cifar10", "mnist", "fashion-mnist"}
 
 
-@SWEEP
+@EXAMPLES
 @given(
     st.one_of(
         st.text(),
@@ -123,7 +123,7 @@ def test_readers_take_any_path(read, path):
             read(path)
 
 
-@SWEEP
+@EXAMPLES
 @given(ARRAYS)
 def test_a_model_takes_any_samples_and_weights(samples):
     model = fastmlp.init_model(fastmlp.Config(hidden=(2,)), 3, 2)
@@ -135,7 +135,7 @@ def test_a_model_takes_any_samples_and_weights(samples):
         model.weights[0] = samples
 
 
-@SWEEP
+@EXAMPLES
 @given(VALUES, VALUES)
 def test_a_study_takes_any_plan(vary, n_repeats):
     with works_or_explains():

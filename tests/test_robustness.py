@@ -1,4 +1,4 @@
-"""Numbers that stay numbers: whatever is trained on and however, the loss is finite or a DivergedError says so."""
+"""Training with extreme data and settings: the loss is finite, or a DivergedError is raised."""
 
 import itertools
 import math
@@ -115,7 +115,7 @@ def test_weights_that_are_subnormal_are_zero_and_not_slow():
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_a_class_that_never_occurs_in_training_is_told_apart_and_not_believed_in(optimizer):
+def test_classes_without_training_samples_are_never_predicted(optimizer):
     y = Y.copy() * 2  # 0, 2, 4: neither 1 nor 3; and 5 in the test set alone
     dataset = Dataset(X, y, X[:4], [0, 1, 3, 5])
     model, history, diverged = trained(dataset, optimizer=optimizer, learning_rate=0.05, n_epochs=30)

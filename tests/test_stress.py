@@ -1,4 +1,4 @@
-"""Many threads train, predict, save and load at once, and each gets what it would have got alone."""
+"""Many threads train, predict, save and load concurrently, and get the results of a single thread."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,7 @@ from fastmlp.study.run import digest
 N_THREADS, N_ROUNDS = 12, 20
 
 
-def test_threads_that_train_predict_save_and_load_at_once_get_what_each_would_alone(make_blobs, tmp_path):
+def test_concurrent_threads_get_the_results_of_a_single_one(make_blobs, tmp_path):
     dataset = make_blobs(300)
     configs = [
         fastmlp.Config(hidden=(8 + i,), optimizer=("sgd", "adam")[i % 2], precision=("float32", "float64")[i % 3 == 0],

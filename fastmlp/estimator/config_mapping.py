@@ -12,7 +12,7 @@ from fastmlp.export.from_sklearn import sgd_variant
 from fastmlp.settings import ACTIVATIONS, OPTIMIZERS, Schedule
 
 #: Names of activations in scikit-learn that differ from ours.
-SYNONYMS = {"logistic": "sigmoid"}
+SYNONYMS = {record.sklearn: name for name, record in ACTIVATIONS.items() if record.sklearn not in (None, name)}
 #: Settings of a schedule that a dict as `schedule` may contain besides its name.
 SCHEDULE_SETTINGS = ("decay_rate", "step_epochs", "step_factor", "power", "warmup_epochs")
 

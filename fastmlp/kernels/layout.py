@@ -29,7 +29,7 @@ class DataArrays(NamedTuple):
 
 
 class ParamArrays(NamedTuple):
-    """The parameters and what an optimizer keeps for each of them, all laid out as theta.
+    """The parameters, the moment estimates and the gradient, all laid out as theta.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class NetworkArrays(NamedTuple):
 
 
 class OptimizerState(NamedTuple):
-    """What the update of a step is computed from.
+    """State of an optimizer besides its moment estimates: hyperparameters, powers and coefficients.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""The order of the samples, the gather of a batch from data that stays as it lies, and dropout masks.
+"""The order of the samples, the gather of a batch from data that is used in place, and dropout masks.
 
 The random generator is the project's own (splitmix64, Steele, Lea and Flood 2014), so that no result depends on the
 version of a library.
@@ -62,7 +62,7 @@ def transpose(source, s, s_stride, n_rows, n_columns, target, t, t_stride):
 
 @kernel
 def prefetch_rows(data, order, first, stop, column, width):
-    """Prefetch ``X[order[first:stop], column : column + width]``: samples lie apart, no hardware predicts them."""
+    """Prefetch ``X[order[first:stop], column : column + width]``: hardware does not predict scattered samples."""
     itemsize = 1 if data.dtype_code == UINT8 else 4 if data.dtype_code == FLOAT32 else 8
     for i in range(first, stop):
         start = order[i] * data.sample_bytes + column * itemsize

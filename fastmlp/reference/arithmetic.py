@@ -1,7 +1,4 @@
-"""Arithmetic of the kernels in NumPy: the fused multiply-add, which NumPy lacks, and subnormal numbers that are zero.
-
-Knows numbers and their formats; nothing of networks.
-"""
+"""Arithmetic of the kernels in NumPy: the fused multiply-add, which NumPy lacks, and flushing of subnormal numbers."""
 
 from typing import Any, Final, TypeAlias
 
@@ -10,12 +7,16 @@ from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[Any]
 SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
-LIFT: Final = 2.0**64  # a result times this, rounded, tells how the result rounds where its format ends
+#: Results are also computed times this, to round them as if their exponent were unbounded.
+LIFT: Final = 2.0**64
 
 
 @np.errstate(over="ignore")
 def flush(x: Array, lifted: Array | None = None) -> Array:
-    """Zero, of x's sign, where x is subnormal. Sums so small are exact; of all else, say ``x * LIFT`` rounded, too."""
+    """Zero, of x's sign, where x is subnormal.
+
+    lifted: x, computed times LIFT. Sums need none: they are exact where they are subnormal.
+    """
     lifted = x * LIFT if lifted is None else lifted
     return np.where(abs(lifted) < np.finfo(x.dtype).tiny * LIFT, np.copysign(x.dtype.type(0), x), x)
 
@@ -73,7 +74,7 @@ def _add_to_odd(a: Array, b: Array) -> Array:
 
 @np.errstate(over="ignore")
 def fma(a: Array | float, b: Array | float, c: Array | float) -> Array:
-    """``a * b + c`` rounded once; Python numbers take on the format of the others.
+    """``a * b + c`` rounded once; Python numbers take the dtype of the others.
 
     float32: the product is exact in float64, its sum with c is rounded to odd, then to float32. float64: Boldo and
     Melquiond (2008, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd"), scaled up

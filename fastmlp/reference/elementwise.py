@@ -1,4 +1,4 @@
-"""Reference implementations element by element: elementary functions, activations, losses, updates.
+"""Reference implementations of elementary functions, activations and losses.
 
 `fastmlp.reference` states what holds for all of them.
 """

@@ -1,4 +1,4 @@
-"""Forward pass, training step and epoch of a network; the equations (1) to (11) in one place."""
+"""Reference implementation of a network: forward pass, training step and epoch, equations (1) to (11)."""
 
 import math
 from collections.abc import Sequence
@@ -22,18 +22,16 @@ from fastmlp.reference.elementwise import (
 )
 from fastmlp.reference.products import Bf16Layer, Layer, bias_gradient, product
 from fastmlp.reference.update import Coefficients, coefficients_of_step, optimizer_step, weights_shrink
-from fastmlp.seeding import splitmix64
-from fastmlp.settings import BF16_TERMS
-
-GOLDEN = 0x9E3779B97F4A7C15
+from fastmlp.seeding import GOLDEN, splitmix64
+from fastmlp.settings import ACTIVATIONS, BF16_TERMS
 
 
 def hidden_forward(Z: Array, activation: str, masks: Array | None = None) -> tuple[Array, Array | None]:
-    """``A = f(Z)``, times what is kept of it; and the derivatives likewise, or None where the output A tells them."""
+    """``A = f(Z)`` and f'(Z), both times the dropout masks; None for f'(Z) where it is computed from A later."""
     A = activation_forward(Z, activation)
     if masks is not None:
         return multiply(A, masks), multiply(derivatives_fill(Z, A, activation), masks)
-    return A, derivatives_fill(Z, A, activation) if activation in {"gelu", "silu"} else None
+    return A, derivatives_fill(Z, A, activation) if ACTIVATIONS[activation].derivative_of == "input" else None
 
 
 def hidden_backward(dA: Array, A: Array, derivatives: Array | None, activation: str) -> Array:
@@ -57,7 +55,7 @@ def add_squares(array: Array, total: float) -> float:
 
 
 def gradient_clip(gradients: list[Array], max_norm: float) -> list[Array]:
-    """Every gradient times ``max_norm / norm`` where the norm of all together is longer (Pascanu et al. 2013).
+    """Every gradient times ``max_norm / norm`` where the norm of all together is larger (Pascanu et al. 2013).
 
     Of the squares, those of weights are summed first, layer after layer, then those of biases.
     """
@@ -81,7 +79,7 @@ def permutation_fill(order: Array, state: int) -> None:
 
 
 def weights_of(weights: Array | None, n_samples: int) -> tuple[Array, float]:
-    """Each sample's part in a batch's mean, and the sum of the weights in the samples' order; 0 where that is 0."""
+    """Each sample's fraction of a batch's weight, and the sum of the weights in the samples' order; 0 where it is 0."""
     if weights is None:
         return np.full(n_samples, 1 / n_samples), float(n_samples)
     total = 0.0
@@ -93,8 +91,8 @@ def weights_of(weights: Array | None, n_samples: int) -> tuple[Array, float]:
 def dropout_masks(dropped: int, draw: int, number: int, n_units: int, batch_size: int) -> Array:
     """Masks (batch_size, n_units) of a layer: 0 for `dropped` of 65,536 draws, 1 / (1 - dropout) for the others.
 
-    A draw is keyed by the state of the step, the layer's number, the neuron and the sample's place; four share 64
-    random bits, the lowest first.
+    A draw is keyed by the state of the step, the layer's number, the unit and the sample's place in the batch; four
+    draws share 64 random bits, the lowest first.
     """
     n_groups, key = -(-batch_size // 4), np.array([(draw + GOLDEN * (number + 1)) % 2**64], np.uint64)
     counts = np.arange(1, n_units * n_groups + 1, dtype=np.uint64) * np.uint64(GOLDEN)
@@ -105,13 +103,13 @@ def dropout_masks(dropped: int, draw: int, number: int, n_units: int, batch_size
 
 
 def gather_rows(X: Array, rows: Array, scaling: tuple[Array, Array], dtype: Any) -> Array:
-    """``X[rows] * factor + offset``, all of them rounded to the network's format first."""
+    """``X[rows] * factor + offset``, all of them rounded to the network's dtype first."""
     factor, offset = (part.astype(dtype) for part in scaling)
     return fma(X[rows].astype(dtype), factor, offset)
 
 
 class Network:
-    """The parameters of a network in training, and what a step does to them.
+    """A network in training: its parameters, the state of its optimizer, and a training step.
 
     ``theta = [W1, b1, W2, b2, ...]``; m and v, the optimizer's moments, likewise; powers: see `coefficients_of_step`.
 
@@ -132,7 +130,7 @@ class Network:
         self.dropped = min(round(config.dropout * 65536), 65535)
 
     def is_bf16(self, place: int) -> bool:
-        """Whether training leaves a layer's products to a bf16 unit."""
+        """Whether training computes a layer's products in bf16."""
         batch_size = min(self.config.batch_size, self.n_samples)
         fan_in, fan_out = self.theta[2 * place].shape
         return self.terms > 0 and settings.uses_bf16(fan_in, fan_out, batch_size)
@@ -140,9 +138,9 @@ class Network:
     def layers_forward(
         self, A: Array, draw: int | None = None, pixel_scale: np.float32 | None = None
     ) -> tuple[list[Layer], Array, list[Array | None]]:
-        """Each layer with its input, the batch first; the sums of the last; the derivatives kept on the way.
+        """Every layer with its input, the first of which is the batch; the logits; the stored derivatives.
 
-        draw: the state of a step's draws for dropout; None: this is no training. pixel_scale: see `train_step`.
+        draw: state of the generator of a step's dropout masks; None when predicting. pixel_scale: see `train_step`.
         """
         layers: list[Layer] = []
         derivatives: list[Array | None] = [None]
@@ -198,9 +196,9 @@ class Network:
         draw: int = 0,
         pixel_scale: np.float32 | None = None,
     ) -> Array:
-        """One step on a batch, equations (2) to (10); gives each sample's loss as it was before.
+        """One step on a batch, equations (2) to (10); returns each sample's loss before the update.
 
-        pixel_scale: what pixels in A are multiplied by, on their way into a bf16 unit; else A is the input.
+        pixel_scale: scale of the pixels in A, which enter bf16 products unscaled; None where A is the network's input.
         """
         parts, total = weights_of(weights, len(A))
         c = coefficients_of_step(self.config, lr, self.powers, total)
@@ -230,7 +228,7 @@ class Network:
         weights: Array | None = None,
         dropout_state: int = 0,
     ) -> tuple[float, float]:
-        """An epoch over samples as they lie; gives the means of loss and penalty, each batch's as before its step."""
+        """An epoch over unscaled samples; returns the means of loss and penalty, each batch's before its step."""
         n, batch = len(X), min(self.config.batch_size, len(X))
         order, loss_sum, penalty = np.arange(n), np.zeros(batch), 0.0
         self.n_samples = n
@@ -249,6 +247,6 @@ class Network:
         return math.fsum(loss_sum) / n, penalty / n
 
     def predict(self, X: Array, y: Array, scaling: tuple[Array, Array]) -> tuple[Array, Array]:
-        """Outputs, probabilities (2) among them, and losses (1) of samples as they lie."""
+        """Outputs, among them probabilities (2), and losses (1) of unscaled samples."""
         A = gather_rows(X, np.arange(len(X)), scaling, self.config.dtype)
         return self.loss_forward(self.layers_forward(A)[1], y, 0.0)

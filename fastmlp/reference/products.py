@@ -1,7 +1,6 @@
-"""A layer's products in plain NumPy: as chains of fused multiply-adds, and in the order of the CPU's bf16 instructions.
+"""Reference implementations of a layer's products: chains of fused multiply-adds, and bf16 products.
 
-Each function equals the function of the same name in `fastmlp.kernels` bit for bit. Samples are rows, W is (fan_in,
-fan_out).
+`fastmlp.reference` states what holds for all of them.
 """
 
 from collections.abc import Sequence
@@ -11,16 +10,16 @@ import numpy as np
 from fastmlp.reference.arithmetic import SINGLE, Array, bf16_round, flush, fma, multiply
 
 
-def product(start: Array, P: Array, Q: Array) -> Array:
-    """``start + P Q``: each element one chain of fused multiply-adds over k = 0, 1, ..., in this order."""
-    total = start
-    for k in range(len(Q)):
-        total = fma(P[:, k, None], Q[k], total)
+def product(C0: Array, A: Array, B: Array) -> Array:
+    """``C0 + A B``: each element one chain of fused multiply-adds in the order of K."""
+    total = C0
+    for k in range(len(B)):
+        total = fma(A[:, k, None], B[k], total)
     return total
 
 
 def row_split(x: Array, terms: int) -> list[Array]:
-    """float32 numbers as sums of bf16 ones: x rounded, then what is left of it rounded, and so on."""
+    """float32 numbers as sums of bf16 terms: x rounded, then the remainder rounded, and so on."""
     parts, x = [], flush(x)
     for _ in range(terms):
         parts.append(bf16_round(x))
@@ -28,23 +27,24 @@ def row_split(x: Array, terms: int) -> list[Array]:
     return parts
 
 
-#: Steps of a sum that a bf16 instruction sums before it adds them to the total.
+#: Steps that a bf16 instruction sums before it adds them to the accumulator.
 BLOCK_STEPS = 32
 
 
-def bf16_product(start: Array, P: Sequence[Array], Q: Sequence[Array]) -> Array:
-    """``start + P Q`` in the order of the bf16 instructions, P and Q lists of terms; see `fastmlp.kernels.bf16_matmul`.
+def bf16_product(C0: Array, A: Sequence[Array], B: Sequence[Array]) -> Array:
+    """``C0 + A B`` as bf16 instructions sum it, A and B given by their terms; see `fastmlp.kernels.bf16_matmul`.
 
-    TDPBF16PS of Intel's manual: for every 32 steps (padded with zeros) and every product of terms that is not omitted,
-    one chain over the even steps and one over the odd, both from zero; their sum is added to the total.
+    TDPBF16PS as Intel's manual defines it: for every block of 32 steps, the last filled up with zeros, and for every
+    product of terms that is not left out, one chain over the even steps and one over the odd, both from zero. Their sum
+    is added to the total.
     """
-    total, n_steps, nothing = np.broadcast_to(start, (len(P[0]), Q[0].shape[1])), len(Q[0]), np.zeros(1, SINGLE)
+    total, n_steps, zero = np.broadcast_to(C0, (len(A[0]), B[0].shape[1])), len(B[0]), np.zeros(1, SINGLE)
     for k in range(0, n_steps, BLOCK_STEPS):
-        for j, q in enumerate(Q):
-            for p in P[: len(P) - j]:
+        for j, b_term in enumerate(B):
+            for a_term in A[: len(A) - j]:
                 chains = [np.zeros_like(total), np.zeros_like(total)]
                 for step in range(k, k + BLOCK_STEPS):
-                    a, b = (p[:, step, None], q[step]) if step < n_steps else (nothing, nothing)
+                    a, b = (a_term[:, step, None], b_term[step]) if step < n_steps else (zero, zero)
                     chains[step % 2] = fma(a, b, chains[step % 2])
                 total = flush(total + flush(chains[0] + chains[1]))
     return total
@@ -69,26 +69,26 @@ def bias_gradient(dZ: Array) -> Array:
 
 
 class Layer:
-    """A layer's three products, given its input."""
+    """The forward product, the backward product and the gradient of a layer, given its input."""
 
     def __init__(self, A_below: Array) -> None:
         self.A_below = A_below
 
     def forward(self, W: Array, b: Array) -> Array:
-        """Z."""
+        """``Z = A_below W + b``."""
         return dense_forward(self.A_below, W, b)
 
     def backward(self, dZ: Array, W: Array) -> Array:
-        """DA of the layer below."""
+        """``dA_below = dZ W^T``."""
         return product(np.zeros((len(dZ), len(W)), dZ.dtype), dZ, W.T)
 
     def gradient(self, dZ: Array) -> Array:
-        """DW."""
+        """``dW = A_below^T dZ``."""
         return dense_gradient(self.A_below, dZ)
 
 
 class Bf16Layer(Layer):
-    """The same on a bf16 unit, from inputs split or taken as the pixels that they are."""
+    """The same with bf16 products; inputs are split into terms, or are pixels, which are bf16 numbers as they are."""
 
     def __init__(self, terms: int, A_below: Array, pixel_scale: np.float32 | None = None) -> None:
         super().__init__(A_below)
@@ -96,16 +96,16 @@ class Bf16Layer(Layer):
         self.inputs = row_split(A_below, terms) if pixel_scale is None else [A_below]
 
     def forward(self, W: Array, b: Array) -> Array:
-        """Z; pixels are scaled by way of the weights."""
-        P, Q = row_split(multiply(W.T, self.scale), self.terms), [part.T for part in self.inputs]
-        return bf16_product(b[:, None], P, Q).T
+        """``Z = A_below W + b``; the scale of pixels is applied to the weights."""
+        weights, inputs = row_split(multiply(W.T, self.scale), self.terms), [part.T for part in self.inputs]
+        return bf16_product(b[:, None], weights, inputs).T
 
     def backward(self, dZ: Array, W: Array) -> Array:
-        """DA of the layer below."""
+        """``dA_below = dZ W^T``."""
         zeros = np.zeros((len(W), 1), dZ.dtype)
         return bf16_product(zeros, row_split(W, self.terms), row_split(dZ.T, self.terms)).T
 
     def gradient(self, dZ: Array) -> Array:
-        """dW; pixels are scaled by way of the deltas."""
+        """``dW = A_below^T dZ``; the scale of pixels is applied to the deltas."""
         zeros = np.zeros((dZ.shape[1], 1), dZ.dtype)
         return bf16_product(zeros, row_split(multiply(dZ.T, self.scale), self.terms), self.inputs).T

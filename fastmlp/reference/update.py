@@ -7,6 +7,7 @@ import numpy as np
 from fastmlp.config import Config
 from fastmlp.reference.arithmetic import Array, flush, fma, multiply
 from fastmlp.reference.elementwise import reciprocal
+from fastmlp.settings import OPTIMIZERS
 
 #: Coefficients of a step: lr and lr_g are negated, co_beta is 1 - beta, decay is -lr weight_decay.
 Coefficients = namedtuple("Coefficients", "lr l2 beta1 beta2 eps co_beta1 co_beta2 mu decay lr_g")
@@ -27,7 +28,7 @@ def coefficients_of_step(config: Config, lr: float, powers: Array, total: float 
         l2 = l2 / total if total > 0 else 0.0
     if config.optimizer == "sgd":
         l2, decay = l2 + config.weight_decay, 0.0
-    if config.optimizer in {"adam", "adamw", "nadam"}:
+    if OPTIMIZERS[config.optimizer].moments == "mv":
         powers[:2] = multiply(powers[:2], np.array([beta1, beta2]))
         correction = np.sqrt(1 - powers[1])
         if config.eps_form == "eps":
@@ -107,7 +108,7 @@ def nesterov_step(w: Array, m: Array, v: Array, g: Array, c: Coefficients) -> St
 
 
 def rmsprop_step(w: Array, m: Array, v: Array, g: Array, c: Coefficients) -> Step:
-    """`adam_update` with the gradient in place of its mean (Tieleman and Hinton 2012)."""
+    """`adam_update` with the gradient in place of its first moment (Tieleman and Hinton 2012)."""
     v = second_moment(v, g, c)
     return adam_update(w, g, v, c), m, v
 

@@ -2,10 +2,12 @@
 
 import pytest
 
+from fastmlp.settings import OPTIMIZERS
+
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 
 
-@pytest.mark.parametrize("solver", ["sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "nadam"])
+@pytest.mark.parametrize("solver", OPTIMIZERS)
 @pytest.mark.parametrize("activation", ["gelu", "softplus"])
 def test_every_solver_learns(make_classifier, X, y, solver, activation):
     assert make_classifier(solver=solver, activation=activation, max_iter=60).fit(X, y).score(X, y) > 0.9

@@ -1,4 +1,4 @@
-"""What the tests of kernels share: kernels that pass vectors and matrices are wrapped, since Python has neither."""
+"""Fixtures of the tests of kernels: wrappers of those that take vectors or matrices, and reference networks."""
 
 import math
 from collections.abc import Iterator
@@ -65,7 +65,7 @@ def same_bits():
 
 @pytest.fixture(scope="session")
 def flushed():
-    """A context in which kernels treat subnormal numbers as zero, as between the two doors."""
+    """A context in which kernels treat subnormal numbers as zero, as in the two entry points."""
     return _flushed
 
 
@@ -97,7 +97,7 @@ def _map(x, out, code):
 
 
 def call_function(name, x):
-    """An array through a function of vectors."""
+    """Apply a function of vectors to an array."""
     padded = np.ones(-(-x.size // 16) * 16, x.dtype)
     padded[: x.size] = x
     out = np.empty_like(padded)
@@ -106,35 +106,35 @@ def call_function(name, x):
 
 
 @kernel
-def _multiply(C, I, P, Q, strides, sizes, as_tile):  # noqa: E741
-    left = matmul.matrix(P, 0, strides[2])
+def _multiply(C, C0, A, B, strides, sizes, as_tile):
+    left = matmul.matrix(A, 0, strides[2])
     if strides[3] == 1:
         left = matmul.transposed(left)
-    matrices = matmul.matrix(C, 0, strides[0]), matmul.matrix(I, 0, strides[1]), left, matmul.matrix(Q, 0, strides[4])
+    matrices = matmul.matrix(C, 0, strides[0]), matmul.matrix(C0, 0, strides[1]), left, matmul.matrix(B, 0, strides[4])
     if as_tile:
         return microkernel.product_tile(*matrices, sizes[0], sizes[1], sizes[2])
     matmul.product(*matrices, sizes[0], sizes[1], sizes[2])
     return 0
 
 
-def call_product(C, I, P, Q, *sizes, as_tile=False):  # noqa: E741
-    """``C = I + P Q`` on the leading part of 2-D arrays; I may be one row, and P the transpose of a row-major array."""
-    is_transposed = P.strides[0] < P.strides[1]
-    strides = [C.shape[1], I.shape[1] if len(I) > 1 else 0, max(P.strides) // P.itemsize, is_transposed, Q.shape[1]]
-    flat = (C.reshape(-1), I.reshape(-1), (P.T if is_transposed else P).reshape(-1), Q.reshape(-1))
+def call_product(C, C0, A, B, *sizes, as_tile=False):
+    """``C = C0 + A B`` on the leading part of 2-D arrays; C0 may be one row, A the transpose of a row-major array."""
+    is_transposed = A.strides[0] < A.strides[1]
+    strides = [C.shape[1], C0.shape[1] if len(C0) > 1 else 0, max(A.strides) // A.itemsize, is_transposed, B.shape[1]]
+    flat = (C.reshape(-1), C0.reshape(-1), (A.T if is_transposed else A).reshape(-1), B.reshape(-1))
     return _multiply(*flat, np.array(strides), np.array(sizes), as_tile)
 
 
 @kernel
-def _add(C, P, Q, a, b, strides, sizes):
-    matrices = matmul.matrix(C, 0, strides[0]), matmul.matrix(P, 0, strides[1]), matmul.matrix(Q, 0, strides[2])
-    matmul.product_descent(*matrices, a, b, sizes[0], sizes[1], sizes[2])
+def _add(C, A, B, alpha, beta, strides, sizes):
+    matrices = matmul.matrix(C, 0, strides[0]), matmul.matrix(A, 0, strides[1]), matmul.matrix(B, 0, strides[2])
+    matmul.product_descent(*matrices, alpha, beta, sizes[0], sizes[1], sizes[2])
 
 
-def call_add_product(C, P, Q, a, b, *sizes):
-    """``C = C + a (b C + P Q)`` on the leading part of 2-D arrays."""
-    strides = np.array([C.shape[1], P.shape[1], Q.shape[1]])
-    _add(C.reshape(-1), P.reshape(-1), Q.reshape(-1), C.dtype.type(a), C.dtype.type(b), strides, np.array(sizes))
+def call_add_product(C, A, B, alpha, beta, *sizes):
+    """``C = C + alpha (beta C + A B)`` on the leading part of 2-D arrays."""
+    strides = np.array([C.shape[1], A.shape[1], B.shape[1]])
+    _add(C.reshape(-1), A.reshape(-1), B.reshape(-1), C.dtype.type(alpha), C.dtype.type(beta), strides, np.array(sizes))
 
 
 @kernel
@@ -143,7 +143,7 @@ def _update_block(params, start, stride, G, g_stride, sizes, optimizer, c):
 
 
 class Layers:
-    """A network and its workspace, with activations and deltas in the paper's shapes, and its drawing beside it."""
+    """A network with its workspace, whose arrays are read with samples as rows, and its reference implementation."""
 
     def __init__(self, config, sizes, m, seed=0):
         random, dtype = np.random.default_rng(seed), np.dtype(config.precision)
@@ -166,28 +166,28 @@ class Layers:
         return self._rows(layer, part)[:, : self.m].T
 
     def write(self, layer, part, values):
-        """As `read`, and beyond the batch what the contract says: copies of the last sample, or deltas of zero."""
+        """Write them, and beyond the batch copies of the last sample, or deltas of zero, as the kernels expect."""
         self._rows(layer, part)[:] = 0 if part == at.DZ else values[-1][:, None]
         self.read(layer, part)[:] = values
 
     def coefficients(self, lr=0.25):
-        """The first step's coefficients, as the kernels have them and as the drawings have them."""
+        """The first step's coefficients: those of the kernels, and those of the reference implementation."""
         hyper, c = hyperparameters_of(self.config, lr), self.workspace.coefficients
         update.coefficients_of_step(hyper, initial_powers(), self.optimizer, 1.0, c)
         return c, reference_update.coefficients_of_step(self.config, lr, initial_powers())
 
 
 def panel_of(dtype):
-    """Inputs in a panel of the sweep over the first layer, where there are as many."""
+    """Number of inputs in a whole panel of the first layer."""
     return panel_bytes() // dtype.itemsize
 
 
-#: State of the generator for what an epoch drops.
+#: State of the generator of an epoch's dropout masks.
 DROPOUT_STATE = 2**63 + 11
 
 
 def targets_of(config, n, n_outputs, random):
-    """Random labels, or targets such as a loss is for."""
+    """Random labels, or random target values that the loss accepts."""
     if config.loss == "cross_entropy":
         return random.integers(0, n_outputs, n).astype(np.int32)
     if config.loss == "binary_cross_entropy":
@@ -198,7 +198,7 @@ def targets_of(config, n, n_outputs, random):
 
 
 class EpochRun:
-    """A run through the doors, an epoch cut wherever one likes, and the same run in the drawings."""
+    """Epochs run by the kernels, cut into chunks at any steps, and by the reference implementation."""
 
     def __init__(self, config, X, n_outputs, seed=0, weights=None, is_moved=True):
         random = np.random.default_rng(seed)
@@ -228,7 +228,7 @@ class EpochRun:
         return data, self.targets, self.order, self.net, state, self.loss_sum, integers, bf16
 
     def train(self, lr, state, cuts=()):
-        """An epoch, cut before the steps given; its mean loss and penalty."""
+        """Run an epoch in chunks that end before the given steps; returns its mean loss and penalty."""
         edges = [0, *cuts, self.n_steps]
         self.loss_sum[:] = 0
         for first, stop in pairwise(edges):
@@ -236,12 +236,12 @@ class EpochRun:
         return math.fsum(self.loss_sum[:-1]) / len(self.X), self.loss_sum[-1] / len(self.X)
 
     def train_reference(self, lr, state):
-        """The same epoch in the drawings."""
+        """The same epoch by the reference implementation."""
         y = self.targets.labels if self.targets.labels.size else self.targets.values
         return self.network.train_epoch(self.X, y, self.model.scaling, lr, state, self.weights, DROPOUT_STATE)
 
     def predict_reference(self):
-        """Outputs and losses of the drawings."""
+        """Outputs and losses of the reference implementation."""
         targets = Targets.of(self.y, self.config, for_training=False)
         y = targets.labels if targets.labels.size else targets.values
         return self.network.predict(self.X, y, self.model.scaling)
@@ -252,7 +252,7 @@ class EpochRun:
 
 
 def samples(kind, n, n_features, seed=0):
-    """Random samples of a kind that the engine reads as they lie; "strided": rows further apart than they are long."""
+    """Random samples of a dtype; "strided" is float32 with a row stride larger than the row."""
     random = np.random.default_rng(seed)
     if kind == "uint8":
         return random.integers(0, 256, (n, n_features), dtype=np.uint8)
@@ -263,7 +263,7 @@ def samples(kind, n, n_features, seed=0):
 
 @pytest.fixture(scope="session")
 def engine():
-    """The helpers of this file."""
+    """The functions and classes of this module, for tests in other modules."""
     return SimpleNamespace(
         Layers=Layers, EpochRun=EpochRun, samples=samples, function=call_function, product=call_product,
         add_product=call_add_product, update_block=_update_block, panel=panel_of,

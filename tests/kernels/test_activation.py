@@ -1,4 +1,4 @@
-"""Bits against the drawings; accuracy, in units of the last place, against float64 and 40 decimal digits."""
+"""Vector functions: bits against the reference; accuracy, in units of the last place, against float64 and decimals."""
 
 import decimal
 import math
@@ -10,8 +10,7 @@ from fastmlp.kernels.activation import activation_backward, activation_forward, 
 from fastmlp.reference import arithmetic, elementwise
 from fastmlp.settings import ACTIVATIONS
 
-FUNCTIONS = ("exp", "expm1", "log", "reciprocal", "sigmoid", "tanh", "log1p", "elu", "softplus")
-#: Largest error in units of the last place.
+#: Functions of vectors, and their largest errors in units of the last place.
 ERRORS = {
     "exp": 1.1,
     "expm1": 2.0,
@@ -46,7 +45,7 @@ def arguments_of(name, dtype):
     return np.clip(x, -80, 80) if name == "expm1" else x
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", ERRORS)
 def test_a_function_of_vectors_equals_its_reference(engine, flushed, same_bits, dtype, name):
     x = arguments_of(name, dtype)
     with flushed():
@@ -68,7 +67,7 @@ def test_an_activation_equals_its_reference(flushed, same_bits, dtype, activatio
 
 @pytest.mark.parametrize("activation", [name for name, a in ACTIVATIONS.items() if a.derivative_of == "output"])
 @pytest.mark.parametrize("m", SIZES)
-def test_a_slope_from_the_output_equals_its_reference(flushed, same_bits, dtype, activation, m):
+def test_a_derivative_from_the_output_equals_its_reference(flushed, same_bits, dtype, activation, m):
     random, stride = np.random.default_rng(m), 80
     Z = random.normal(0, 30, (3, stride)).astype(dtype)
     A, dA = elementwise.activation_forward(Z, activation), random.normal(size=(3, stride)).astype(dtype)
@@ -81,7 +80,7 @@ def test_a_slope_from_the_output_equals_its_reference(flushed, same_bits, dtype,
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("m", SIZES)
-def test_a_slope_that_is_kept_equals_its_reference(flushed, same_bits, dtype, activation, m):
+def test_a_stored_derivative_equals_its_reference(flushed, same_bits, dtype, activation, m):
     random, stride = np.random.default_rng(m), 80
     Z = random.normal(0, 30, (3, stride)).astype(dtype)
     work = np.concatenate([Z.ravel(), np.zeros(Z.size, dtype)])
@@ -92,7 +91,7 @@ def test_a_slope_that_is_kept_equals_its_reference(flushed, same_bits, dtype, ac
     same_bits(got, elementwise.derivatives_fill(Z, elementwise.activation_forward(Z, activation), activation))
 
 
-def test_a_delta_too_small_to_hold_is_zero(flushed, same_bits, dtype):
+def test_a_subnormal_delta_is_zero(flushed, same_bits, dtype):
     random, tiny = np.random.default_rng(0), float(np.finfo(dtype).tiny)
     A, dA = random.uniform(0, 1, (1, 256)).astype(dtype), (random.uniform(-8, 8, (1, 256)) * tiny).astype(dtype)
     dA = arithmetic.flush(dA)
@@ -105,7 +104,7 @@ def test_a_delta_too_small_to_hold_is_zero(flushed, same_bits, dtype):
 
 
 @pytest.mark.parametrize("name", ["exp", "expm1", "sigmoid", "tanh"])
-def test_what_is_not_a_number_stays_so(engine, dtype, name):
+def test_nan_stays_nan(engine, dtype, name):
     assert np.isnan(engine.function(name, np.array([np.nan], dtype))).all()
 
 
@@ -149,7 +148,7 @@ def exact_of(name, x):
     return 1 / (1 + np.exp(-x)) if name == "sigmoid" else getattr(np, name)(x)
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", ERRORS)
 def test_a_function_is_accurate_in_float32(engine, name):
     x = range_of(name, np.dtype(np.float32), 20_000)
     exact = exact_of(name, x.astype(np.float64))
@@ -157,7 +156,7 @@ def test_a_function_is_accurate_in_float32(engine, name):
     assert errors.max() < ERRORS[name]
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", ERRORS)
 def test_a_function_is_accurate_in_float64(engine, name):
     x = range_of(name, np.dtype(np.float64), 1_000)
     with decimal.localcontext(decimal.Context(prec=80)):

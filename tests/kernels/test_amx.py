@@ -1,4 +1,4 @@
-"""The kernels for AMX where the CPU has none: the units' own tests, run on an emulator of its instructions."""
+"""The kernels for AMX on a CPU without it: the tests of bf16 products, run on an emulator of its instructions."""
 
 import re
 import subprocess
@@ -16,13 +16,13 @@ from amx_emulator import WHY_NOT, environment
 
 TESTS = Path(__file__).parents[1]
 
-#: Of the tests of precisions those that train on a unit.
+#: Tests of precisions that train with bf16 products.
 TRAINING = "kernels or n_jobs or interrupted_run or records_its_precision or continues_in"
 
 
 @pytest.fixture(scope="module")
 def report():
-    """What pytest says of them in a process of its own, whose kernels are compiled for AMX."""
+    """Output of pytest in a process of its own, whose kernels are compiled for AMX."""
     if "amx-bf16" in features() and not unavailable_reason():
         pytest.skip("this CPU has AMX: its kernels' tests run on it")
     if WHY_NOT or vector_bits() < 512 or "avx512bf16" not in features():
@@ -35,12 +35,12 @@ def report():
     return done.stdout + done.stderr
 
 
-def test_the_units_tests_pass_on_amxs_instructions(report):
+def test_the_tests_of_bf16_products_pass_on_amxs_instructions(report):
     last = report.strip().splitlines()[-1]
     assert re.fullmatch(r"\d{3} passed, \d+ deselected in .*", last), report[-4000:]
 
 
-def test_amxs_instructions_were_carried_out(report):
+def test_amxs_instructions_were_executed(report):
     counts = re.search(r"tdpbf16ps (\d+), ldtilecfg (\d+)", report)
     assert int(counts[1]) > 50_000
     assert int(counts[2]) > 300

@@ -1,4 +1,4 @@
-"""The bf16 units beside their drawings, bit for bit, where the CPU has one; `tests/test_layer.py` has the drawings."""
+"""bf16 products equal their reference implementation bit for bit, on CPUs that have bf16 instructions."""
 
 from typing import get_args
 
@@ -20,7 +20,7 @@ from fastmlp.reference import products
 from fastmlp.settings import BF16_TERMS, OPTIMIZERS, L2Scale
 
 UNAVAILABLE = unavailable_reason()
-needs_bf16 = pytest.mark.skipif(bool(UNAVAILABLE), reason=f"exact only on a bf16 unit: {UNAVAILABLE}")
+needs_bf16 = pytest.mark.skipif(bool(UNAVAILABLE), reason=f"exact only with bf16 instructions: {UNAVAILABLE}")
 
 
 def test_the_pairing_is_of_every_step_once():
@@ -29,15 +29,15 @@ def test_the_pairing_is_of_every_step_once():
 
 
 @kernel
-def _multiply(C, I, P, Q, i_stride, c_stride, sizes, n_rows, n_columns):  # noqa: E741
+def _multiply(C, C0, A, B, c0_stride, c_stride, sizes, n_rows, n_columns):
     tiles_configure(sizes[0])
-    C, I = matrix(C, 0, c_stride), matrix(I, 0, i_stride)  # noqa: E741
-    bf16_product(C, I, address(P, 0), address(Q, 0), n_rows, n_columns, sizes)
+    C, C0 = matrix(C, 0, c_stride), matrix(C0, 0, c0_stride)
+    bf16_product(C, C0, address(A, 0), address(B, 0), n_rows, n_columns, sizes)
     tiles_release()
 
 
 def tiles_of(terms, height, by_rows):
-    """Terms of a matrix (rows, steps) as tiles of words: rows of P, or columns of Q with `by_rows` False."""
+    """Terms of a matrix (rows, steps) as tiles of words: rows of A, or columns of B with `by_rows` False."""
     n_rows, n_steps = terms[0].shape
     n_tiles, n_blocks = -(-n_rows // height), -(-n_steps // STEPS)
     tiles = np.zeros((n_tiles, n_blocks, len(terms), WORDS, WORDS), np.uint32)
@@ -51,33 +51,33 @@ def tiles_of(terms, height, by_rows):
 
 
 @needs_bf16
-@pytest.mark.parametrize(("p_terms", "q_terms"), [(1, 1), (2, 1), (3, 1), (2, 2), (3, 3)])
+@pytest.mark.parametrize(("a_terms", "b_terms"), [(1, 1), (2, 1), (3, 1), (2, 2), (3, 3)])
 @pytest.mark.parametrize("n_columns", [1, 17, 48, 70])
 @pytest.mark.parametrize("n_rows", [1, 15, 29, 33])
 @pytest.mark.parametrize("n_steps", [1, 33, 100])
-def test_a_product_equals_its_reference(same_bits, n_rows, n_columns, n_steps, p_terms, q_terms):
+def test_a_product_equals_its_reference(same_bits, n_rows, n_columns, n_steps, a_terms, b_terms):
     random, height = np.random.default_rng(n_steps), tile_height(n_rows)
-    P, Q, start = (random.normal(size=size).astype(np.float32) for size in
+    A, B, start = (random.normal(size=size).astype(np.float32) for size in
                    ((n_rows, n_steps), (n_columns, n_steps), (n_rows, n_columns)))  # fmt: skip
-    P, Q = products.row_split(P, p_terms), products.row_split(Q, q_terms)
+    A, B = products.row_split(A, a_terms), products.row_split(B, b_terms)
     stride = -(-n_columns // WORDS) * WORDS
     C = np.zeros((-(-n_rows // height) * height, stride), np.float32)
     C[:n_rows, :n_columns] = start
-    got, tiles = np.full_like(C, np.nan), (tiles_of(P, height, True), tiles_of(Q, WORDS, False))
-    sizes = height, -(-n_steps // STEPS), p_terms, q_terms
+    got, tiles = np.full_like(C, np.nan), (tiles_of(A, height, True), tiles_of(B, WORDS, False))
+    sizes = height, -(-n_steps // STEPS), a_terms, b_terms
     _multiply(got.reshape(-1), C.reshape(-1), *tiles, stride, stride, sizes, n_rows, n_columns)
-    same_bits(got[:n_rows, :n_columns], products.bf16_product(start, P, [part.T for part in Q]))
+    same_bits(got[:n_rows, :n_columns], products.bf16_product(start, A, [part.T for part in B]))
 
 
 @needs_bf16
 def test_sums_may_start_from_one_row(same_bits):
     random = np.random.default_rng(0)
-    P, Q = ([random.normal(size=size).astype(np.float32).view(np.uint32) & 0xFFFF0000] for size in ((20, 32), (16, 32)))
-    P, Q = ([part.astype(np.uint32).view(np.float32) for part in parts] for parts in (P, Q))
+    A, B = ([random.normal(size=size).astype(np.float32).view(np.uint32) & 0xFFFF0000] for size in ((20, 32), (16, 32)))
+    A, B = ([part.astype(np.uint32).view(np.float32) for part in parts] for parts in (A, B))
     height, got = tile_height(20), np.full((32, 16), np.nan, np.float32)
-    row, tiles = np.arange(16, dtype=np.float32), (tiles_of(P, height, True), tiles_of(Q, WORDS, False))
+    row, tiles = np.arange(16, dtype=np.float32), (tiles_of(A, height, True), tiles_of(B, WORDS, False))
     _multiply(got.reshape(-1), row, *tiles, 0, 16, (height, 1, 1, 1), 20, 16)
-    same_bits(got[:20], products.bf16_product(row, P, [part.T for part in Q]))
+    same_bits(got[:20], products.bf16_product(row, A, [part.T for part in B]))
 
 
 @kernel
@@ -98,7 +98,7 @@ def test_a_transposed_block_reads_no_row_beyond_the_last(n_rows, n_columns):
 
 @pytest.fixture
 def all_layers(monkeypatch):
-    """Every layer is on the unit, however small."""
+    """Every layer is computed with bf16 products, however small."""
     monkeypatch.setattr(settings, "uses_bf16", lambda *sizes: True)
 
 
@@ -153,7 +153,7 @@ def test_an_epoch_cut_anywhere_has_the_same_bits(engine, same_bits, all_layers, 
 @pytest.mark.parametrize("lines", [2, 6, 24])
 @pytest.mark.parametrize("precision", BF16_TERMS)
 def test_no_blocking_changes_a_bit(engine, same_bits, all_layers, monkeypatch, precision, lines):
-    """Panels of other widths; the drawings know none, and the two units have tiles of other heights."""
+    """Panels of other widths: the reference implementation has no panels."""
     monkeypatch.setattr(cpu, "panel_bytes", lambda: lines * cpu.LINE_BYTES)
     config = Config(hidden=(50, 20), precision=precision, batch_size=20)
     check_equal(same_bits, engine.EpochRun(config, engine.samples("uint8", 45, 420), 3, is_moved=False), states=(5,))
@@ -161,7 +161,7 @@ def test_no_blocking_changes_a_bit(engine, same_bits, all_layers, monkeypatch, p
 
 @needs_bf16
 def test_layers_that_are_too_small_stay_on_the_float32_kernels(engine, same_bits):
-    """By the rule as it is, one hidden layer is large enough."""
+    """By `fastmlp.settings.uses_bf16`, one hidden layer is large enough."""
     config = Config(hidden=(64, 48), precision="bf16", batch_size=48)
     epoch_run = engine.EpochRun(config, engine.samples("float32", 96, 40), 3)
     assert epoch_run.workspace.layers[:, at.BF16].tolist() == [0, 1, 0]

@@ -78,7 +78,7 @@ def test_an_epoch_cut_anywhere_has_the_same_bits(engine, same_bits, dtype, optim
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("activation", ["sigmoid", "relu"])
-def test_training_equals_the_drawings_from_data_to_history(blobs, same_bits, dtype, activation, optimizer):
+def test_training_equals_the_reference_from_data_to_history(blobs, same_bits, dtype, activation, optimizer):
     config = config_of(dtype, activation=activation, optimizer=optimizer, n_epochs=3, decay_rate=0.5, batch_size=50)
     run, begun = fastmlp.train(blobs, config), fastmlp.init_model(config, blobs.n_features, blobs.n_classes)
     network = Network(config, begun.weights, begun.biases)
@@ -133,7 +133,7 @@ def test_predictions_and_losses_do_not_depend_on_the_batch(engine, same_bits, dt
     same_bits(arguments[6], losses.astype(np.float64))
 
 
-# Numbers too small to hold: saturated sigmoids, decayed moments, weights shrunk by L2.
+# Subnormal numbers: saturated sigmoids, decayed moments, weights shrunk by L2.
 
 
 def test_saturated_sigmoids_equal_their_reference(engine, same_bits, dtype):
@@ -180,7 +180,7 @@ def halve(x):
     return x * 0.5
 
 
-def test_the_doors_leave_the_caller_s_subnormal_numbers_alone(engine, dtype):
+def test_the_entry_points_restore_the_caller_s_subnormal_numbers(engine, dtype):
     epoch_run = engine.EpochRun(config_of(dtype), engine.samples("float32", 21, 20), 3)
     epoch_run.train(0.25, 0)
     predict_chunk(*predict_arguments(epoch_run, 5))
@@ -192,7 +192,7 @@ def test_the_doors_leave_the_caller_s_subnormal_numbers_alone(engine, dtype):
 
 @pytest.fixture
 def n_allocations():
-    """How many blocks Numba's run time allocates in a call."""
+    """Number of blocks that Numba's run time allocates in a call."""
     was_on = _nrt_python.memsys_stats_enabled()
     _nrt_python.memsys_enable_stats()
 
@@ -208,7 +208,7 @@ def n_allocations():
 
 
 def n_arrays(argument):
-    """How many arrays are handed over: Numba allocates a wrapper for each, on the way in."""
+    """Number of arrays among the arguments: Numba allocates a wrapper for each."""
     if isinstance(argument, tuple):
         return sum(map(n_arrays, argument))
     return int(isinstance(argument, np.ndarray))

@@ -95,13 +95,13 @@ def test_equal_logits_are_equally_probable(dtype):
     assert (probs.tolist(), losses[0]) == ([[0.25] * 4], dtype.type(math.log(4)))
 
 
-def test_the_loss_of_a_hopeless_sample_is_finite(dtype):
+def test_the_loss_of_a_sample_with_probability_zero_is_finite(dtype):
     _, losses = Batch(np.array([[0, 5000]], dtype), np.array([0])).forward()
     assert losses[0] == 5000
 
 
 @pytest.mark.parametrize("count", [1.0, 1e3, 1e5, 1e7])
-def test_a_poisson_loss_next_to_its_least_is_no_noise(dtype, count):
+def test_a_poisson_loss_near_its_minimum_is_accurate(dtype, count):
     z = np.array([math.log(count)], dtype)
     y = (1.01 * np.exp(z.astype(np.float64))).astype(dtype)
     got = elementwise.poisson_loss(z, elementwise.exp(z), y)

@@ -25,7 +25,7 @@ def mix(state):
 
 
 def data_of(X, dtype):
-    """Samples and a random scaling, as the kernels take them and as the drawings do."""
+    """Samples and a random scaling, as arguments of the kernels and of the reference implementation."""
     random = np.random.default_rng(4)
     scaling = random.normal(size=X.shape[1]), random.normal(size=X.shape[1])
     model = Model(Config(hidden=(), precision=dtype.name), Params((X.shape[1], 2), dtype), scaling)
@@ -118,7 +118,7 @@ def test_a_panel_gathered_as_columns_equals_its_reference(engine, flushed, same_
         same_bits(got, network.gather_rows(X, rows[2 : 2 + m], scaling, dtype)[:, 5 : 5 + width])
 
 
-def test_a_number_too_small_for_float32_is_zero(flushed, same_bits):
+def test_a_number_that_is_subnormal_in_float32_is_zero(flushed, same_bits):
     X, out = np.array([[1e-40, -1e-40, 1e-38, -1e-300]]), np.ones(256, np.float32)
     one, nothing = np.ones(16, np.float32), np.full(16, -0.0, np.float32)
     data = DataArrays(np.frombuffer(X.tobytes(), np.uint8), X.nbytes, DTYPE_CODES["float64"], one, nothing)
@@ -165,7 +165,7 @@ def test_labels_are_numbers_and_weights_end_with_the_batch(dtype, m):
 
 
 @pytest.mark.parametrize("m", SIZES)
-def test_values_lie_an_output_a_row_and_weights_are_shares(dtype, m):
+def test_gathered_values_have_one_row_per_output_and_weights_are_fractions(dtype, m):
     random = np.random.default_rng(m)
     Y, weights = random.normal(size=(60, 3)).astype(dtype), random.uniform(0, 1, 60)
     got = Gathered(dtype, m, Targets(NO_LABELS, Y, weights), n_outputs=3)
@@ -176,7 +176,7 @@ def test_values_lie_an_output_a_row_and_weights_are_shares(dtype, m):
     assert not got.weights[m:].any()
 
 
-def test_a_batch_whose_weights_are_zero_weighs_nothing(dtype):
+def test_a_batch_whose_weights_are_zero_has_fractions_of_zero(dtype):
     got = Gathered(dtype, 5, Targets(np.zeros(60, np.int32), np.zeros((0, 1), dtype), np.zeros(60)))
     assert got.total == 0
     assert not got.weights.any()

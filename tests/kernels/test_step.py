@@ -1,4 +1,4 @@
-"""One step through the epoch_run, against the drawings: networks of every form, batches of every length."""
+"""One training step equals its reference implementation: networks of many shapes, batches of many sizes."""
 
 import pytest
 

@@ -55,7 +55,7 @@ def test_coefficients_equal_their_references(flushed, same_bits, dtype, optimize
         same_bits(got, both(c, dtype))
 
 
-def test_coefficients_too_small_to_hold_are_zero(flushed, same_bits):
+def test_subnormal_coefficients_are_zero(flushed, same_bits):
     config, got = Config(optimizer="adam", l2=1e-40, beta1=0.1), np.zeros(2 * N_COEFFICIENTS, np.float32)
     powers, ref_powers = initial_powers(), initial_powers()
     for _ in range(400):

@@ -1,5 +1,7 @@
-"""Is the mathematics right? Arithmetic against exact fractions, gradients against differences, a step against
-numbers worked by hand, five steps against scikit-learn. That the kernels equal the drawings is in tests/kernels.
+"""Tests of the reference implementations: arithmetic against exact fractions, gradients against finite differences.
+
+A step is compared with numbers worked by hand, five steps with scikit-learn. tests/kernels compares the kernels with
+the reference implementations.
 """
 
 import math
@@ -118,7 +120,7 @@ def test_a_fused_multiply_add_is_python_s(a, b, c):
 
 
 def one_step(X, y, weights, biases, **settings):
-    """The parameters after one step of the engine on one batch, in float64."""
+    """The parameters after one step of the kernels on one batch, in float64."""
     sizes = [len(weights[0]), *map(len, biases)]
     config = Config(
         hidden=tuple(sizes[1:-1]), batch_size=len(X), n_epochs=1, shuffle=False, precision="float64", **settings
@@ -147,7 +149,7 @@ def random_problem(sizes, m, seed=0, loss="cross_entropy"):
 
 
 def plain_losses(Z, y, config):
-    """Each sample's loss in NumPy's own words."""
+    """Each sample's loss, with NumPy's functions."""
     smoothing, n = config.label_smoothing, Z.shape[1]
     if config.loss == "cross_entropy":
         targets = np.eye(n)[y] * (1 - smoothing) + smoothing / n
@@ -195,18 +197,18 @@ def check_gradient(activations, sizes=(3, 5, 4, 3), **settings):
 @pytest.mark.parametrize("l2", [0.0, 0.5])
 @pytest.mark.parametrize("activation", ["sigmoid", "relu"])
 @pytest.mark.parametrize("sizes", [(5, 3), (4, 6, 3), (3, 5, 4, 3)], ids=str)
-def test_the_gradient_is_the_slope_of_the_loss(plain_activations, sizes, activation, l2):
+def test_the_gradient_equals_finite_differences_of_the_loss(plain_activations, sizes, activation, l2):
     check_gradient(plain_activations, sizes, activation=activation, l2=l2)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("loss", LOSSES)
-def test_the_gradient_of_any_loss_is_its_slope(plain_activations, loss, activation):
+def test_the_gradient_of_any_loss_equals_finite_differences(plain_activations, loss, activation):
     check_gradient(plain_activations, loss=loss, activation=activation, huber_delta=0.7, l2=0.5, l2_scale="batch")
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
-def test_the_gradient_of_smoothed_labels_is_the_slope_of_the_loss(plain_activations, loss):
+def test_the_gradient_of_smoothed_labels_equals_finite_differences(plain_activations, loss):
     check_gradient(plain_activations, loss=loss, label_smoothing=0.2)
 
 
@@ -223,7 +225,7 @@ def test_a_loss_is_what_its_formula_says(loss):
 
 
 def textbook_steps(optimizer, w, gradients, c):
-    """A weight's values under a rule, its corrections where the papers put them."""
+    """Values of a weight under an update rule, in the form of the papers."""
     m, v, mu_product, lr = 0.0, 0.0, 1.0, c.learning_rate
     for t, gradient in enumerate(gradients, 1):
         g = gradient + c.l2 * w
@@ -341,7 +343,7 @@ def test_the_loss_equals_the_one_worked_by_hand():
     assert elementwise.softmax_forward(logits, np.array([0]))[1][0] == pytest.approx(math.log(4), rel=1e-15)
 
 
-# Five steps beside scikit-learn.
+# Five steps compared with scikit-learn's.
 
 N_STEPS, BATCH = 5, 8
 

@@ -1,4 +1,4 @@
-"""The drawings of a bf16 unit, on every CPU: against exact sums, by hand, and as a network's gradient."""
+"""Reference implementations of bf16 products, on every CPU: against exact sums, by hand, and as a gradient."""
 
 import math
 from fractions import Fraction
@@ -13,7 +13,7 @@ from fastmlp.reference.network import Network
 from fastmlp.reference.products import BLOCK_STEPS, bf16_product, row_split
 from fastmlp.settings import BF16_TERMS
 
-#: Of one term, what rounding to bf16 may do to a number: half a unit of its 8th bit.
+#: Largest relative error of rounding to bf16: half a unit in the last of its 8 bits.
 BF16_ROUNDOFF = 2.0**-8
 
 
@@ -21,13 +21,13 @@ def random_numbers(shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-def test_three_terms_are_the_number_itself():
+def test_three_terms_are_exact():
     x = np.ldexp(random_numbers(10_000), np.random.default_rng(1).integers(-60, 60, 10_000))
     np.testing.assert_array_equal(sum(part.astype(np.float64) for part in row_split(x, 3)), x.astype(np.float64))
 
 
 @pytest.mark.parametrize("terms", [1, 2])
-def test_what_fewer_terms_leave_out_is_within_the_bound(terms):
+def test_the_remainder_of_fewer_terms_is_within_the_bound(terms):
     x = random_numbers(10_000)
     rest = abs(sum(part.astype(np.float64) for part in row_split(x, terms)) - x) / abs(x)
     assert BF16_ROUNDOFF**terms / 4 < rest.max() <= BF16_ROUNDOFF**terms
@@ -64,7 +64,7 @@ def test_blocks_of_steps_follow_each_other():
     assert bf16_product(np.zeros((1, 1), np.float32), [P], [Q]) == 2**24 + 2
 
 
-def test_products_that_are_smaller_than_what_terms_cannot_hold_are_left_out():
+def test_products_of_terms_below_the_error_of_the_split_are_left_out():
     """Of three terms each six products of nine, of two three of four."""
     ones = np.ones((1, 1), np.float32)
     for terms, n_products in ((1, 1), (2, 3), (3, 6)):
@@ -92,7 +92,7 @@ def test_errors_are_within_the_bound_of_theory(precision, is_raw):
 
 @pytest.mark.parametrize("precision", BF16_TERMS)
 def test_a_step_follows_the_gradient_of_the_loss(precision, monkeypatch):
-    """Central differences in float64 of the loss that float64 arithmetic gives, beside one step's change."""
+    """Central differences in float64 of the loss that float64 arithmetic gives, against one step's change."""
     monkeypatch.setattr(settings, "uses_bf16", lambda *sizes: True)
     config = Config(hidden=(5,), precision=precision, activation="tanh", batch_size=6)
     weights, biases = [random_numbers((7, 5)), random_numbers((5, 3), 1)], [random_numbers(5, 2), random_numbers(3, 4)]
@@ -102,11 +102,11 @@ def test_a_step_follows_the_gradient_of_the_loss(precision, monkeypatch):
     network.train_step(X, y, lr=1.0)
 
     def loss(W):
-        twin = Network(
+        reference = Network(
             config.replace(precision="float64"), [W, weights[1].astype(float)], [b.astype(float) for b in biases]
         )
-        Z = twin.layers_forward(X.astype(float))[1]
-        return float(np.mean(twin.loss_forward(Z, y, 0.0)[1]))
+        Z = reference.layers_forward(X.astype(float))[1]
+        return float(np.mean(reference.loss_forward(Z, y, 0.0)[1]))
 
     W, tolerance = weights[0].astype(float), 8 * BF16_ROUNDOFF ** min(BF16_TERMS[precision], 2)
     for place in ((0, 0), (3, 2), (6, 4)):
