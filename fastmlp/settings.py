@@ -69,12 +69,15 @@ class Loss:
         Activation of the output layer.
     metric : {"accuracy", "r2"}
         Metric by which predictions are scored.
+    sklearn_output : str
+        ``out_activation_`` of scikit-learn's estimators with that activation of the output layer.
     """
 
     code: int
     tasks: tuple[Task, ...]
     output: Output
     metric: Literal["accuracy", "r2"]
+    sklearn_output: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,11 +120,19 @@ ACTIVATIONS: dict[str, Activation] = {
 }
 
 LOSSES: dict[str, Loss] = {
-    "cross_entropy": Loss(code=0, tasks=("classification",), output="softmax", metric="accuracy"),
-    "binary_cross_entropy": Loss(code=1, tasks=("multilabel", "classification"), output="sigmoid", metric="accuracy"),
-    "squared_error": Loss(code=2, tasks=("regression",), output="identity", metric="r2"),
-    "huber": Loss(code=3, tasks=("regression",), output="identity", metric="r2"),
-    "poisson": Loss(code=4, tasks=("regression",), output="exp", metric="r2"),
+    "cross_entropy": Loss(
+        code=0, tasks=("classification",), output="softmax", metric="accuracy", sklearn_output="softmax"
+    ),
+    "binary_cross_entropy": Loss(
+        code=1,
+        tasks=("multilabel", "classification"),
+        output="sigmoid",
+        metric="accuracy",
+        sklearn_output="logistic",
+    ),
+    "squared_error": Loss(code=2, tasks=("regression",), output="identity", metric="r2", sklearn_output="identity"),
+    "huber": Loss(code=3, tasks=("regression",), output="identity", metric="r2", sklearn_output="identity"),
+    "poisson": Loss(code=4, tasks=("regression",), output="exp", metric="r2", sklearn_output="exp"),
 }
 
 OPTIMIZERS: dict[str, Optimizer] = {

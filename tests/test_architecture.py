@@ -45,6 +45,7 @@ NO_REFERENCE = {
         "derivatives_backward",
         "gather_weights",
         "prefetch_*",
+        "_do_nothing",
         "bias_forward",
         "pixels_pack",
         "samples_pack",

@@ -8,17 +8,12 @@ from fastmlp.config import Config
 from fastmlp.errors import DataError, DataTypeError, MissingExtraError
 from fastmlp.model.model import Model
 from fastmlp.model.params import Params
-from fastmlp.settings import ACTIVATIONS
+from fastmlp.settings import ACTIVATIONS, LOSSES
 
 #: Maximum batch size of scikit-learn for ``batch_size="auto"``.
 AUTO_BATCH = 200
-#: The loss for each of the estimator's ``out_activation_``.
-LOSS_OF_OUTPUT = {
-    "softmax": "cross_entropy",
-    "logistic": "binary_cross_entropy",
-    "identity": "squared_error",
-    "exp": "poisson",
-}
+#: The loss for each ``out_activation_`` of an estimator: of several the first, which is scikit-learn's.
+LOSS_OF_OUTPUT = {loss.sklearn_output: name for name, loss in reversed(LOSSES.items())}
 
 
 def from_sklearn(estimator: Any) -> Model:

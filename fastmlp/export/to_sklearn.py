@@ -10,10 +10,7 @@ from fastmlp.errors import ConfigError, DataError, MissingExtraError
 from fastmlp.export.folding import WeightsAndBiases, as_dtype, folded_layers
 from fastmlp.model.model import Model
 from fastmlp.model.parts import is_binary, output_of
-from fastmlp.settings import ACTIVATIONS, OPTIMIZERS
-
-#: scikit-learn's names for the activations of the output layer.
-OUT_ACTIVATIONS = {"softmax": "softmax", "sigmoid": "logistic", "identity": "identity", "exp": "exp"}
+from fastmlp.settings import ACTIVATIONS, LOSSES, OPTIMIZERS
 
 
 def make_estimator(model: Model) -> Any:
@@ -33,9 +30,8 @@ def make_estimator(model: Model) -> Any:
     else:
         loss = {"loss": "poisson"} if output == "exp" else {}
         estimator = MLPRegressor(**_settings(model.config), **loss)
-    if layers[-1][0].shape[1] == 1 and output == "softmax":
-        output = "sigmoid"
-    estimator.out_activation_ = OUT_ACTIVATIONS[output]
+    two_classes = output == "softmax" and layers[-1][0].shape[1] == 1  # scikit-learn has one output for two classes
+    estimator.out_activation_ = LOSSES["binary_cross_entropy" if two_classes else model.config.loss].sklearn_output
     _set_fitted(estimator, [(as_dtype(W, model.config.dtype), as_dtype(b, model.config.dtype)) for W, b in layers])
     estimator.n_iter_ = model.n_epochs
     return estimator

@@ -6,6 +6,8 @@ which are not monotonic) the function returns the output and the derivative, and
 at DERIVATIVE; with dropout it does so for every activation.
 """
 
+from typing import Any
+
 from fastmlp.codegen.jit import kernel
 from fastmlp.codegen.simd import fma, n_lanes, vload, vstore, where_less, zeros
 from fastmlp.codegen.switch import switch
@@ -126,7 +128,7 @@ def gelu(z):
 
 def _forward_loop(name):
     """The loop of an activation over a row: one per activation, so that none is selected per element."""
-    function = globals().get(name)
+    function: Any = globals().get(name)
 
     @kernel(forceinline=True)
     def row_forward(work, A, D, m):
@@ -145,7 +147,7 @@ def _forward_loop(name):
 
 def _backward_loop(name):
     """The loop of a derivative over a row."""
-    function = globals().get(f"{name}_backward")
+    function: Any = globals().get(f"{name}_backward")
 
     @kernel(forceinline=True)
     def row_backward(work, A, dA, m):

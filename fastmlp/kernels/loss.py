@@ -7,6 +7,8 @@ from the pre-activation, the output, the target and Huber's delta. Its derivativ
 target where the output activation's derivative cancels the loss's; if not, it is NAME_backward, as for Huber's loss.
 """
 
+from typing import Any
+
 from fastmlp.codegen.jit import kernel
 from fastmlp.codegen.simd import broadcast, fma, n_lanes, vload, vstore, where_equal, where_less, zeros
 from fastmlp.codegen.switch import switch
@@ -122,7 +124,8 @@ def poisson_loss(z, out, y, delta):
 
 def _forward_loop(name):
     """The loop of a loss over a batch: one per loss, so that none is selected per element."""
-    output, function = OUTPUTS[LOSSES[name].output], globals().get(f"{name}_loss")
+    output = OUTPUTS[LOSSES[name].output]
+    function: Any = globals().get(f"{name}_loss")
 
     @kernel(forceinline=True)
     def loop(work, Z, out, shape, targets, loss, scalars, m):
