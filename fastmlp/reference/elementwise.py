@@ -166,6 +166,10 @@ def identity_backward(d: Array, a: Array) -> Array:
     return d
 
 
+#: Activations of the output layer other than softmax.
+OUTPUTS = {"sigmoid": sigmoid, "identity": identity, "exp": exp}
+
+
 def activation_forward(Z: Array, activation: str) -> Array:
     """``A = f(Z)``, f being the function of the activation's name; equation (3) for the sigmoid."""
     result = globals()[activation](Z)
@@ -219,49 +223,52 @@ def softmax_backward(probs: Array, y: Array, weights: Array, smoothing: float = 
     return multiply(flush(probs - targets), weights[:, None])
 
 
-def binary_cross_entropy_loss(z: Array, y: Array) -> Array:
+def binary_cross_entropy_loss(z: Array, out: Array, y: Array, delta: float) -> Array:
     """``log(1 + e**z) - y z``: cross-entropy of a sigmoid output, y from 0 to 1."""
     return fma(0 - y, z, softplus(z))
 
 
-def squared_error_loss(error: Array) -> Array:
+def error_backward(out: Array, y: Array, delta: float) -> Array:
+    """``out - y``, the derivative of a loss whose output activation is canonical."""
+    return flush(out - y)
+
+
+def squared_error_loss(z: Array, out: Array, y: Array, delta: float) -> Array:
     """Half the squared error."""
+    error = flush(z - y)
     return multiply(multiply(error.dtype.type(0.5), error), error)
 
 
-def huber_loss(error: Array, delta: float) -> Array:
+def huber_loss(z: Array, out: Array, y: Array, delta: float) -> Array:
     """Half the squared error, linear beyond delta (Huber 1964)."""
-    size, d = np.where(error < 0, 0 - error, error), error.dtype.type(delta)
-    half = error.dtype.type(0.5)
+    error = flush(z - y)
+    size, d, half = np.where(error < 0, 0 - error, error), error.dtype.type(delta), error.dtype.type(0.5)
     line = multiply(d, flush(size - multiply(half, d)))
-    return np.where(size < d, squared_error_loss(error), line)
+    return np.where(size < d, squared_error_loss(z, out, y, delta), line)
 
 
-def poisson_loss(z: Array, mean: Array, y: Array) -> Array:
-    """Half the deviance, ``mean - y z + y log(y) - y``, of counts y whose mean is ``e**z``."""
+def huber_backward(out: Array, y: Array, delta: float) -> Array:
+    """``out - y``, clamped to delta."""
+    limit = out.dtype.type(delta)
+    return np.clip(flush(out - y), -limit, limit)
+
+
+def poisson_loss(z: Array, out: Array, y: Array, delta: float) -> Array:
+    """Half the deviance, ``out - y z + y log(y) - y``, of counts y whose mean is ``out = e**z``."""
     d = flush(z - log(np.where(y > 0, y, y.dtype.type(1))))
-    return np.where(y > 0, multiply(y, flush(expm1(d) - d)), mean)
+    return np.where(y > 0, multiply(y, flush(expm1(d) - d)), out)
 
 
 def values_forward(Z: Array, Y: Array, loss: str, delta: float) -> tuple[Array, Array]:
     """Outputs for target values, and each sample's loss, summed over the outputs in their order."""
-    out = {"sigmoid": sigmoid, "exp": exp, "identity": identity}[LOSSES[loss].output](Z)
+    out = OUTPUTS[LOSSES[loss].output](Z)
     total = np.zeros_like(Z[:, 0])
-    for z, o, y in zip(Z.T, out.T, Y.T, strict=True):
-        if loss == "binary_cross_entropy":
-            part = binary_cross_entropy_loss(z, y)
-        elif loss == "poisson":
-            part = poisson_loss(z, o, y)
-        else:
-            error = flush(z - y)
-            part = huber_loss(error, delta) if loss == "huber" else squared_error_loss(error)
-        total = flush(total + part)
+    for z, a, y in zip(Z.T, out.T, Y.T, strict=True):
+        total = flush(total + globals()[f"{loss}_loss"](z, a, y, delta))
     return out, total
 
 
 def values_backward(out: Array, Y: Array, weights: Array, loss: str, delta: float) -> Array:
-    """``dZ = (out - target) * weights``; Huber's error is clamped to delta."""
-    error = flush(out - Y)
-    if loss == "huber":
-        error = np.clip(error, -out.dtype.type(delta), out.dtype.type(delta))
-    return multiply(error, weights[:, None])
+    """``dZ``: the loss's derivative by the pre-activation, times the sample's weight."""
+    derivative = globals().get(f"{loss}_backward", error_backward)
+    return multiply(derivative(out, Y, delta), weights[:, None])
