@@ -1,4 +1,6 @@
-"""Fixtures for several test modules: a small data set that any network learns quickly, and the activations in NumPy."""
+"""Fixtures for several test modules: a small data set, and activations, losses and optimizers in plain NumPy."""
+
+import math
 
 import numpy as np
 import pytest
@@ -58,3 +60,66 @@ def plain_activations():
         "silu": lambda z: z / (1 + np.exp(-z)),
         "softplus": lambda z: np.logaddexp(0, z),
     }
+
+
+@pytest.fixture(scope="session")
+def plain_losses():
+    """Every loss in plain NumPy, by name: a function of pre-activations, targets and config, one value per sample."""
+
+    def cross_entropy(Z, y, config):
+        n_classes, smoothing = Z.shape[1], config.label_smoothing
+        targets = np.eye(n_classes)[y] * (1 - smoothing) + smoothing / n_classes
+        return np.log(np.exp(Z).sum(axis=1)) - (targets * Z).sum(axis=1)
+
+    def binary_cross_entropy(Z, y, config):
+        p, y = 1 / (1 + np.exp(-Z)), y * (1 - config.label_smoothing) + config.label_smoothing / 2
+        return -(y * np.log(p) + (1 - y) * np.log(1 - p)).sum(axis=1)
+
+    def squared_error(Z, y, config):
+        return ((Z - y) ** 2 / 2).sum(axis=1)
+
+    def huber(Z, y, config):
+        error, delta = abs(Z - y), config.huber_delta
+        return np.where(error < delta, error**2 / 2, delta * (error - delta / 2)).sum(axis=1)
+
+    def poisson(Z, y, config):
+        return (np.exp(Z) - y * Z + np.where(y > 0, y * np.log(np.maximum(y, 1)) - y, 0)).sum(axis=1)
+
+    functions = (cross_entropy, binary_cross_entropy, squared_error, huber, poisson)
+    return {function.__name__: function for function in functions}
+
+
+@pytest.fixture(scope="session")
+def plain_steps():
+    """Every optimizer in plain NumPy, by name: weight and moments after step t, in the form of the papers."""
+
+    def sgd(w, m, v, g, t, c):
+        return w - c.learning_rate * g, m, v
+
+    def momentum(w, m, v, g, t, c):
+        m = c.momentum * m - c.learning_rate * g
+        return w + m, m, v
+
+    def nesterov(w, m, v, g, t, c):
+        m = c.momentum * m - c.learning_rate * g
+        return w + c.momentum * m - c.learning_rate * g, m, v
+
+    def rmsprop(w, m, v, g, t, c):
+        v = c.beta2 * v + (1 - c.beta2) * g**2
+        return w - c.learning_rate * g / (np.sqrt(v) + c.eps), m, v
+
+    def adam(w, m, v, g, t, c):
+        m, v = c.beta1 * m + (1 - c.beta1) * g, c.beta2 * v + (1 - c.beta2) * g**2
+        root = np.sqrt(v / (1 - c.beta2**t)) + c.eps
+        return w - c.learning_rate * m / (1 - c.beta1**t) / root, m, v
+
+    def nadam(w, m, v, g, t, c):
+        m, v = c.beta1 * m + (1 - c.beta1) * g, c.beta2 * v + (1 - c.beta2) * g**2
+        root = np.sqrt(v / (1 - c.beta2**t)) + c.eps
+        *past, mu, next_mu = (c.beta1 * (1 - 0.5 * 0.96 ** (0.004 * i)) for i in range(1, t + 2))
+        product = math.prod(past) * mu
+        mean = next_mu * m / (1 - product * next_mu) + (1 - mu) * g / (1 - product)
+        return w - c.learning_rate * mean / root, m, v
+
+    functions = (sgd, momentum, nesterov, rmsprop, adam, nadam)
+    return {function.__name__: function for function in functions} | {"adamw": adam}

@@ -1,9 +1,9 @@
 """The activations of the hidden layers, their derivatives, and dropout.
 
-The kernel of an activation in `fastmlp.settings.ACTIVATIONS` is the function of its name. If its derivative is computed
-from the output, NAME_backward multiplies by it, and the pre-activations need not be stored. Otherwise (gelu and silu,
-which are not monotonic) the function returns the output and the derivative, and the forward pass stores the derivative
-at DERIVATIVE; with dropout it does so for every activation.
+The kernel of an activation in `fastmlp.settings.ACTIVATIONS` is the function of its name. Where the derivative is
+computed from the output, the function NAME_backward multiplies by it, and pre-activations need not be stored. Where it
+is computed from the input (gelu and silu are not monotonic), the function returns output and derivative, and the
+forward pass stores the derivative at DERIVATIVE. With dropout it stores the derivative of every activation.
 """
 
 from typing import Any
@@ -63,7 +63,7 @@ def relu_backward(d, a):
 
 @kernel(forceinline=True)
 def identity(z):
-    """``z``; LLVM removes the loop."""
+    """``z``; LLVM removes its loop."""
     return z
 
 
@@ -126,8 +126,8 @@ def gelu(z):
     return z * s, fma(inner * s * (1.0 - s), fma(square, 3.0 * GELU_CUBIC, GELU_LINEAR), s)
 
 
-def _forward_loop(name):
-    """The loop of an activation over a row: one per activation, so that none is selected per element."""
+def _forward_loop(name: str) -> Any:
+    """The loop of an activation over a row. Each has its own, so that none is selected per element."""
     function: Any = globals().get(name)
 
     @kernel(forceinline=True)
@@ -145,8 +145,8 @@ def _forward_loop(name):
     return row_forward_with_derivative if ACTIVATIONS[name].derivative_of == "input" else row_forward
 
 
-def _backward_loop(name):
-    """The loop of a derivative over a row."""
+def _backward_loop(name: str) -> Any:
+    """The loop of a derivative over a row; see `_forward_loop`."""
     function: Any = globals().get(f"{name}_backward")
 
     @kernel(forceinline=True)
@@ -157,14 +157,9 @@ def _backward_loop(name):
     return row_backward
 
 
-@kernel(forceinline=True)
-def _do_nothing(work, A, D, m):
-    pass
-
-
-_row_forward = switch({activation.code: _forward_loop(name) for name, activation in ACTIVATIONS.items()}, _do_nothing)
+_row_forward = switch({record.code: _forward_loop(name) for name, record in ACTIVATIONS.items()})
 _row_backward = switch(
-    {a.code: _backward_loop(name) for name, a in ACTIVATIONS.items() if a.derivative_of == "output"}, _do_nothing
+    {record.code: _backward_loop(name) for name, record in ACTIVATIONS.items() if record.derivative_of == "output"}
 )
 
 

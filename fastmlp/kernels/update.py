@@ -7,6 +7,8 @@ STORE_GRADIENT stores it: an update rule like the others, since a second path th
 compilation half as long again.
 """
 
+from typing import Any
+
 import numpy as np
 
 from fastmlp.codegen.jit import kernel
@@ -138,7 +140,8 @@ def nadam_update(w, m, v, g, c):
     return fma(fma(c[LR], m, c[LR_G] * g), reciprocal(sqrt(v) + c[EPS]), w)
 
 
-# Each optimizer's step on the vector of weights w at theta[i], given its gradient g with the L2 term.
+# The kernel of an optimizer in `fastmlp.settings.OPTIMIZERS` is the function NAME_step: the step on the vector of
+# weights w at theta[i], given its gradient g with the L2 term.
 
 
 @kernel(forceinline=True)
@@ -189,8 +192,8 @@ def nadam_step(params, i, w, g, c):
     vstore(params.theta, i, nadam_update(w, m, v, g, c))
 
 
-def _block_loop(step):
-    """The loop of a step over a block of weights: one per optimizer, so that none is selected per vector."""
+def _block_loop(step: Any) -> Any:
+    """The loop of a step over a block of weights. Each has its own, so that none is selected per vector."""
 
     @kernel(forceinline=True)
     def block_update(params, start, stride, G, n_rows, n_columns, c):
@@ -212,9 +215,10 @@ def gradient_store(params, start, stride, G, n_rows, n_columns, c):
             vstore(params.gradient, start + r * stride + k, vload(G[0], r * G[1] + k))
 
 
+# adamw has the code of adam, and its step.
 _steps = {optimizer.code: globals().get(f"{name}_step") for name, optimizer in reversed(OPTIMIZERS.items())}
 _blocks = {code: _block_loop(step) for code, step in _steps.items()}
-sgd_block, _block_update = _blocks[SGD], switch(_blocks, gradient_store)
+sgd_block, _block_update = _blocks[SGD], switch({**_blocks, STORE_GRADIENT: gradient_store})
 
 
 @kernel
