@@ -8,16 +8,16 @@ import pytest
 from fastmlp.codegen import cpu
 from fastmlp.data import Dataset
 
-#: What runs first: these tests compile the kernels that the others use.
-FIRST = ("tests/test_instruction_sets.py", "tests/kernels/")
+#: What runs first, in this order: the longest tests, and those that compile the kernels that the others use.
+FIRST = ("tests/test_instruction_sets.py::test_the_tests_of_kernels", "tests/kernels/")
 
 
 def pytest_collection_modifyitems(items):
-    """For pytest-xdist: the tests of a file stay in one process, with what they compile; the longest files first."""
+    """For pytest-xdist: the tests of a file stay in one process, with what they compile."""
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
-    items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
+    items.sort(key=lambda item: [not item.nodeid.startswith(prefix) for prefix in FIRST])
 
 
 def gaussian_blobs(n_train=120, n_test=40, n_features=5, n_classes=3, dtype=np.float64):

@@ -51,6 +51,16 @@ def run_python(name, *arguments):
     return subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, cwd=TESTS.parent)
 
 
+@needs_x86
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.xdist_group(n)) for n in OTHERS or ["none"]])
+def test_the_tests_of_kernels_pass(name):
+    options = ("-q", "-p", "no:cacheprovider", "--deselect", "tests/kernels/test_amx.py")
+    done = run_python(name, "-m", "pytest", TESTS / "kernels", *options)
+    last = done.stdout.strip().splitlines()[-1]
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert int(re.match(r"(\d+) passed", last)[1]) >= MIN_KERNEL_TESTS
+
+
 def heights_of(name):
     """Tile heights by width in vectors, as `fastmlp.codegen.cpu.tile_heights` gives them for an instruction set."""
     return cpu.TILE_HEIGHTS[32 if name in {"AVX-512", "NEON"} else 16]
@@ -111,13 +121,3 @@ def trained():
 @pytest.mark.parametrize("name", OTHERS or ["none"])
 def test_trained_weights_have_the_same_bits(trained, name, place):
     assert trained(name)[place] == trained(NATIVE)[place]
-
-
-@needs_x86
-@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.xdist_group(n)) for n in OTHERS or ["none"]])
-def test_the_tests_of_kernels_pass(name):
-    options = ("-q", "-p", "no:cacheprovider", "--deselect", "tests/kernels/test_amx.py")
-    done = run_python(name, "-m", "pytest", TESTS / "kernels", *options)
-    last = done.stdout.strip().splitlines()[-1]
-    assert done.returncode == 0, done.stdout[-4000:]
-    assert int(re.match(r"(\d+) passed", last)[1]) >= MIN_KERNEL_TESTS
