@@ -178,7 +178,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return {"loss": self.loss, "huber_delta": self.huber_delta}
 
     def _out_activation(self) -> str:
-        return LOSSES[self.loss].output
+        return LOSSES[self.loss].sklearn_output
 
     def _encode_targets(self, y: NDArray[Any], is_encoding_known: bool) -> NDArray[Any]:
         self._check_counts(y, "y")
