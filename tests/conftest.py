@@ -85,8 +85,13 @@ def plain_losses():
     def poisson(Z, y, config):
         return (np.exp(Z) - y * Z + np.where(y > 0, y * np.log(np.maximum(y, 1)) - y, 0)).sum(axis=1)
 
-    functions = (cross_entropy, binary_cross_entropy, squared_error, huber, poisson)
-    return {function.__name__: function for function in functions}
+    return {
+        "cross_entropy": cross_entropy,
+        "binary_cross_entropy": binary_cross_entropy,
+        "squared_error": squared_error,
+        "huber": huber,
+        "poisson": poisson,
+    }
 
 
 @pytest.fixture(scope="session")
@@ -121,5 +126,12 @@ def plain_steps():
         mean = next_mu * m / (1 - product * next_mu) + (1 - mu) * g / (1 - product)
         return w - c.learning_rate * mean / root, m, v
 
-    functions = (sgd, momentum, nesterov, rmsprop, adam, nadam)
-    return {function.__name__: function for function in functions} | {"adamw": adam}
+    return {
+        "sgd": sgd,
+        "momentum": momentum,
+        "nesterov": nesterov,
+        "rmsprop": rmsprop,
+        "adam": adam,
+        "adamw": adam,
+        "nadam": nadam,
+    }

@@ -1,110 +1,146 @@
-"""docs/extending.md: its code, inserted into a copy of the package, trains as the reference implementation does."""
+"""docs/extending.md, carried out: its blocks are applied to a copy of the package, and its example is run there."""
 
-import ast
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
-FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-#: The file, and after what a block is inserted: a record's key, a function, or the other imports.
-PLACE = re.compile(r"in `([\w/]+\.py)` after (?:the one of )?(?:`(\"?\w+\"?)`|its other imports)")
+BLOCK = re.compile(r"^<!-- (?P<marker>[^\n]+) -->\n```\w+\n(?P<code>.*?)^```$", re.M | re.S)
+EDIT = re.compile(r"file: (?P<path>\S+); (?P<verb>after|replaces): (?P<anchor>.+)")
+#: Section of the page by what it adds.
+ADDED = {"activation": "An activation: softsign", "loss": "A loss: log-cosh", "optimizer": "An optimizer: Lion"}
+COPIED = (
+    "fastmlp",
+    "tests/reference",
+    "tests/export",
+    "tests/conftest.py",
+    "tests/test_completeness.py",
+    "README.md",
+    "pyproject.toml",
+)
+#: What is run in the finished copy: the test of completeness, the example, and the additions in float64 alone.
+SELECTED = "complete or typed_twice or example or (softsign or log_cosh or lion) and not float32"
 
 
-def blocks():
-    """(file, name after which it is inserted or None, code) of each block of the page but the last."""
-    start = 0
-    for block in [*FENCE.finditer(PAGE)][:-1]:
-        file, name = PLACE.findall(PAGE, start, block.start())[-1]
-        yield file, name, block[1]
-        start = block.end()
+class Edit(NamedTuple):
+    """A block of the page: the code that is put after a definition or line of a file, or in the line's place."""
+
+    path: str
+    verb: str
+    anchor: str
+    code: str
+
+    def apply(self, root):
+        path = root / self.path
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        places = [i for i, line in enumerate(lines) if line.strip().startswith(self.anchor)]
+        assert len(places) == 1, f"{self.path}: {len(places)} lines start with {self.anchor!r}, expected 1"
+        first, last = places[0], end_of_statement(lines, places[0])
+        code = self.code.splitlines(keepends=True)
+        if self.anchor.startswith("def "):
+            code = ["\n", "\n", *code]
+        if self.verb == "replaces":
+            words = set(re.findall(r"\w+", "".join(lines[first : last + 1])))
+            assert words < set(re.findall(r"\w+", self.code)), (
+                f"{self.path}: the block leaves out part of {self.anchor!r}"
+            )
+        else:
+            first = last + 1
+        lines[first : last + 1] = code
+        path.write_text("".join(lines), encoding="utf-8")
 
 
-def line_after(text, name):
-    """Number of lines up to the end of what a block is inserted after."""
-    tree = ast.parse(text)
-    if name.startswith('"'):
-        keys = [
-            (key, value)
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Dict)
-            for key, value in zip(node.keys, node.values, strict=True)
-        ]
-        return next(
-            value.end_lineno
-            for key, value in keys
-            if isinstance(key, ast.Constant) and repr(key.value) == repr(name[1:-1])
-        )
-    imports = (ast.Import, ast.ImportFrom)
-    found = [
-        node.end_lineno
-        for node in tree.body
-        if (isinstance(node, ast.FunctionDef) and node.name == name if name else isinstance(node, imports))
-    ]
-    return found[-1]
+def end_of_statement(lines, first):
+    """Last line of a function, of an entry in parentheses, or of a line that ends there."""
+    if lines[first].startswith("def "):
+        following = (i for i in range(first + 1, len(lines)) if lines[i].strip() and not lines[i].startswith(" "))
+        last = next(following, len(lines)) - 1
+        while not lines[last].strip():
+            last -= 1
+        return last
+    depth = 0
+    for i in range(first, len(lines)):
+        depth += lines[i].count("(") - lines[i].count(")")
+        if depth <= 0:
+            return i
+    raise AssertionError(f"unbalanced parentheses from {lines[first]!r}")
 
 
-def insert(path, name, code):
-    lines = path.read_text(encoding="utf-8").splitlines()
-    line = line_after("\n".join(lines), name)
-    gap = ["", ""] if name and not name.startswith('"') else []
-    path.write_text("\n".join([*lines[:line], *gap, *code.splitlines(), *lines[line:], ""]), encoding="utf-8")
+def section(title):
+    """Text of a section of the page."""
+    return PAGE.split(f"\n## {title}\n")[1].split("\n## ")[0]
 
 
-@pytest.fixture(scope="module")
-def extended(tmp_path_factory):
-    """A copy of the package and of tests/conftest.py with the activation and the loss of the page."""
-    root = tmp_path_factory.mktemp("extended")
-    shutil.copytree(ROOT / "fastmlp", root / "fastmlp", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("conftest.py", "test_completeness.py"):
-        (root / "tests").mkdir(exist_ok=True)
-        shutil.copy(ROOT / "tests" / name, root / "tests" / name)
-    for file, name, code in blocks():
-        insert(root / file, name, code)
-    return root
+def edits(kind):
+    """The edits of a section, in order."""
+    found = [(EDIT.fullmatch(block["marker"]), block["code"]) for block in BLOCK.finditer(section(ADDED[kind]))]
+    return [Edit(match["path"], match["verb"], match["anchor"], code) for match, code in found]
 
 
-def run(root, *arguments):
-    environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONIOENCODING": "utf-8"}
-    command = [sys.executable, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, cwd=root)
+def expected_sentences(kind):
+    """What the page says that the completeness test says, once the record is there."""
+    return re.search(r"^```text\n(.*?)^```$", section(ADDED[kind]), re.M | re.S)[1].splitlines()
 
 
-def test_every_block_names_its_place():
-    assert len([*blocks()]) == 8
-    assert {file for file, _, _ in blocks()} == {
-        "fastmlp/settings.py", "fastmlp/kernels/activation.py", "fastmlp/kernels/loss.py",
-        "fastmlp/reference/elementwise.py", "tests/conftest.py",
-    }  # fmt: skip
+def run_tests(root, *arguments):
+    """Run pytest in the copy, in a process that imports the copy and caches its kernels there."""
+    variables = {**os.environ, "PYTHONPATH": str(root), "NUMBA_CACHE_DIR": str(root / "cache")}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+    return subprocess.run(command, cwd=root, env=variables, capture_output=True, text=True, timeout=300)
 
 
-def test_the_last_block_trains_as_the_reference_implementation_does(extended):
-    done = run(extended, "-c", FENCE.findall(PAGE)[-1])
-    assert (done.stdout, done.returncode) == ("True True\n", 0), done.stderr[-4000:]
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of the package, and of the tests that the page mentions."""
+    for name in COPIED:
+        source, target = ROOT / name, tmp_path / name
+        target.parent.mkdir(exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    return tmp_path
 
 
-def test_the_extended_package_is_complete(extended):
-    done = run(extended, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_completeness.py")
-    assert done.returncode == 0, done.stdout[-4000:]
+def test_the_page_states_how_many_files_are_touched():
+    counts = {kind: len({edit.path for edit in edits(kind)}) for kind in ADDED}
+    stated = re.search(r"an activation touches (\d+) files, a loss (\d+) and an optimizer (\d+)", PAGE).groups()
+    assert dict(zip(ADDED, map(int, stated), strict=True)) == counts
 
 
-def test_a_record_alone_is_reported_as_incomplete(extended, tmp_path):
-    shutil.copytree(ROOT / "fastmlp", tmp_path / "fastmlp", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("__pycache__"))
-    for file, name, code in blocks():
-        if file == "fastmlp/settings.py":
-            insert(tmp_path / file, name, code)
-    done = run(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_completeness.py")
-    assert done.returncode == 1
-    for sentence in (
-        "activation 'softsign': fastmlp/kernels/activation.py has no function softsign",
-        "activation 'softsign': fastmlp/reference/elementwise.py has no function softsign_backward",
-        "loss 'log_cosh': fastmlp/kernels/loss.py has no function log_cosh_loss",
-    ):
-        assert sentence in done.stdout
+def test_the_completeness_test_says_what_the_page_says(copy):
+    sentences = defaultdict(list)
+    for kind in ADDED:
+        record, *_ = edits(kind)
+        assert record.path == "fastmlp/settings.py"
+        record.apply(copy)
+        sentences[kind] = expected_sentences(kind)
+    done = run_tests(copy, "tests/test_completeness.py", "-k", "softsign or log_cosh or lion")
+    assert re.search(r"^3 failed", done.stdout.splitlines()[-1]), done.stdout + done.stderr
+    said = set(done.stdout.splitlines())
+    assert {kind: [line for line in lines if line not in said] for kind, lines in sentences.items()} == {
+        kind: [] for kind in ADDED
+    }
+
+
+def test_the_additions_of_the_page_are_complete_and_correct(copy):
+    """Also bit for bit against the reference, and against finite differences of the plain formulas, in float64."""
+    for kind in ADDED:
+        for edit in edits(kind):
+            edit.apply(copy)
+    example = next(block["code"] for block in BLOCK.finditer(PAGE) if block["marker"] == "run")
+    indented = "".join(f"    {line}" if line.strip() else line for line in example.splitlines(keepends=True))
+    (copy / "tests" / "test_example.py").write_text(f"def test_example():\n{indented}", encoding="utf-8")
+    tests = ("tests/test_completeness.py", "tests/test_example.py", "tests/reference", "tests/export/test_onnx.py")
+    done = run_tests(copy, *tests, "-k", SELECTED)
+    summary = done.stdout.splitlines()[-1]
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    assert int(re.match(r"(\d+) passed", summary)[1]) > 50, summary

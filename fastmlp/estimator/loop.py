@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fastmlp.config import Config
 from fastmlp.estimator.callbacks import CallbackRunner
 from fastmlp.model.model import Model
-from fastmlp.settings import OPTIMIZERS
+from fastmlp.settings import LOSSES, OPTIMIZERS
 from fastmlp.training.early_stopping import Plateau
 from fastmlp.training.schedule import learning_rate_at
 from fastmlp.training.trainer import WINDOW_BYTES, Trainer
@@ -175,7 +175,7 @@ class Loop:
         self.trainer = Trainer(self.model, *train)
         self.rate, self.is_interrupted = LearningRate(estimator, self.model.config), False
         # scikit-learn's squared error is the mean over the outputs, ours the sum; the gradients are the same.
-        self.loss_divisor = self.model.n_outputs if self.model.config.loss in ("squared_error", "huber") else 1
+        self.loss_divisor = self.model.n_outputs if LOSSES[self.model.config.loss].output == "identity" else 1
         self.print = print if estimator.verbose else _print_nothing
         if state is not None and state.optimizer == self.model.config.optimizer:
             for array, stored in zip(

@@ -13,6 +13,7 @@ from fastmlp.errors import DataError
 from fastmlp.estimator.base import BaseMLP
 from fastmlp.estimator.config_mapping import CONSTRAINTS
 from fastmlp.estimator.loop import Samples
+from fastmlp.settings import LOSSES
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -54,7 +55,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "loss": [StrOptions({"squared_error", "poisson", "huber"})],
+        "loss": [StrOptions({name for name, loss in LOSSES.items() if "regression" in loss.tasks})],
         **CONSTRAINTS,
         "huber_delta": [Interval(Real, 0, None, closed="neither")],
     }
@@ -177,7 +178,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return {"loss": self.loss, "huber_delta": self.huber_delta}
 
     def _out_activation(self) -> str:
-        return "exp" if self.loss == "poisson" else "identity"
+        return LOSSES[self.loss].sklearn_output
 
     def _encode_targets(self, y: NDArray[Any], is_encoding_known: bool) -> NDArray[Any]:
         self._check_counts(y, "y")

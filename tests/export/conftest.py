@@ -6,14 +6,14 @@ import pytest
 from fastmlp.config import Config
 from fastmlp.model.model import Model
 from fastmlp.model.params import Params
+from fastmlp.settings import LOSSES
 
-#: Activation of the output layer, by loss.
+#: Activations of the output layer.
 OUTPUTS = {
-    "cross_entropy": lambda z: np.exp(z) / np.exp(z).sum(axis=1, keepdims=True),
-    "binary_cross_entropy": lambda z: 1 / (1 + np.exp(-z)),
-    "squared_error": lambda z: z,
-    "huber": lambda z: z,
-    "poisson": np.exp,
+    "softmax": lambda z: np.exp(z) / np.exp(z).sum(axis=1, keepdims=True),
+    "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
+    "identity": lambda z: z,
+    "exp": np.exp,
 }
 
 
@@ -22,7 +22,7 @@ class Networks:
 
     def __init__(self, plain_activations):
         self.plain_activations = plain_activations
-        self.activations, self.losses = tuple(plain_activations), tuple(OUTPUTS)
+        self.activations, self.losses = tuple(plain_activations), tuple(LOSSES)
 
     @staticmethod
     def make(activation="tanh", loss="cross_entropy", precision="float32", sizes=(6, 9, 8, 3), scaled=True):
@@ -49,7 +49,7 @@ class Networks:
         return A @ W.astype(float) + b
 
     def outputs(self, network, X):
-        return OUTPUTS[network.config.loss](self.logits(network, X))
+        return OUTPUTS[LOSSES[network.config.loss].output](self.logits(network, X))
 
     @staticmethod
     def tolerance(precision):

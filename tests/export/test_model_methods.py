@@ -7,7 +7,7 @@ import fastmlp
 from fastmlp.errors import MissingExtraError
 from fastmlp.settings import LOSSES
 
-VALUES = ("squared_error", "huber", "poisson")
+VALUES = tuple(name for name, loss in LOSSES.items() if "regression" in loss.tasks)
 #: Losses and numbers of outputs. With one output, a network is a classifier of two classes or predicts one value.
 SIZES = [(loss, n) for loss in LOSSES for n in (1, 2, 3) if (loss, n) != ("cross_entropy", 1)]
 
