@@ -107,11 +107,6 @@ TESTED_ELSEWHERE = {
     "settings": "test_config.py",
     "version": "cli/test_app.py",
     "codegen/amx": "training/test_precision.py",
-    "kernels/bf16_dense": "kernels/test_bf16_matmul.py",
-    "kernels/bf16_pack": "kernels/test_bf16_matmul.py",
-    "kernels/dispatch": "kernels/test_bf16_matmul.py",
-    "kernels/layout": "model/test_workspace.py",
-    "kernels/vector_math": "kernels/test_activation.py",
     "study/provenance": "study/test_metadata.py",
     "study/registry": "study/test_scheduler.py",
 }

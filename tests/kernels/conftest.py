@@ -1,5 +1,6 @@
 """Fixtures of the tests of kernels: wrappers of those that take vectors or matrices, and reference networks."""
 
+import decimal
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +10,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from fastmlp import settings
+from fastmlp.codegen.bf16 import HIGH, LOW, STEPS, WORDS
 from fastmlp.codegen.cpu import panel_bytes
 from fastmlp.codegen.denormals import flush_subnormals, restore_control
 from fastmlp.codegen.jit import kernel
 from fastmlp.codegen.simd import n_lanes, vload, vstore
+from fastmlp.codegen.switch import switch
 from fastmlp.data.scaling import pixel_scale_of
 from fastmlp.kernels import activation, matmul, microkernel, update, vector_math
 from fastmlp.kernels import layout as at
@@ -24,7 +28,7 @@ from fastmlp.model.params import Params
 from fastmlp.model.workspace import Workspace
 from fastmlp.reference import update as reference_update
 from fastmlp.reference.network import Network
-from fastmlp.settings import OPTIMIZERS
+from fastmlp.settings import LOSSES, OPTIMIZERS
 
 
 @kernel
@@ -69,31 +73,24 @@ def flushed():
     return _flushed
 
 
-FUNCTIONS = ("exp", "expm1", "log", "reciprocal", "sigmoid", "tanh", "log1p", "elu", "softplus")
+FUNCTIONS = {
+    "exp": vector_math.exp,
+    "expm1": vector_math.expm1,
+    "log": vector_math.log,
+    "log1p": vector_math.log1p,
+    "reciprocal": vector_math.reciprocal,
+    "sigmoid": activation.sigmoid,
+    "tanh": activation.tanh,
+    "elu": activation.elu,
+    "softplus": activation.softplus,
+}
+_function = switch(dict(enumerate(FUNCTIONS.values())))
 
 
 @kernel
 def _map(x, out, code):
     for i in range(0, x.size, n_lanes(x)):
-        v = vload(x, i)
-        if code == 0:
-            vstore(out, i, vector_math.exp(v))
-        elif code == 1:
-            vstore(out, i, vector_math.expm1(v))
-        elif code == 2:
-            vstore(out, i, vector_math.log(v))
-        elif code == 3:
-            vstore(out, i, vector_math.reciprocal(v))
-        elif code == 4:
-            vstore(out, i, activation.sigmoid(v))
-        elif code == 5:
-            vstore(out, i, activation.tanh(v))
-        elif code == 6:
-            vstore(out, i, vector_math.log1p(v))
-        elif code == 7:
-            vstore(out, i, activation.elu(v))
-        else:
-            vstore(out, i, activation.softplus(v))
+        vstore(out, i, _function(code, (vload(x, i),)))
 
 
 def call_function(name, x):
@@ -101,8 +98,29 @@ def call_function(name, x):
     padded = np.ones(-(-x.size // 16) * 16, x.dtype)
     padded[: x.size] = x
     out = np.empty_like(padded)
-    _map(padded, out, FUNCTIONS.index(name))
+    _map(padded, out, [*FUNCTIONS].index(name))
     return out[: x.size]
+
+
+def arguments_of_any_size(dtype):
+    """Numbers of every size, among them limits at which functions change their formula."""
+    random, info = np.random.default_rng(0), np.finfo(dtype)
+    edges = [0.0, -0.0, info.tiny, -info.tiny, info.eps, 0.5, -87, 88, 103, 104, -104, 708, 709, 1e4, 20, 40, info.max]
+    spread = random.choice([-1, 1], 2000) * np.exp(random.uniform(-80, 7, 2000))
+    return np.array([*edges, *spread, *random.uniform(-10, 10, 2000), *random.uniform(-760, 760, 500)], dtype)
+
+
+def max_error(got, exact):
+    """Largest error of float32 numbers in units of the last place, exact values in float64."""
+    return (abs(got - exact) / np.spacing(abs(exact).astype(np.float32)).astype(np.float64)).max()
+
+
+def max_error_of_decimals(name, x, decimal_function):
+    """Largest error of a function of vectors in float64, in units of the last place, against 80 digits."""
+    with decimal.localcontext(decimal.Context(prec=80)):
+        exact = [decimal_function(decimal.Decimal(argument)) for argument in x.tolist()]
+        pairs = zip(call_function(name, x).tolist(), exact, strict=True)
+        return max(abs(decimal.Decimal(got) - ref) / decimal.Decimal(math.ulp(float(ref))) for got, ref in pairs)
 
 
 @kernel
@@ -140,6 +158,20 @@ def call_add_product(C, A, B, alpha, beta, *sizes):
 @kernel
 def _update_block(params, start, stride, G, g_stride, sizes, optimizer, c):
     update.update_block(params, start, stride, matmul.matrix(G, 0, g_stride), sizes[0], sizes[1], optimizer, c)
+
+
+def tiles_of(terms, height, by_rows):
+    """Terms of a matrix (rows, steps) as tiles of words: rows of A, or columns of B with `by_rows` False."""
+    n_rows, n_steps = terms[0].shape
+    n_tiles, n_blocks = -(-n_rows // height), -(-n_steps // STEPS)
+    tiles = np.zeros((n_tiles, n_blocks, len(terms), WORDS, WORDS), np.uint32)
+    for t, term in enumerate(terms):
+        padded = np.zeros((n_tiles * height, n_blocks * STEPS), np.float32)
+        padded[:n_rows, :n_steps] = term
+        halves = (padded.view(np.uint32) >> 16).reshape(n_tiles, height, n_blocks, STEPS)
+        words = (halves[..., LOW] | halves[..., HIGH] << 16).transpose(0, 2, 1, 3)
+        tiles[:, :, t, : height if by_rows else WORDS] = words if by_rows else words.transpose(0, 1, 3, 2)
+    return tiles.reshape(-1).view(np.float32)
 
 
 class Layers:
@@ -188,11 +220,12 @@ DROPOUT_STATE = 2**63 + 11
 
 def targets_of(config, n, n_outputs, random):
     """Random labels, or random target values that the loss accepts."""
-    if config.loss == "cross_entropy":
+    output = LOSSES[config.loss].output
+    if output == "softmax":
         return random.integers(0, n_outputs, n).astype(np.int32)
-    if config.loss == "binary_cross_entropy":
+    if output == "sigmoid":
         return random.integers(0, 2, (n, n_outputs)).astype(np.uint8)
-    if config.loss == "poisson":
+    if output == "exp":
         return random.poisson(2.0, (n, n_outputs)).astype(np.float64)
     return random.normal(0, 2, (n, n_outputs))
 
@@ -266,5 +299,26 @@ def engine():
     """The functions and classes of this module, for tests in other modules."""
     return SimpleNamespace(
         Layers=Layers, EpochRun=EpochRun, samples=samples, function=call_function, product=call_product,
-        add_product=call_add_product, update_block=_update_block, panel=panel_of,
+        add_product=call_add_product, update_block=_update_block, panel=panel_of, tiles=tiles_of,
+        arguments=arguments_of_any_size, max_error=max_error, max_error_of_decimals=max_error_of_decimals,
     )  # fmt: skip
+
+
+@pytest.fixture
+def all_layers_bf16(monkeypatch):
+    """Every layer is computed with bf16 products, however small."""
+    monkeypatch.setattr(settings, "uses_bf16", lambda *sizes: True)
+
+
+@pytest.fixture(scope="session")
+def check_bf16_epochs(same_bits):
+    """Compare epochs with bf16 products with those of the reference implementation, bit for bit."""
+
+    def check(epoch_run, states=(11, 12)):
+        assert epoch_run.workspace.bf16
+        for state in states:
+            assert epoch_run.train(2**-6, state) == epoch_run.train_reference(2**-6, state)
+        for got, ref in zip(epoch_run.arrays(), epoch_run.network.theta, strict=True):
+            same_bits(got, ref)
+
+    return check

@@ -16,6 +16,13 @@ from amx_emulator import WHY_NOT, environment
 
 TESTS = Path(__file__).parents[1]
 
+MODULES = (
+    "kernels/test_bf16_matmul.py",
+    "kernels/test_bf16_pack.py",
+    "kernels/test_bf16_dense.py",
+    "kernels/test_dispatch.py",
+    "training/test_precision.py",
+)
 #: Tests of precisions that train with bf16 products.
 TRAINING = "kernels or n_jobs or interrupted_run or records_its_precision or continues_in"
 
@@ -29,7 +36,8 @@ def report():
         pytest.skip(WHY_NOT or "this CPU lacks AVX512-BF16, whose conversions go with AMX")
     command = [
         *(sys.executable, "-m", "pytest", "-q", "-p", "no:faulthandler", "-p", "no:cacheprovider", "-p", "amx_plugin"),
-        *(TESTS / "kernels" / "test_bf16_matmul.py", TESTS / "training" / "test_precision.py", "-k", TRAINING),
+        *(TESTS / name for name in MODULES),
+        *("-k", TRAINING),
     ]
     done = subprocess.run(command, capture_output=True, text=True, env=environment(), cwd=TESTS.parent)
     return done.stdout + done.stderr
