@@ -9,15 +9,15 @@ it as Intel's manual specifies, and continues after it: the tests cover the mach
   only a system that resumes an interrupted instruction needs, is refused.
 - State (amx_emulator_state): a slot for each thread that has tiles configured, found by its Linux thread id, claimed by
   LDTILECFG and given back by TILERELEASE. At most 64 threads have tiles at once; threads that end without TILERELEASE
-  keep their slots, so a kernel that forgets it runs out of them.
+  keep their slots, so a kernel without it uses them up.
 - Handler: compiled by Numba; it allocates nothing, takes no lock and touches no Python object.
 
 Sources: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, the pages of the eight instructions
-(felixcloutier.com/x86/tdpbf16ps and its neighbours hold their text). TDPBF16PS there: "FP32 FMA with DAZ=FTZ=1, RNE
+(felixcloutier.com/x86/tdpbf16ps and its neighbours have their text). TDPBF16PS there: "FP32 FMA with DAZ=FTZ=1, RNE
 rounding. MXCSR is neither consulted nor updated", a chain of the even elements and one of the odd ones for each output,
 both from zero, then ``tmpf32 := temp1.fp32[2*n] + temp1.fp32[2*n+1]`` and ``srcdest + tmpf32``. The same order is in
-bochs-emu/Bochs:bochs/cpu/avx/amx.cc, its chains made of `float32_fmadd`; the exceptions are as it spells them out.
-Which NaN comes of several is not modelled.
+bochs-emu/Bochs:bochs/cpu/avx/amx.cc, with chains of `float32_fmadd`; the exceptions are those listed
+there. Which of several NaNs is the result is not modelled.
 """
 
 import ctypes
@@ -47,10 +47,10 @@ if llvm.get_host_cpu_features().get("amx-tile"):
     WHY_NOT = "this CPU has AMX: its instructions do not trap"
 
 _LINE = 96
-_TEXT = "".join(f"tile unit: {text}".ljust(_LINE - 1) + "\n" for text in tiles.REASONS)
+_TEXT = "".join(f"AMX emulator: {text}".ljust(_LINE - 1) + "\n" for text in tiles.REASONS)
 _LINES = ctypes.create_string_buffer(_TEXT.encode())
 
-#: The address of the state in use, which the handler knows this cell by.
+#: Address of the state in use; the handler reads it from this cell.
 _STATE_CELL = ctypes.c_int64()
 
 _REGISTERS = 40  # bytes of a ucontext_t before the general registers
@@ -60,9 +60,9 @@ PLACES = np.array([13, 14, 12, 11, 15, 10, 9, 8, 0, 1, 2, 3, 4, 5, 6, 7])
 
 
 def environment() -> dict[str, str]:
-    """For a child process whose kernels may hold tile instructions, and which finds this module and the package.
+    """Environment of a child process whose kernels may contain tile instructions, and which finds these modules.
 
-    Numba needs the features alone, and keeps kernels of other features apart; ``NUMBA_CPU_NAME`` stays the host's.
+    Numba needs only the features, and caches kernels by them; ``NUMBA_CPU_NAME`` remains the host's.
     """
     features = llvm.get_host_cpu_features()
     features.update({"amx-tile": True, "amx-bf16": True})
@@ -84,7 +84,7 @@ class Counts(ctypes.Structure):
 def emulated_tiles() -> Iterator[Counts]:
     """Emulate tile instructions inside the context, on every thread of the process; returns their counts.
 
-    Where the CPU has the unit and the process has asked the system for it, nothing traps and the counts stay 0.
+    On a CPU with AMX whose use Linux has permitted, nothing traps and the counts remain 0.
     """
     libc, state, outer = ctypes.CDLL(None), np.zeros(1, tiles.STATE), _STATE_CELL.value
     action = _Sigaction(handler=_handler().address, flags=_SA_SIGINFO | _SA_NODEFER)

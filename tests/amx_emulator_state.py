@@ -23,7 +23,7 @@ REASONS = (
     "no instruction of AMX-TILE or AMX-BF16",
     "an encoding that the manual does not have",
     "a configuration that the manual forbids, or that starts at another row than 0",
-    "more than 64 threads have tiles configured: is TILERELEASE forgotten?",
+    "more than 64 threads have tiles configured: is TILERELEASE missing?",
     "a tile that is not configured, or whose rows are no multiple of 4 bytes",
     "TDPBF16PS of tiles that are not three, or whose shapes do not fit",
 )
@@ -46,7 +46,7 @@ _MXCSR = 0x9FC0
 
 @kernel
 def slot_find(state, thread):
-    """The slot whose owner `thread` is, or -1: its tiles are not configured."""
+    """The slot that `thread` owns, or -1 if its tiles are not configured."""
     for i in range(SLOTS):
         slot = (thread + i) % SLOTS
         if state.owners[slot] == thread:
@@ -111,7 +111,10 @@ def tiles_configure(state, slot, thread, address):
 
 @kernel
 def is_config(config):
-    """Whether 64 bytes are a configuration of palette 1: reserved ones zero, tiles within bounds, none half empty."""
+    """Whether 64 bytes are a configuration of palette 1.
+
+    Reserved bytes are zero and tiles within bounds. A tile has both rows and columns, or neither.
+    """
     if config[0] != 1:
         return False
     for i in range(1, 64):
@@ -144,7 +147,7 @@ def tile_zero(state, slot, tile):
 
 @kernel
 def tile_load(state, slot, tile, base, stride):
-    """TILELOADD: the configured words of the configured rows; all else is zero, here and after every instruction."""
+    """TILELOADD: the configured words of the configured rows; all others are zero, as after every instruction."""
     tile_zero(state, slot, tile)
     for i in range(n_rows(state, slot, tile)):
         row = numba.carray(pointer_from(base + i * stride), 16, np.uint32)
@@ -184,7 +187,7 @@ def tile_multiply(state, slot, out, left, right):
 
 @kernel
 def row_of(slot, tile, row):
-    """First element of a tile's row, counted from the first slot's first."""
+    """Offset of a tile's row from the first element of the first slot."""
     return ((slot * 8 + tile) * 16 + row) * 16
 
 
@@ -222,7 +225,7 @@ def pair_add(_: Any, chains: Any, even: Any, odd: Any, word: Any, tiles: Any, ro
 
 @intrinsic
 def chains_join(_: Any, chains: Any, even: Any, odd: Any, tiles: Any, row: Any) -> Any:
-    """Both chains' sum, rounded, added to a row."""
+    """Add the rounded sum of both chains to a row."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
         pointer = _row(context, builder, sig, args, 3, 4, _FLOATS)
@@ -237,7 +240,7 @@ _WORDS, _FLOATS = ir.VectorType(I32, 16), ir.VectorType(ir.FloatType(), 16)
 
 
 def _row(context: Any, builder: ir.IRBuilder, sig: Any, args: Any, array: int, place: int, vector: Any) -> ir.Value:
-    """Address of the 16 numbers of argument `array` that begin at the element that argument `place` says."""
+    """Address of 16 numbers: of argument number `array`, from the element on whose index is argument number `place`."""
     return pointer_to(builder, data_pointer(context, builder, sig.args[array], args[array]), args[place], vector)
 
 

@@ -279,7 +279,7 @@ def child():
     """Report of the child process, and its messages about mistakes."""
     command = [sys.executable, __file__]
     done = subprocess.run(command, env=environment(), check=True, text=True, capture_output=True)
-    return {**json.loads(done.stdout), "said": [line for line in done.stderr.splitlines() if "tile unit" in line]}
+    return {**json.loads(done.stdout), "said": [line for line in done.stderr.splitlines() if "AMX emulator" in line]}
 
 
 def as_text(arrays):
@@ -339,7 +339,7 @@ def test_these_numbers_tell_orders_of_summation_apart(case):
 
 
 def test_these_numbers_tell_fused_products_from_rounded_ones():
-    """Of bf16 numbers a product is exact in float32, but for the range: rounding it first shows at its lower end."""
+    """A product of bf16 numbers is exact in float32 unless it underflows, so only there does its rounding matter."""
     case = "subnormal numbers"
     _, A, B, C, _ = operands(case)
     chains = [np.zeros_like(C), np.zeros_like(C)]

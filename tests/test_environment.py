@@ -28,7 +28,7 @@ def entry(x):
 
 @pytest.fixture(scope="module", autouse=True)
 def cached_kernels():
-    """Where they are not, every process below would compile them, and some could not keep them."""
+    """Compile the kernels once: otherwise every process below would, and some could not cache them."""
     fastmlp.warmup()
 
 
@@ -39,12 +39,12 @@ def run_code(code, *argv, **environment):
 
 
 def run_main(before, *argv, **environment):
-    """The command line in a process that does something first."""
+    """Run the command line in a process that executes `before` first."""
     code = f"import os, sys\nfrom fastmlp.cli import main\n{before}\nsys.exit(main(sys.argv[1:]))"
     return run_code(code, *argv, **environment)
 
 
-def explains_itself(done, message):
+def reports_error(done, message):
     assert (done.returncode, done.stdout) == (2, "")
     assert "Traceback" not in done.stderr
     assert message in done.stderr.splitlines()[-1]
@@ -61,14 +61,14 @@ FULL = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
 def test_a_run_on_a_full_disk_reports_an_error_and_leaves_no_file(tmp_path):
     out = tmp_path / "runs"
     done = run_main(FULL, *TRAIN, "--out", out)
-    assert explains_itself(done, f"error: the checkpoint could not be written to {out}/checkpoint.npz: File too large")
+    assert reports_error(done, f"error: the checkpoint could not be written to {out}/checkpoint.npz: File too large")
     assert list(out.iterdir()) == []
 
 
 @POSIX
 def test_a_study_on_a_full_disk_reports_an_error_and_resumes_with_free_space(tmp_path):
     sweep = ["sweep", "--vary", "l2=0.1,0.01", "--repeats", "15", "--n-epochs", "1", "--hidden", "5", "--out", tmp_path]
-    assert explains_itself(run_main(FULL, *sweep, "--n-jobs", "1"), "runs.jsonl cannot be written: File too large")
+    assert reports_error(run_main(FULL, *sweep, "--n-jobs", "1"), "runs.jsonl cannot be written: File too large")
     kept = (tmp_path / "runs.jsonl").read_bytes()
     done = run_main("", *sweep)
     assert done.returncode == 0
@@ -80,7 +80,7 @@ def test_a_study_on_a_full_disk_reports_an_error_and_resumes_with_free_space(tmp
 def test_metadata_of_a_study_on_a_full_disk_leaves_no_file(tmp_path):
     none = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))"
     done = run_main(none, "sweep", "--vary", "l2=0.1", "--out", tmp_path)
-    assert explains_itself(done, f"error: the study could not be written to {tmp_path}/study.json: File too large")
+    assert reports_error(done, f"error: the study could not be written to {tmp_path}/study.json: File too large")
     assert not [path.name for path in tmp_path.iterdir() if "json" in path.name]
 
 
@@ -111,7 +111,7 @@ def test_kernels_on_a_full_disk_are_compiled_and_used(tmp_path):
 def test_a_folder_without_write_permission_is_reported(argv, tmp_path):
     free, closed = tmp_path / "free", tmp_path / "closed"
     closed.mkdir(mode=0o555)
-    # Root may write anywhere: it gives itself up, after a run that has imported all that there is to import.
+    # Root may write anywhere, so the process gives up root, after a run that has imported every module.
     before = f"main([*sys.argv[1:-1], {str(free)!r}])\nos.getuid() or os.seteuid(65534)\nsys.stdout.flush()"
     done = run_main(before, *argv, "--out", closed / "runs")
     assert done.returncode == 2
@@ -144,7 +144,7 @@ for read, name in ((fastmlp.load_data, "x.csv"), (fastmlp.load_data, "x.npz"), (
 
 
 @POSIX
-def test_kernels_go_to_temporary_files_where_their_folder_is_closed_and_it_is_said_once(tmp_path):
+def test_kernels_are_cached_in_temporary_files_if_their_folder_is_not_writable_with_one_warning(tmp_path):
     (tmp_path / "file").touch()
     places = {"NUMBA_CACHE_DIR": str(tmp_path / "file" / "cache"), "TMPDIR": str(tmp_path)}
     code = f"{ENTRY}\nprint(entry(2), entry(3.0), sum(entry.stats.cache_hits.values()))"
@@ -185,7 +185,7 @@ def test_a_user_without_a_home_has_a_cache(tmp_path, monkeypatch):
         assert jit.cache_dir().is_relative_to(tmp_path / f"fastmlp-{os.getuid()}")
 
 
-def test_a_pipe_is_not_written_over(tmp_path):
+def test_a_folder_is_not_overwritten_by_a_file(tmp_path):
     model = fastmlp.init_model(fastmlp.Config(), 3, 2)
     with pytest.raises(OutputError, match="is not a file"):
         model.save(tmp_path)
@@ -200,7 +200,7 @@ def test_a_fork_trains_the_same_weights_after_kernels_have_run():
 import os, warnings
 import fastmlp
 from fastmlp.study.run import digest
-warnings.simplefilter("ignore")  # of forks where there are threads
+warnings.simplefilter("ignore")  # about forks of a process with threads
 digits = fastmlp.load_data("digits")
 config = fastmlp.Config(hidden=(10,), n_epochs=1)
 fastmlp.repeat(digits, config, 2, n_jobs=2)  # on threads
@@ -216,7 +216,7 @@ if child:
 
 
 @POSIX
-def test_eight_processes_that_compile_at_once_all_finish_and_keep_one_file(tmp_path):
+def test_eight_processes_that_compile_at_once_all_finish_and_cache_one_file(tmp_path):
     code = f"""{ENTRY}
 import os
 children = []

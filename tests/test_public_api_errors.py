@@ -49,7 +49,7 @@ NAMES = [field.name for field in dataclasses.fields(fastmlp.Config)]
 
 
 @contextlib.contextmanager
-def works_or_explains():
+def works_or_reports():
     with warnings.catch_warnings(), contextlib.suppress(FastMLPError):
         warnings.simplefilter("ignore")
         yield
@@ -58,7 +58,7 @@ def works_or_explains():
 @EXAMPLES
 @given(st.dictionaries(st.one_of(st.sampled_from(NAMES), st.text(max_size=20)), VALUES, max_size=6))
 def test_config_takes_any_settings(given_settings):
-    with works_or_explains():
+    with works_or_reports():
         config = fastmlp.Config.from_dict(given_settings)
         assert fastmlp.Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
@@ -66,7 +66,7 @@ def test_config_takes_any_settings(given_settings):
 @EXAMPLES
 @given(VALUES)
 def test_from_dict_takes_any_value(value):
-    with works_or_explains():
+    with works_or_reports():
         fastmlp.Config.from_dict(value)
 
 
@@ -76,7 +76,7 @@ def test_from_dict_takes_any_value(value):
     TASKS, ARRAYS, ARRAYS, ARRAYS,
 )  # fmt: skip
 def test_dataset_takes_any_arrays(X_train, y_train, X_test, y_test, scale, names, task, weights, X_val, y_val):
-    with works_or_explains():
+    with works_or_reports():
         fastmlp.Dataset(
             X_train, y_train, X_test, y_test, scale, names, task=task, weight_train=weights, X_val=X_val, y_val=y_val
         )  # fmt: skip
@@ -88,8 +88,8 @@ def test_dataset_takes_any_arrays(X_train, y_train, X_test, y_test, scale, names
     st.one_of(st.just([0, 1, 0, 1, 1]), ARRAYS),
     st.sampled_from(["auto", "none", "unit", "standard"]),
 )
-def test_a_dataset_that_is_taken_can_be_trained_on(X, y, scale):
-    with works_or_explains():
+def test_an_accepted_dataset_can_be_trained_on(X, y, scale):
+    with works_or_reports():
         y = y[: len(X)] if isinstance(y, list) else y
         dataset = fastmlp.Dataset(X, y, X, y, scale)
         if dataset.n_classes < 100:
@@ -101,7 +101,7 @@ def test_a_dataset_that_is_taken_can_be_trained_on(X, y, scale):
 @EXAMPLES
 @given(st.one_of(VALUES, st.tuples(ARRAYS, ARRAYS, ARRAYS, ARRAYS)), st.one_of(st.none(), st.text(max_size=9)), VALUES)
 def test_load_data_takes_any_arguments(tmp_path_factory, thing, folder, target):
-    with works_or_explains():
+    with works_or_reports():
         fastmlp.load_data(thing, folder, target=target if isinstance(target, str) else None)
 
 
@@ -119,7 +119,7 @@ NO_NAMES = {"digits", "cifar10", "mnist", "fashion-mnist"}
 @pytest.mark.parametrize("read", [fastmlp.load_data, fastmlp.load_model, fastmlp.load_study, load_samples])
 def test_readers_take_any_path(read, path):
     if path not in NO_NAMES:
-        with works_or_explains():
+        with works_or_reports():
             read(path)
 
 
@@ -127,16 +127,16 @@ def test_readers_take_any_path(read, path):
 @given(ARRAYS)
 def test_a_model_takes_any_samples_and_weights(samples):
     model = fastmlp.init_model(fastmlp.Config(hidden=(2,)), 3, 2)
-    with works_or_explains():
+    with works_or_reports():
         assert not np.isnan(model.predict_proba(samples)).any()
-    with works_or_explains():
+    with works_or_reports():
         model.evaluate(np.zeros((2, 3)), samples)
-    with works_or_explains():
+    with works_or_reports():
         model.weights[0] = samples
 
 
 @EXAMPLES
 @given(VALUES, VALUES)
 def test_a_study_takes_any_plan(vary, n_repeats):
-    with works_or_explains():
+    with works_or_reports():
         fastmlp.study.plan.make_plan(fastmlp.Config(), vary, n_repeats)

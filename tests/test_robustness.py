@@ -15,7 +15,7 @@ X, Y = RNG.standard_normal((60, 6)), np.arange(60) % 3
 
 
 def trained(dataset, **settings):
-    """The model and the rows of a run, whole or until it diverged; no number in them is none."""
+    """Model and history of a run that ended or diverged, after checking that they contain no NaN."""
     config = Config(**{"hidden": (8, 8), "n_epochs": 4, "batch_size": 16, **settings})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -73,7 +73,7 @@ def test_constant_features_train(value, scale):
 
 
 @pytest.mark.parametrize("scale", ["auto", "unit", "standard"])
-def test_nothing_but_constant_features_train(scale):
+def test_only_constant_features_train(scale):
     samples = np.full((60, 3), 1e30)
     _, history, diverged = trained(Dataset(samples, Y, samples, Y, scale))
     assert not diverged
@@ -82,7 +82,7 @@ def test_nothing_but_constant_features_train(scale):
 
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh"])
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-def test_saturated_units_train(activation, precision):
+def test_saturated_neurons_train(activation, precision):
     dataset = blobs()
     model = fastmlp.init_model(Config(hidden=(8,), activation=activation, precision=precision), 6, 3)
     model.weights = [1e6 * W for W in model.weights[:1]] + list(model.weights[1:])
@@ -94,7 +94,7 @@ def test_saturated_units_train(activation, precision):
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("size", [1e3, 1e10, 1e30])
 def test_huge_logits_have_probabilities_and_a_loss(size, precision):
-    """exp(1000) overflows in either precision; softmax takes the largest logit away first."""
+    """exp(1000) overflows in either precision; softmax subtracts the largest logit first."""
     model = fastmlp.init_model(Config(hidden=(), precision=precision), 3, 3)
     model.weights = [size * np.eye(3)]
     X_ = np.eye(3)
@@ -105,7 +105,7 @@ def test_huge_logits_have_probabilities_and_a_loss(size, precision):
     assert wrong.loss == pytest.approx(size, rel=1e-6)
 
 
-def test_weights_that_are_subnormal_are_zero_and_not_slow():
+def test_subnormal_weights_are_zero():
     model = fastmlp.init_model(Config(hidden=(8,)), 6, 3)
     for layer in range(2):
         model.weights[layer] = np.full(model.weights[layer].shape, 1e-42)
@@ -116,7 +116,7 @@ def test_weights_that_are_subnormal_are_zero_and_not_slow():
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_classes_without_training_samples_are_never_predicted(optimizer):
-    y = Y.copy() * 2  # 0, 2, 4: neither 1 nor 3; and 5 in the test set alone
+    y = Y.copy() * 2  # 0, 2 and 4; classes 1 and 3 have no samples, 5 only in the test set
     dataset = Dataset(X, y, X[:4], [0, 1, 3, 5])
     model, history, diverged = trained(dataset, optimizer=optimizer, learning_rate=0.05, n_epochs=30)
     assert not diverged
@@ -129,7 +129,7 @@ def test_classes_without_training_samples_are_never_predicted(optimizer):
     "settings", [{"l2": 1e30}, {"l2": 1e-40}, {"eps": 1e-30}, {"eps": 1e30}, {"beta1": 0.0, "beta2": 0.0}]
 )
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_settings_at_their_ends_train_or_diverge(settings, optimizer):
+def test_settings_at_their_limits_train_or_diverge(settings, optimizer):
     try:
         trained(blobs(), optimizer=optimizer, **settings)
     except fastmlp.errors.ConfigError:
@@ -143,6 +143,6 @@ def test_every_schedule_trains_or_diverges(schedule, learning_rate):
 
 
 @pytest.mark.parametrize(("factor", "message"), [(1e155, "overflow"), (1e38, "beyond float32's range")])
-def test_features_that_no_precision_holds_are_refused(factor, message):
+def test_features_beyond_the_range_of_the_dtype_are_refused(factor, message):
     with pytest.raises(FastMLPError, match=message):
         trained(blobs("auto", factor))

@@ -32,7 +32,7 @@ def test_concurrent_threads_get_the_results_of_a_single_one(make_blobs, tmp_path
             model = fastmlp.train(dataset, configs[i]).model
             assert digest(model) == ref[i][0]
             np.testing.assert_array_equal(alone[i].predict_proba(dataset.X_test), ref[i][1])
-            alone[0].save(shared)  # replaced again and again while others read it
+            alone[0].save(shared)  # replaced repeatedly while other threads read it
             assert digest(fastmlp.load_model(shared)) == ref[0][0]
             assert fastmlp.load_data(tmp_path / "data.npz").n_features == dataset.n_features
         return N_ROUNDS

@@ -1,8 +1,8 @@
 """Reference implementations of the kernels in plain NumPy, equations numbered as in the paper.
 
 Each function equals the kernel of the same name in `fastmlp.kernels` bit for bit, in float32 and float64, so that
-kernels are tested for equality, without a tolerance. Samples are rows, W is (fan_in, fan_out). Nothing here imports a
-kernel or knows of tiles, panels, padding or speed.
+kernels are tested for equality, without a tolerance. Samples are rows, W is (fan_in, fan_out). These modules import no
+kernel, and have no tiles, panels or padding.
 
 - A sum is one chain of fused multiply-adds in index order (`fastmlp.reference.products.product`).
 - Exponential, logarithm and reciprocal are composed of the same operations as in the kernels, not taken from a library.

@@ -20,7 +20,7 @@ def config_of(dtype, optimizer="sgd", l2=0.01, activation="sigmoid"):
 
 
 class Pair:
-    """A layer of fan_in units and the layer above it: random activations of the first, random deltas of the second."""
+    """A layer of fan_in neurons and the layer above it: random activations of the first, deltas of the second."""
 
     def __init__(self, engine, config, shape):
         fan_in, fan_out, m = shape
@@ -88,7 +88,7 @@ def test_padding_stays_zero(engine, dtype, shape, optimizer):
 
 
 class FirstLayer:
-    """A first layer, samples of a kind, and deltas of the previous batch of 5 samples; the next has 9."""
+    """A first layer, samples of a dtype, and deltas of the previous batch, which has 5 samples; the next has 9."""
 
     def __init__(self, engine, config, kind, whole, more):
         dtype, random = np.dtype(config.precision), np.random.default_rng(6)

@@ -146,7 +146,7 @@ def test_saturated_sigmoids_equal_their_reference(engine, same_bits, dtype):
 
 
 def test_decayed_moments_equal_their_reference(engine, same_bits, dtype):
-    """A feature that is zero from the third step on: its moments shrink till they are zero."""
+    """A feature is zero from the third step on, so its moments shrink until they are zero."""
     config = config_of(dtype, optimizer="adam", beta1=0.01, beta2=0.001, l2=0.0, hidden=(), shuffle=False, batch_size=2)
     epoch_run = engine.EpochRun(config, engine.samples("float32", 400, 3), 2)
     epoch_run.X[4:, 1] = 0
@@ -240,7 +240,7 @@ def test_prediction_allocates_nothing(engine, n_allocations, dtype):
 @pytest.mark.parametrize("kind", ["uint8", "float32", "float64"])
 @pytest.mark.parametrize("n_features", [1, 37, 70, 128, 600])
 def test_nothing_is_read_beyond_the_last_sample(engine, dtype, kind, n_features):
-    """A page that may not be read lies behind the samples: to read there ends the process."""
+    """The memory page behind the samples is not readable: reading it ends the process."""
     X = engine.samples(kind, 31, n_features)
     size = -(-X.nbytes // mmap.PAGESIZE) * mmap.PAGESIZE
     memory = np.frombuffer(mmap.mmap(-1, size + mmap.PAGESIZE), np.uint8)

@@ -13,7 +13,7 @@ CLASSES = [2, 3, 10, 17]
 
 
 class Batch:
-    """Logits (m, n_classes) and labels as the kernels want them, with copies of the last sample beyond the batch."""
+    """Logits (m, n_classes) and labels as the kernels lay them out, with copies of the last sample beyond the batch."""
 
     def __init__(self, logits, y):
         self.m, self.n_classes = logits.shape

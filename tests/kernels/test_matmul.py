@@ -122,7 +122,7 @@ def test_products_that_underflow_are_zero(engine, flushed, same_bits, dtype):
     same_bits(got, ref)
 
 
-@pytest.mark.skipif(is_arm(), reason="Arm judges before rounding whether a result is subnormal")
+@pytest.mark.skipif(is_arm(), reason="Arm detects subnormal results before rounding")
 def test_at_the_edge_of_underflow_a_product_is_rounded_before_it_is_flushed(engine, flushed, same_bits, dtype):
     info, lanes = np.finfo(dtype), lanes_of(dtype)
     A = np.array([[1 - info.epsneg], [1 - 2 * info.epsneg]], dtype)

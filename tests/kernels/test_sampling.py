@@ -136,7 +136,7 @@ def test_a_transpose_is_numpy_s(same_bits, dtype, n_rows, n_columns):
 
 
 class Gathered:
-    """Targets of a batch of m samples as the kernels leave them: labels or values, and weights."""
+    """Targets of a batch of m samples in the layout of the kernels: labels or values, and weights."""
 
     def __init__(self, dtype, m, targets, n_outputs=1, total=None):
         self.rows, common = (

@@ -90,6 +90,6 @@ def test_a_step_that_decays_weights_equals_its_reference(engine, same_bits, dtyp
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "nadam"])
-def test_a_step_with_the_short_form_of_adam_equals_its_reference(engine, same_bits, dtype, optimizer):
+def test_a_step_with_eps_before_the_bias_correction_equals_its_reference(engine, same_bits, dtype, optimizer):
     config = Config(precision=dtype.name, optimizer=optimizer, eps=0.1, eps_form="eps_hat")
     check_step(engine, same_bits, config, NETWORKS[-2])

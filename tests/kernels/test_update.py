@@ -94,7 +94,7 @@ def test_adam_equals_its_reference(engine, flushed, same_bits, dtype, shape, l2,
         same_bits(one, other)
 
 
-def test_an_update_touches_no_row_but_its_own(engine, dtype):
+def test_an_update_changes_only_its_own_rows(engine, dtype):
     block = Block(dtype, (2, 64))
     before = block.theta.copy()
     c = reference_update.coefficients_of_step(settings_of(dtype, "sgd", 0.0), 0.3, initial_powers())
@@ -103,7 +103,7 @@ def test_an_update_touches_no_row_but_its_own(engine, dtype):
     np.testing.assert_array_equal(block.theta, before)
 
 
-def test_adam_s_first_step_is_the_learning_rate_whatever_the_gradient(engine, dtype):
+def test_adam_s_first_step_is_the_learning_rate_for_any_gradient(engine, dtype):
     """Equation (10) at t = 1: mhat / sqrt(vhat) is the gradient's sign."""
     block = Block(dtype, (3, 64))
     block.m[:] = block.v[:] = 0

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fastmlp.reference import arithmetic
 
 SINGLE, DOUBLE = np.dtype("float32"), np.dtype("float64")
-#: Bits of the fraction, and the least exponent of a normal number.
+#: Bits of the significand, and the smallest exponent of a normal number.
 FORMATS = {SINGLE: (24, -126), DOUBLE: (53, -1022)}
 DTYPES = pytest.mark.parametrize("dtype", FORMATS, ids=str)
 MANY = settings(derandomize=True, max_examples=100, deadline=None)
