@@ -1,6 +1,6 @@
 """Every activation, loss and optimizer has its kernel, its reference implementation and its other entries.
 
-A failure says in a sentence what is missing and where to define it; docs/extending.md adds one of each, step by step.
+Each failure is a sentence with what is missing and where to define it; docs/extending.md adds one of each.
 """
 
 import ast

@@ -1,11 +1,10 @@
-"""docs/extending.md, carried out: its blocks are applied to a copy of the package, and its example is run there."""
+"""The blocks of docs/extending.md are applied to a copy of the package, and its example is run there."""
 
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +30,7 @@ SELECTED = "complete or typed_twice or example or (softsign or log_cosh or lion)
 
 
 class Edit(NamedTuple):
-    """A block of the page: the code that is put after a definition or line of a file, or in the line's place."""
+    """A block of the page: code that is inserted after a definition or line of a file, or replaces the line."""
 
     path: str
     verb: str
@@ -59,7 +58,7 @@ class Edit(NamedTuple):
 
 
 def end_of_statement(lines, first):
-    """Last line of a function, of an entry in parentheses, or of a line that ends there."""
+    """Last line of the function, or of the line with its open parentheses, that starts here."""
     if lines[first].startswith("def "):
         following = (i for i in range(first + 1, len(lines)) if lines[i].strip() and not lines[i].startswith(" "))
         last = next(following, len(lines)) - 1
@@ -86,7 +85,7 @@ def edits(kind):
 
 
 def expected_sentences(kind):
-    """What the page says that the completeness test says, once the record is there."""
+    """Sentences with which the completeness test fails, according to the page, if only the record is added."""
     return re.search(r"^```text\n(.*?)^```$", section(ADDED[kind]), re.M | re.S)[1].splitlines()
 
 
@@ -116,8 +115,8 @@ def test_the_page_states_how_many_files_are_touched():
     assert dict(zip(ADDED, map(int, stated), strict=True)) == counts
 
 
-def test_the_completeness_test_says_what_the_page_says(copy):
-    sentences = defaultdict(list)
+def test_the_completeness_test_fails_with_the_sentences_of_the_page(copy):
+    sentences = {}
     for kind in ADDED:
         record, *_ = edits(kind)
         assert record.path == "fastmlp/settings.py"
@@ -125,8 +124,8 @@ def test_the_completeness_test_says_what_the_page_says(copy):
         sentences[kind] = expected_sentences(kind)
     done = run_tests(copy, "tests/test_completeness.py", "-k", "softsign or log_cosh or lion")
     assert re.search(r"^3 failed", done.stdout.splitlines()[-1]), done.stdout + done.stderr
-    said = set(done.stdout.splitlines())
-    assert {kind: [line for line in lines if line not in said] for kind, lines in sentences.items()} == {
+    output = set(done.stdout.splitlines())
+    assert {kind: [line for line in lines if line not in output] for kind, lines in sentences.items()} == {
         kind: [] for kind in ADDED
     }
 
