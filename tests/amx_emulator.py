@@ -36,11 +36,11 @@ import numba
 import numpy as np
 
 import fastmlp
-from fastmlp.codegen.jit import kernel
 
 sys.path.append(str(Path(__file__).parent))
 
 import amx_emulator_state as tiles
+from amx_emulator_state import inline_kernel, kernel
 
 WHY_NOT = "" if (sys.platform, platform.machine()) == ("linux", "x86_64") else "the signal frame is x86-64 Linux's"
 if llvm.get_host_cpu_features().get("amx-tile"):
@@ -135,7 +135,7 @@ def _handler() -> Any:
     return numba.cfunc("void(int32, int64, int64)", error_model="numpy")(handle)
 
 
-@kernel(inline=True)
+@inline_kernel
 def instructions_run(state, thread, registers):
     """Execute consecutive tile instructions; returns 0, or a negative number, the reason why one is refused.
 
@@ -153,7 +153,7 @@ def instructions_run(state, thread, registers):
         done += 1
 
 
-@kernel(inline=True)
+@inline_kernel
 def instruction_run(state, thread, registers, code):
     """Execute the instruction at `code`; returns its length in bytes, or a negative number, the reason of a refusal."""
     which = instruction_decode(code)
@@ -234,7 +234,7 @@ def operand_decode(registers, code):
     return address, stride, length
 
 
-@kernel(inline=True)
+@inline_kernel
 def displacement(code, at, n_bytes):
     """Signed number of 0, 1 or 4 bytes."""
     number = 0

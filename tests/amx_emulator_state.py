@@ -12,8 +12,11 @@ from numba import types
 from numba.extending import intrinsic
 
 from fastmlp.codegen.denormals import restore_control
-from fastmlp.codegen.jit import kernel
 from fastmlp.codegen.simd import I32, I64, call, data_pointer, pointer_to, splat
+
+#: Not `fastmlp.codegen.jit.kernel`, which takes no functions that return arrays, as numba.carray does.
+kernel = numba.njit(nogil=True, error_model="numpy")
+inline_kernel = numba.njit(nogil=True, error_model="numpy", inline="always")
 
 NAMES = ("ldtilecfg", "sttilecfg", "tilerelease", "tilezero", "tileloadd", "tileloaddt1", "tilestored", "tdpbf16ps")
 LDTILECFG, STTILECFG, TILERELEASE, TILEZERO, TILELOADD, TILELOADDT1, TILESTORED, TDPBF16PS = range(len(NAMES))
@@ -166,7 +169,7 @@ def tile_store(state, slot, tile, base, stride):
     return 0
 
 
-@kernel(inline=True)
+@inline_kernel
 def tile_multiply(state, slot, out, left, right):
     """TDPBF16PS: ``out += left @ right``, by two chains of sums; out (M, N), left (M, K), right (K, N)."""
     if not (is_usable(state, slot, out) and is_usable(state, slot, left) and is_usable(state, slot, right)):

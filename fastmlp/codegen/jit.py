@@ -33,6 +33,10 @@ def kernel(
 
     - ``nogil``: runs on several Python threads do not block each other.
     - ``error_model="numpy"``: a division by zero gives infinity, without a branch and an exception in the inner loop.
+    - ``_nrt=False``: no reference counts. Kernels allocate nothing, and Python holds their arrays during a call, but
+      Numba counted references wherever it takes an array out of a named tuple or a table: 200 calls in the code of
+      `train_chunk`. Without them a step of 64-32-10, batches of 32, is 1.33 times as fast (Zen 5), and a function that
+      allocates or returns an array does not compile.
     - No ``fastmath``: it may reorder sums, and every sum has one order here. No ``parallel``: its default threading
       layer aborts the process when two Python threads use it at the same time, and OpenMP's fails after a fork.
 
@@ -58,7 +62,12 @@ def kernel(
     if function is None:
         return partial(kernel, forceinline=forceinline, inline=inline, cache=cache)
     dispatcher = numba.njit(
-        function, nogil=True, error_model="numpy", forceinline=forceinline, inline="always" if inline else "never"
+        function,
+        nogil=True,
+        error_model="numpy",
+        forceinline=forceinline,
+        inline="always" if inline else "never",
+        _nrt=False,
     )
     if cache:
         dispatcher._cache = _KernelCache(f"{function.__module__}.{function.__qualname__}")
