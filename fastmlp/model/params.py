@@ -13,7 +13,7 @@ from fastmlp.errors import DataError
 from fastmlp.seeding import Purpose, stream, uniform
 from fastmlp.settings import ACTIVATIONS, Init
 
-#: Number of weights drawn at a time: drawing all weights of a layer at once was the peak of a run's memory use.
+#: Number of random weights generated at a time. All of a layer's at once needed more memory than the training.
 INIT_BLOCK = 1 << 14
 
 

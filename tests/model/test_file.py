@@ -10,16 +10,6 @@ from fastmlp.model.model import init_model, load_model
 from fastmlp.training.loop import train
 
 
-@pytest.fixture
-def model():
-    return init_model(Config(hidden=(7, 6)), n_features=5, n_classes=3)
-
-
-@pytest.fixture(scope="module")
-def trained(blobs):
-    return train(blobs, Config(hidden=(7, 6), n_epochs=2, batch_size=8)).model
-
-
 def test_a_loaded_model_predicts_the_same_bits_and_continues_training_with_the_same_bits(trained, blobs, tmp_path):
     trained.save(tmp_path / "model.npz")
     loaded = load_model(tmp_path / "model.npz")

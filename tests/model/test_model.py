@@ -10,20 +10,9 @@ from fastmlp.config import Config
 from fastmlp.errors import ConfigError, DataError, DataTypeError
 from fastmlp.model.model import init_model, load_model
 from fastmlp.settings import ACTIVATIONS, Precision
-from fastmlp.training.loop import train
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((50, 5)), np.arange(50) % 3
-
-
-@pytest.fixture
-def model():
-    return init_model(Config(hidden=(7, 6)), n_features=5, n_classes=3)
-
-
-@pytest.fixture(scope="module")
-def trained(blobs):
-    return train(blobs, Config(hidden=(7, 6), n_epochs=2, batch_size=8)).model
 
 
 def probabilities(model, X, activations):
