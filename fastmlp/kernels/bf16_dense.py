@@ -31,12 +31,8 @@ def bf16_block_update(net, layer, block, samples, m, rule):
     """
     row, column, n_rows, width = block
     work, common, theta, (optimizer, c) = net.work, net.common, net.params.theta, rule
-    n_groups, height, terms, stride = (
-        (m + STEPS - 1) // STEPS,
-        common[at.TILE_HEIGHT],
-        common[at.TERMS],
-        layer[at.W_STRIDE],
-    )
+    n_groups, stride = (m + STEPS - 1) // STEPS, layer[at.W_STRIDE]
+    height, terms = common[at.TILE_HEIGHT], common[at.TERMS]
     start = layer[at.W] + row * stride + column
     for i in range(start, start + n_rows * stride, stride):
         for k in range(0, width, n_lanes(work)):
@@ -53,12 +49,8 @@ def bf16_block_forward(net, layer, block, factor, input_terms, m):
     """``Z += A W`` for a block of weights (as in `bf16_block_update`), which are multiplied by factor and split."""
     row, column, n_rows, width = block
     work, common = net.work, net.common
-    n_blocks, height, terms, tiles = (
-        (width + STEPS - 1) // STEPS,
-        common[at.TILE_HEIGHT],
-        common[at.TERMS],
-        common[at.WEIGHT_TILES],
-    )
+    n_blocks, tiles = (width + STEPS - 1) // STEPS, common[at.WEIGHT_TILES]
+    height, terms = common[at.TILE_HEIGHT], common[at.TERMS]
     W = matrix(net.params.theta, layer[at.W] + row * layer[at.W_STRIDE] + column, layer[at.W_STRIDE])
     rows_split(W, factor, (n_rows, width), terms, height, work, tiles)
     Z = matrix(work, layer[at.A] + row * common[at.STRIDE], common[at.STRIDE])

@@ -89,10 +89,8 @@ def dense_update(net, below, layer, m, rule):
     for k in range(0, layer[at.FAN_IN], panel):
         width = min(panel, layer[at.FAN_IN] - k)
         for j in range(0, layer[at.FAN_OUT], BLOCK_ROWS):
-            sizes, start = (
-                (min(BLOCK_ROWS, layer[at.FAN_OUT] - j), width, m),
-                layer[at.W] + j * layer[at.W_STRIDE] + k,
-            )
+            sizes = min(BLOCK_ROWS, layer[at.FAN_OUT] - j), width, m
+            start = layer[at.W] + j * layer[at.W_STRIDE] + k
             weights_update(net, start, layer[at.W_STRIDE], block(dZ, j, 0), block(At, 0, k), sizes, rule)
 
 
