@@ -202,6 +202,11 @@ def save_figure(axes: "Axes", path: str | os.PathLike[str]) -> None:
         raise OutputError(f"the curves could not be written to {os.fspath(path)}: {error}") from error
 
 
+def set_title(axes: "Axes", title: str) -> None:
+    """Set the title of the whole figure of some axes."""
+    _figure_of(axes).suptitle(title, color=_TEXT_COLOUR)
+
+
 def render_svg(axes: "Axes") -> str:
     """Render the figure of some axes as an SVG element for an HTML page, without an XML prolog or URLs.
 

@@ -1,4 +1,4 @@
-"""Run the paper's three figures and print a verdict on each claim: python scripts/reproduce_paper.py FOLDER
+"""Run the paper's three figures and compare its claims with the results: python scripts/reproduce_paper.py FOLDER
 
 `fastmlp paper --out FOLDER` does the same with a progress bar, and writes the figures and a report.
 """
@@ -8,8 +8,9 @@ from pathlib import Path
 
 import fastmlp
 from fastmlp.paper.claims import check_claims
-from fastmlp.paper.figures import FIGURES, run_figure
+from fastmlp.paper.figures import FIGURES, deviations_of, run_figure
 
+VERDICTS = {True: "holds", False: "does not hold", None: "no verdict"}
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("folder", type=Path)
 parser.add_argument("--data", default="cifar10")
@@ -18,5 +19,8 @@ parser.add_argument("--n-epochs", type=int, default=20)
 flags = parser.parse_args()
 
 dataset, options = fastmlp.load_data(flags.data), {"n_repeats": flags.n_repeats, "n_epochs": flags.n_epochs}
-for claim in check_claims({number: run_figure(number, dataset, flags.folder, **options) for number in FIGURES}):
-    print(f"{'holds' if claim.holds else 'does not hold'}: {claim.text}\n  {claim.measured}")
+studies = {number: run_figure(number, dataset, flags.folder, **options) for number in FIGURES}
+if found := deviations_of(list(studies.values())):
+    print(f"rehearsal: {', '.join(found)}; no verdicts on the paper's claims")
+for claim in check_claims(studies):
+    print(f"{VERDICTS[claim.holds]}: {claim.text}\n  {claim.measured}")

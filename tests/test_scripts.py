@@ -83,14 +83,12 @@ def test_sweep_digits_prints_the_best_of_six_settings():
     assert lines[-1].startswith("best: {'optimizer': ")
 
 
-def test_reproduce_paper_prints_a_verdict_on_every_claim(tmp_path):
-    lines = run(
-        "reproduce_paper.py", str(tmp_path), "--data", "digits", "--n-repeats", "1", "--n-epochs", "1"
-    ).splitlines()
-    verdicts = lines[::2]
-    assert len(verdicts) == 6
-    assert all(re.match(r"(holds|does not hold): ", line) for line in verdicts)
-    assert "holds: The majority baseline is around 10 % (section 3)." in verdicts
+def test_reproduce_paper_gives_no_verdict_in_a_rehearsal(tmp_path):
+    flags = "--data", "digits", "--n-repeats", "1", "--n-epochs", "1"
+    assert run("reproduce_paper.py", str(tmp_path), *flags) == (
+        "rehearsal: digits instead of CIFAR-10, 1 repeat instead of 10, 1 epoch instead of 20; no verdicts on the "
+        "paper's claims\n"
+    )
 
 
 def test_fuzz_readers_counts_the_outcomes_of_a_reader():

@@ -36,7 +36,7 @@ def sweep_command(
     *,
     config: Settings = Config(),
     options: DataOptions = DataOptions(),
-    vary: Annotated[list[str] | None, Parameter(group="Study")] = None,
+    vary: Annotated[list[str] | None, Parameter(group="Study", negative=())] = None,
     repeats: Annotated[int, Parameter(group="Study")] = 10,
     out: Annotated[Path | None, Parameter(group="Study")] = None,
     shard: Annotated[str | None, Parameter(group="Study")] = None,

@@ -1,6 +1,6 @@
 """The three figures of "Deep learning homework 1" (Matej Miočić) as studies."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +12,11 @@ from fastmlp.study.api import load_study, sweep
 from fastmlp.study.result import Study
 from fastmlp.study.scheduler import StudyProgress
 
+#: Runs per setting, and epochs per run, in the paper.
+N_REPEATS, N_EPOCHS = 10, 20
+#: `Dataset.checksum` of CIFAR-10, which identifies it wherever it was loaded from: the samples and labels of the
+#: official batches, in their order, as uint8. A copy with other values, dtype or order would give other weights.
+CIFAR10_CHECKSUM = "af649d2fc35f8cc4b568d4a7545021c5ac6a126c98f758f604c5228789e79fbc"
 #: Learning rates of figure 2.
 LEARNING_RATES = (0.001, 0.01, 0.1, 0.2, 0.3, 0.5)
 
@@ -63,8 +68,8 @@ def run_figure(
     dataset: Dataset,
     out: Path,
     *,
-    n_repeats: int = 10,
-    n_epochs: int = 20,
+    n_repeats: int = N_REPEATS,
+    n_epochs: int = N_EPOCHS,
     n_jobs: int = -1,
     precision: Precision = "float32",
     progress: Callable[[StudyProgress], None] | None = None,
@@ -117,3 +122,48 @@ def folder_of(out: Path, number: int) -> Path:
 def load_figures(out: Path) -> dict[int, Study]:
     """Load the studies of all figures that are in a folder, by number."""
     return {number: load_study(folder_of(out, number)) for number in FIGURES if folder_of(out, number).exists()}
+
+
+def deviations(about: Mapping[str, Any], n_repeats: int, n_epochs: int) -> list[str]:
+    """List what distinguishes some runs from those of the paper: a run with any difference is a rehearsal.
+
+    Parameters
+    ----------
+    about : mapping
+        Name and checksum of the data, as in `fastmlp.study.provenance.describe_study`.
+    n_repeats, n_epochs : int
+        Runs per setting and epochs per run.
+
+    Returns
+    -------
+    list of str
+        One phrase per difference: other data, fewer repeats, another number of epochs.
+
+    Examples
+    --------
+    >>> deviations({"name": "digits", "checksum": "0"}, n_repeats=1, n_epochs=20)
+    ['digits instead of CIFAR-10', '1 repeat instead of 10']
+    """
+    found = []
+    if about["checksum"] != CIFAR10_CHECKSUM:
+        found.append(f"{about['name']} instead of CIFAR-10")
+    if n_repeats < N_REPEATS:
+        found.append(f"{n_repeats} repeat{'s' * (n_repeats > 1)} instead of {N_REPEATS}")
+    if n_epochs != N_EPOCHS:
+        found.append(f"{n_epochs} epoch{'s' * (n_epochs > 1)} instead of {N_EPOCHS}")
+    return found
+
+
+def deviations_of(studies: Sequence[Study]) -> list[str]:
+    """The `deviations` of some studies, each once, and the number of runs where some are missing."""
+    found = []
+    for study in studies:
+        found += deviations(study.about["data"], study.n_repeats, study.config.n_epochs)
+        if not study.is_complete:
+            found.append(f"{len(study.records())} of {len(study.settings) * study.n_repeats} runs")
+    return list(dict.fromkeys(found))
+
+
+def is_cifar10(study: Study) -> bool:
+    """Whether the data of a study is CIFAR-10, decided by its checksum."""
+    return bool(study.about["data"]["checksum"] == CIFAR10_CHECKSUM)

@@ -1,15 +1,18 @@
 """The command line as a whole: help, mistyped arguments, warnings, and the ways to start it."""
 
+import inspect
 import os
 import re
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
 import fastmlp
+from fastmlp.cli.app import app
 from fastmlp.config import Config
 
 # arguments
@@ -91,3 +94,83 @@ def test_without_cyclopts_the_error_names_the_pip_command():
     assert got.stderr == (
         'error: The command line needs cyclopts, which is not installed. Run: pip install "fastmlp[cli]"\n'
     )
+
+
+# defaults of a group of options
+
+
+def command_functions(application, *words):
+    """Every command with its words: its own, after those of the application that it belongs to."""
+    for word in application:
+        if not word.startswith("-"):
+            command = application[word]
+            if command.default_command is not None:
+                yield (*words, word), command.default_command
+            yield from command_functions(command, *words, word)
+
+
+#: A word for each positional parameter and required option of a command.
+REQUIRED = {"paper": ["--out", "out"], "evaluate": ["model.npz"]}
+
+
+def grouped_options():
+    """Each option that is a field of a dataclass: the command, the parameter, the option, and a value for it."""
+    for words, function in command_functions(app):
+        for name, parameter in inspect.signature(function).parameters.items():
+            kind = get_args(parameter.annotation)[0] if get_args(parameter.annotation) else parameter.annotation
+            if is_dataclass(kind):
+                for field in fields(kind):
+                    yield pytest.param(words, name, field.name, id=f"{' '.join(words)} {field.name}")
+
+
+def other_value(default, choices):
+    """Words for another value than the default."""
+    if choices:
+        return [next(word for word in choices if word != default)]
+    if isinstance(default, bool):
+        return []
+    if isinstance(default, tuple):
+        return ["7", "8"]
+    return {int: ["3"], float: ["0.125"]}.get(type(default), ["other"])
+
+
+@pytest.mark.parametrize(("words", "parameter", "name"), [*grouped_options()])
+def test_one_option_of_a_group_leaves_the_others_at_the_defaults_in_the_help(words, parameter, name, run, monkeypatch):
+    function = dict(command_functions(app))[words]
+    default = inspect.signature(function).parameters[parameter].default
+    kind = type(default)
+    choices = get_args(get_type_hints(kind)[name])
+    flag = f"--{'no-' * (getattr(default, name) is True)}{name.replace('_', '-')}"
+    value = other_value(getattr(default, name), [c for c in choices if isinstance(c, str)])
+    _, bound, _ = app.parse_args([*words, *REQUIRED.get(words[-1], []), flag, *value], exit_on_error=False)
+    got = bound.arguments[parameter]
+    changed = {field.name for field in fields(kind) if getattr(got, field.name) != getattr(default, field.name)}
+    assert changed == {name}
+    monkeypatch.setenv("COLUMNS", "1000")
+    page = run(*words, "--help")[1]
+    shown = re.search(rf"--{name.replace('_', '-')} .*?(\[default: (.*?)\] *.?\n|\n)", page)[2]
+    expected = getattr(default, name)
+    assert shown == (None if expected is None else str(expected))
+
+
+def test_the_default_of_a_group_is_that_of_its_fields():
+    """A command's own default for a group, such as Options(data="cifar10"), is lost as soon as one option is given."""
+    found = {words: default for words, default in group_defaults() if default != type(default)()}
+    assert found == {}
+    assert len(list(group_defaults())) >= 6
+
+
+def group_defaults():
+    for words, function in command_functions(app):
+        for parameter in inspect.signature(function).parameters.values():
+            if is_dataclass(parameter.default):
+                yield words, parameter.default
+
+
+@pytest.mark.parametrize(
+    ("command", "name"), [("paper", "cifar10"), ("train", "digits"), ("sweep", "digits"), ("evaluate", "digits")]
+)
+def test_the_data_set_is_the_documented_one_where_only_its_folder_is_given(command, name, tmp_path):
+    words = [command, *REQUIRED.get(command, []), "--data-dir", str(tmp_path)]
+    _, bound, _ = app.parse_args(words, exit_on_error=False)
+    assert (bound.arguments["options"].data, bound.arguments["options"].data_dir) == (name, tmp_path)

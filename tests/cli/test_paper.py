@@ -6,7 +6,6 @@ import re
 import pytest
 
 from fastmlp.cli import main
-from fastmlp.errors import DataError
 from fastmlp.paper.figures import load_figures
 
 
@@ -48,14 +47,12 @@ def test_an_unknown_figure_is_refused(tmp_path, run):
     assert "figure: expected numbers from 1 to 3, got 4" in err
 
 
-def test_the_data_set_is_cifar10_whatever_other_data_options_say(tmp_path, run, monkeypatch):
-    loaded = []
-
-    def load(options):
-        loaded.append(options)
-        raise DataError("not loaded")
-
-    monkeypatch.setattr("fastmlp.cli.paper.load", load)
-    code, _, _ = run("paper", "--out", tmp_path / "out", "--data-dir", tmp_path)
-    assert code == 2
-    assert [(options.data, options.data_dir) for options in loaded] == [("cifar10", tmp_path)]
+def test_a_rehearsal_says_so_at_its_beginning_and_gives_no_verdicts(folder, run):
+    out, flags = folder
+    code, stdout, err = run("paper", "--out", out, *flags)
+    assert code == 0
+    assert err.startswith(
+        "rehearsal: digits instead of CIFAR-10, 2 repeats instead of 10, 1 epoch instead of 20; no verdicts on the "
+        "paper's claims\n"
+    )
+    assert "holds" not in stdout + err + (out / "report.html").read_text(encoding="utf-8")

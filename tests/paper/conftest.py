@@ -1,9 +1,9 @@
-"""Studies with made-up results: by default those that the paper reports."""
+"""Studies with made-up results: by default those that the paper reports, with its numbers of repeats and epochs."""
 
 import pytest
 
 from fastmlp.config import Config
-from fastmlp.paper.figures import FIGURES
+from fastmlp.paper.figures import CIFAR10_CHECKSUM, FIGURES, N_EPOCHS, N_REPEATS
 from fastmlp.study.plan import key_of, make_plan
 from fastmlp.study.result import Study
 from fastmlp.training.history import COLUMNS
@@ -12,8 +12,8 @@ ABOUT = {
     "versions": {"fastmlp": "1"},
     "machine": {"cpu": "a <fast> one"},
     "data": {
-        "name": "pixels", "checksum": "abc", "n_train": 5000, "n_test": 1000, "n_features": 4, "n_classes": 10,
-        "majority_accuracy": 0.1,
+        "name": "cifar10", "checksum": CIFAR10_CHECKSUM, "n_train": 5000, "n_test": 1000, "n_features": 4,
+        "n_classes": 10, "majority_accuracy": 0.1,
     },
 }  # fmt: skip
 ACCURACY = {
@@ -36,20 +36,25 @@ def accuracy_in_the_paper(setting):
 def make_study():
     """Function that makes the study of a figure, optionally with another accuracy for one setting.
 
-    It has two repeats of one epoch; the loss falls as the accuracy rises.
+    Its other arguments change the data, or the numbers of repeats and epochs. The loss falls as the accuracy rises.
     """
 
-    def make(number, changed_setting=None, changed_accuracy=None):
-        plan = make_plan(Config(n_epochs=1), FIGURES[number].settings, 2)
+    def make(number, changed=None, accuracy=None, data=None, n_repeats=N_REPEATS, n_epochs=N_EPOCHS):
+        plan = make_plan(Config(n_epochs=n_epochs), FIGURES[number].settings, n_repeats)
         records = {}
         for setting in plan.settings:
-            is_changed = setting == changed_setting
-            for repeat in range(2):
-                accuracy = (changed_accuracy if is_changed else accuracy_in_the_paper(setting)) + 0.001 * repeat
-                row = [1, 0.3, 2.0, 3.0 - 2.0 * accuracy, accuracy, 1.0, 0.1]
-                record = {"setting": setting, "repeat": repeat, "seed": repeat, "status": "finished", "seconds": 30.0}
-                history = {name: [value] for name, value in zip(COLUMNS, row, strict=True)}
+            for repeat in range(n_repeats):
+                got = (accuracy if setting == changed else accuracy_in_the_paper(setting)) + 0.001 * repeat / n_repeats
+                row = [1, 0.3, 2.0, 3.0 - 2.0 * got, got, 1.0, 0.1]
+                record = {"setting": setting, "repeat": repeat, "seed": repeat, "status": "finished", "seconds": 3.0}
+                history = {name: [value] * n_epochs for name, value in zip(COLUMNS, row, strict=True)}
                 records[key_of(setting, repeat)] = record | {"weights_sha256": "0", "history": history}
-        return Study(plan, ABOUT, records)
+        return Study(plan, ABOUT | {"data": ABOUT["data"] | (data or {})}, records)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """Name and checksum of other data than CIFAR-10."""
+    return {"name": "digits", "checksum": "abc"}
