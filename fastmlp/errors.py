@@ -32,7 +32,15 @@ class FileFormatError(FastMLPError, ValueError):
 
 
 class OutputError(FastMLPError, OSError):
-    """A result that could not be written."""
+    """A result that could not be written.
+
+    Attributes
+    ----------
+    study : fastmlp.study.Study or None
+        The finished runs of a study that could not save one of them, that run included.
+    """
+
+    study: Any = None
 
 
 class CheckpointError(FastMLPError, ValueError):

@@ -8,9 +8,11 @@ import io
 import os
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from fastmlp.errors import MissingExtraError, OutputError
+from fastmlp.io.atomic import write_atomic
 from fastmlp.training.history import History
 
 if TYPE_CHECKING:
@@ -196,10 +198,12 @@ def save_figure(axes: "Axes", path: str | os.PathLike[str]) -> None:
     OutputError
         If the file cannot be written, or if its format is unknown.
     """
+    content = io.BytesIO()
     try:
-        _figure_of(axes).savefig(path, dpi=150)
-    except (OSError, ValueError) as error:
+        _figure_of(axes).savefig(content, dpi=150, format=Path(path).suffix.removeprefix(".").lower())
+    except ValueError as error:
         raise OutputError(f"the curves could not be written to {os.fspath(path)}: {error}") from error
+    write_atomic(path, "curves", lambda file: file.write(content.getvalue()))
 
 
 def set_title(axes: "Axes", title: str) -> None:

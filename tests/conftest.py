@@ -1,6 +1,9 @@
 """Fixtures for several test modules: a small data set, and activations, losses and optimizers in plain NumPy."""
 
 import math
+import os
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -37,6 +40,40 @@ def make_blobs():
 @pytest.fixture(scope="session")
 def blobs():
     return gaussian_blobs()
+
+
+class SmallDisk:
+    """A mounted file system, and a file on it that leaves as little free space as a test needs."""
+
+    def __init__(self, path):
+        self.path, self._filler = path, path / "filler"
+
+    def leave(self, n_bytes):
+        """Leave so many bytes of free space, rounded to whole blocks."""
+        self._filler.unlink(missing_ok=True)
+        disk = os.statvfs(self.path)
+        n_blocks = disk.f_bavail - n_bytes // disk.f_frsize
+        self._filler.write_bytes(bytes(max(0, n_blocks) * disk.f_frsize))
+
+    def free(self):
+        """Remove the file that takes the space."""
+        self._filler.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 512 KiB in memory; skips where mounting is not allowed."""
+    path = Path(tmp_path, "disk")
+    path.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(path)]
+    try:
+        mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no mount command")
+    if mounted.returncode:
+        pytest.skip(f"a file system cannot be mounted here: {mounted.stderr.strip()}")
+    yield SmallDisk(path)
+    subprocess.run(["umount", "--lazy", str(path)], check=True)
 
 
 @pytest.fixture

@@ -88,3 +88,13 @@ def test_a_validation_set_has_its_own_line():
     assert [len(loss.lines), len(score.lines)] == [3, 2]
     assert score.get_title("left") == "Accuracy"
     assert [text.get_text() for text in loss.get_legend().get_texts()] == ["training", "test", "validation"]
+
+
+def test_on_a_full_disk_the_figure_of_before_is_kept(small_disk):
+    path = small_disk.path / "curves.png"
+    save_curves(history(1), path)
+    before = path.read_bytes()
+    small_disk.leave(0)
+    with pytest.raises(OutputError, match=r"the curves could not be written to .*curves\.png: No space left on device"):
+        save_curves(history(2), path)
+    assert [(file.name, file.read_bytes()) for file in small_disk.path.glob("*curves*")] == [("curves.png", before)]

@@ -17,8 +17,8 @@ from fastmlp.cli import paper as paper
 from fastmlp.cli import study as study
 from fastmlp.cli import training as training
 from fastmlp.cli.app import CycloptsError
+from fastmlp.cli.results import RESULTS as RESULTS
 from fastmlp.cli.terminal import note
-from fastmlp.cli.training import RESULTS as RESULTS
 from fastmlp.errors import FastMLPError
 
 

@@ -1,31 +1,33 @@
 """The commands train, evaluate and predict."""
 
 import csv
-import json
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import numpy as np
 
-from fastmlp import data, plot
+from fastmlp import data
 from fastmlp.cli.app import DataOptions, Parameter, Settings, app, load
+from fastmlp.cli.results import (
+    Divergence,
+    FinishedRun,
+    identify,
+    prepare_folder,
+    read_results,
+    save_results,
+)
 from fastmlp.cli.terminal import compile_kernels, is_terminal, note, resolve_and_report, show_bar, show_line, writing
 from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.errors import ConfigError, DataError, DivergedError, OutputError
-from fastmlp.io.atomic import sync
 from fastmlp.model.model import Evaluation, Model, load_model
-from fastmlp.training.checkpoint import discard_checkpoint, holds_checkpoint
+from fastmlp.training.checkpoint import holds_checkpoint
 from fastmlp.training.compatibility import n_outputs_of
 from fastmlp.training.early_stopping import best_epoch
-from fastmlp.training.history import History
 from fastmlp.training.loop import train
-
-#: Files that train writes to its output folder.
-RESULTS = ("config.json", "history.csv", "model.npz", "curves.png")
 
 
 @app.command(
@@ -45,7 +47,9 @@ def train_command(
     out: Annotated[Path | None, Parameter(group="Results")] = None,
     fresh: Annotated[bool, Parameter(group="Results", negative=())] = False,
 ) -> None:
-    """Train a network and evaluate it after every epoch; with --out, repeating the command resumes an interrupted run.
+    """Train a network and evaluate it after every epoch.
+
+    With --out, repeating the command resumes an interrupted run, and prints the result of a finished one.
 
     Parameters
     ----------
@@ -53,33 +57,28 @@ def train_command(
         none; unit: map to [0, 1]; standard: mean 0 and standard deviation 1 on the training set; auto: unit for bytes,
         standard for floats.
     out : path
-        Folder for config.json, history.csv, model.npz and curves.png, which must not exist yet. It has a checkpoint
-        until the run has finished.
+        Folder for model.npz, history.csv, config.json, curves.png and run.json, which must not exist yet or be those of
+        this run. It has a checkpoint until the run has finished.
     fresh : bool
         Delete the checkpoint of an interrupted run in the folder --out, and train from the beginning.
     """
     if fresh and out is None:
         raise ConfigError("--fresh: expected only with --out, got no --out; give the folder of the interrupted run")
     if out is not None:
-        _prepare_folder(out, fresh)
+        prepare_folder(out, fresh)
     dataset = load(options, scale, config.loss)
     config = resolve_and_report(config, dataset)
     note(_headline(config, dataset))
-    compile_kernels(config.precision)
-    with _explain_resuming(out):
-        try:
-            with show_bar() if is_terminal() else nullcontext(show_line) as report:
-                run = train(dataset, config, progress=report, checkpoint=out)
-        except DivergedError as error:
-            _save(out, config, error.model, error.history)
-            raise
-        _save(out, config, run.model, run.history)
-    last, seconds = run.history[-1], sum(run.history["train_s"] + run.history["eval_s"])
-    if config.early_stopping != "none":
-        best = best_epoch(config, run.history.to_dict())
-        note(f"the final weights are those of epoch {best}, the best on the validation set")
-    result = _format_evaluation(run.model.evaluate(dataset.X_test, dataset.y_test), dataset)
-    print(f"{result}, {last['epoch']} epoch{'s' * (last['epoch'] > 1)} in {seconds:.1f} s")
+    if out is None:
+        _print_result(_train(dataset, config), config, dataset)
+        return
+    identity = identify(config, dataset)
+    run = read_results(out, config, identity)
+    if run is None:
+        with _explain_resuming(out):
+            run = _train(dataset, config, out)
+            _save(out, config, identity, run, dataset)
+    _print_result(run, config, dataset)
 
 
 @app.command(name="evaluate")
@@ -112,6 +111,8 @@ def predict_command(model: Path, file: Path, /, *, out: Path | None = None) -> N
     out : path
         File to write instead of stdout; an existing file is replaced.
     """
+    if out is not None:
+        _check_other_file(out, (model, file))
     network = load_model(model)
     X = data.load_samples(file)
     compile_kernels(network.config.dtype)
@@ -121,6 +122,14 @@ def predict_command(model: Path, file: Path, /, *, out: Path | None = None) -> N
         return
     with writing(out), out.open("w", encoding="utf-8", newline="") as stream:
         _write_table(stream, header, rows)
+
+
+def _check_other_file(out: Path, read: Iterable[Path]) -> None:
+    """Refuse to replace a file that is being read: samples are memory-mapped, and would change under the kernels."""
+    with suppress(OSError):  # files that do not exist are reported when they are opened
+        for path in read:
+            if out.samefile(path):
+                raise ConfigError(f"--out: expected another file than those to read, got {out}")
 
 
 def _headline(config: Config, dataset: Dataset) -> str:
@@ -137,6 +146,45 @@ def _format_evaluation(result: Evaluation, dataset: Dataset) -> str:
     return f"test accuracy {result.score:.4f} (majority class {dataset.majority_accuracy:.4f}), {loss}"
 
 
+def _train(dataset: Dataset, config: Config, out: Path | None = None) -> FinishedRun:
+    compile_kernels(config.precision)
+    try:
+        with show_bar() if is_terminal() else nullcontext(show_line) as report:
+            run = train(dataset, config, progress=report, checkpoint=out)
+    except DivergedError as error:
+        return FinishedRun(error.model, error.history, Divergence(error.epoch, error.learning_rate))
+    return FinishedRun(run.model, run.history, None)
+
+
+def _save(out: Path, config: Config, identity: dict[str, Any], run: FinishedRun, dataset: Dataset) -> None:
+    """Save the results; if that fails, the result of the training is printed nevertheless."""
+    try:
+        save_results(out, config, identity, run)
+    except OutputError as error:
+        if run.divergence is None:
+            _print_result(run, config, dataset)
+            raise
+        note(f"warning: {error}")
+
+
+def _print_result(run: FinishedRun, config: Config, dataset: Dataset) -> None:
+    """Print the result of a run.
+
+    Raises
+    ------
+    DivergedError
+        If the run diverged.
+    """
+    if run.divergence is not None:
+        raise DivergedError(*run.divergence, run.model, run.history)
+    last, seconds = run.history[-1], sum(run.history["train_s"] + run.history["eval_s"])
+    if config.early_stopping != "none":
+        best = best_epoch(config, run.history.to_dict())
+        note(f"the final weights are those of epoch {best}, the best on the validation set")
+    result = _format_evaluation(run.model.evaluate(dataset.X_test, dataset.y_test), dataset)
+    print(f"{result}, {last['epoch']} epoch{'s' * (last['epoch'] > 1)} in {seconds:.1f} s")
+
+
 @contextmanager
 def _explain_resuming(out: Path | None) -> Iterator[None]:
     """After Ctrl-C, state how to resume the run."""
@@ -146,36 +194,6 @@ def _explain_resuming(out: Path | None) -> Iterator[None]:
         if out is None or not holds_checkpoint(out):
             raise
         raise KeyboardInterrupt(f"the run is saved in {out}; start the same command again to resume it") from None
-
-
-def _prepare_folder(out: Path, fresh: bool) -> None:
-    """Create the folder, and check before training that the results can be written to it."""
-    plot.require_matplotlib()
-    existing, is_interrupted = [name for name in RESULTS if (out / name).exists()], holds_checkpoint(out)
-    if existing and not is_interrupted:
-        raise OutputError(f"{out} already contains {', '.join(existing)}; choose another folder, or remove these files")
-    with writing(out):
-        out.mkdir(parents=True, exist_ok=True)
-    if is_interrupted and fresh:
-        discard_checkpoint(out)
-    elif is_interrupted:
-        note(f"resuming the run in {out}; --fresh starts from the beginning")
-
-
-def _save(out: Path | None, config: Config, model: Model, history: History) -> None:
-    if out is None:
-        return
-    settings, rows, network, curves = (out / name for name in RESULTS)
-    with writing(settings):
-        settings.write_text(json.dumps(config.to_dict(), indent=2) + "\n", encoding="utf-8")
-    history.to_csv(rows)
-    model.save(network)
-    plot.save_curves(history, curves)
-    with writing(out):
-        for path in (settings, rows, curves, out):
-            sync(path)
-    discard_checkpoint(out)  # only after the results are on the disk
-    note(f"wrote {', '.join(RESULTS)} to {out}")
 
 
 def _predictions(model: Model, X: np.ndarray[Any, Any]) -> tuple[list[str], Iterable[Iterable[object]]]:

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 
 from fastmlp import plot
-from fastmlp.errors import OutputError
+from fastmlp.io.atomic import write_atomic
 from fastmlp.paper.claims import check_claims
 from fastmlp.paper.figures import CIFAR10_CHECKSUM, FIGURES, N_EPOCHS, N_REPEATS, deviations_of
 from fastmlp.study.plan import label_of
@@ -65,10 +65,8 @@ def write_report(studies: Mapping[int, Study], out: Path, command: str, wall_s: 
             files.append(out / f"figure-{number}.{suffix}")
             plot.save_figure(axes, files[-1])
     page = out / "report.html"
-    try:
-        page.write_text(render_report(studies, svgs, command, wall_s), encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{page} cannot be written: {error.strerror}") from error
+    content = render_report(studies, svgs, command, wall_s).encode()
+    write_atomic(page, "report", lambda file: file.write(content))
     return [*files, page]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fastmlp.config import Config
 from fastmlp.data import Dataset
-from fastmlp.errors import ConfigError, DataTypeError
+from fastmlp.errors import ConfigError, DataTypeError, OutputError
 from fastmlp.study.plan import Plan, Vary, make_plan
 from fastmlp.study.provenance import describe_study
 from fastmlp.study.registry import Registry
@@ -128,7 +128,7 @@ def sweep(
     StudyError
         If `out` contains a different study.
     FileFormatError, OutputError
-        If `out` is damaged, or cannot be written to.
+        If `out` is damaged, or cannot be written to; the attribute ``study`` of an OutputError has the finished runs.
     SchedulerError, WorkerError
         If no scheduler answers, or a worker failed to execute its run. Finished runs are saved in `out`.
     KeyboardInterrupt
@@ -220,6 +220,10 @@ def _run(
         n_done = sum(spec.key in registry.records for spec in specs)
         place = f"saved in {out}; start the same command again for the rest" if out else "in this exception's study"
         raise Interrupted(f"{n_done} of {len(specs)} runs are {place}", Study(plan, about, registry.records)) from None
+    except OutputError as error:
+        failure = OutputError(f"{error}; free some space and start the same study again for the rest")
+        failure.study = Study(plan, about, registry.records)
+        raise failure from error
     finally:
         registry.close()
     return Study(plan, about, registry.records)

@@ -122,6 +122,15 @@ class Checkpoint:
         self._newest_is_intact, self._last_save = True, monotonic()
         self._interval = max(INTERVAL_S, (self._last_save - start) / MAX_TIME_FRACTION)
 
+    def save_or_warn(self, state: State) -> None:
+        """`save`, with a warning in place of an error: a full disk does not end a run that could go on."""
+        try:
+            self.save(state)
+        except OutputError as error:
+            self._last_save = monotonic()
+            kept = "the checkpoint before it is intact" if holds_checkpoint(self.folder) else "there is no checkpoint"
+            warnings.warn(f"{error}; {kept}", stacklevel=3)
+
     def load(self, allowed: Arrays) -> State | None:
         """Read the newest intact checkpoint; if the newest is damaged, warn and read the previous one.
 
@@ -164,7 +173,7 @@ class Checkpoint:
 
     def _read(self, path: Path, allowed: Arrays) -> State:
         with read_npz(path, "checkpoint", FILE_VERSION) as (header, arrays):
-            differences = _differences(header["identity"], self.identity)
+            differences = differences_of(header["identity"], self.identity)
             state = None if differences else _read_state(header, arrays, allowed)
         if state is None:
             lines = "\n".join(differences)
@@ -272,7 +281,8 @@ def _remove(folder: Path, paths: list[Path]) -> None:
         raise OutputError(f"checkpoints cannot be removed from {folder}: {error.strerror}") from error
 
 
-def _differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+def differences_of(stored: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+    """List the values in which the identities of two runs differ, one line each."""
     names = {**given, **stored}
     return [
         f"  {name}: expected {stored.get(name)!r}, got {given.get(name)!r}"

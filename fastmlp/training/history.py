@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict, cast, overload
 
-from fastmlp.errors import DataNotFoundError, FileFormatError, OutputError
+from fastmlp.errors import DataNotFoundError, FileFormatError
+from fastmlp.io.atomic import write_atomic
 from fastmlp.metrics import display_name
 
 
@@ -312,10 +313,7 @@ def _read_row(row: Mapping[str, Any]) -> Row:
 
 def _write(text: str, path: str | os.PathLike[str] | None) -> str:
     if path is not None:
-        try:
-            Path(path).write_text(text, encoding="utf-8", newline="\n")
-        except OSError as error:
-            raise OutputError(f"the history could not be written to {os.fspath(path)}: {error.strerror}") from error
+        write_atomic(path, "history", lambda file: file.write(text.encode()))
     return text
 
 

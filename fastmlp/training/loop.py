@@ -19,7 +19,7 @@ from fastmlp.kernels.update import STEPS
 from fastmlp.model.model import Model, init_model
 from fastmlp.seeding import Purpose, stream, uniform
 from fastmlp.settings import LOSSES
-from fastmlp.training.checkpoint import RESTART_HINT, Checkpoint, State, run_identity
+from fastmlp.training.checkpoint import RESTART_HINT, Checkpoint, State, holds_checkpoint, run_identity
 from fastmlp.training.compatibility import check_compatibility, n_outputs_of, warn_about_target_scale
 from fastmlp.training.early_stopping import Monitor, Plateau, monitored_column
 from fastmlp.training.history import History, Progress, Row
@@ -93,8 +93,9 @@ def train(
     DataError, DataTypeError, ConfigError
         If dataset, config or model has the wrong type, or if they are incompatible.
     CheckpointError, FileFormatError, OutputError
-        If the folder holds the checkpoint of another run or is in use; if none of its checkpoints is intact; if a
-        checkpoint cannot be written.
+        If the folder holds the checkpoint of another run or is in use; if none of its checkpoints is intact; if the
+        first checkpoint, after half a minute, cannot be written. Later ones that cannot be written, such as the one at
+        the end, only cause a warning.
 
     Examples
     --------
@@ -196,15 +197,19 @@ class _TrainingLoop:
             return None
 
         def save_if_due() -> None:
-            if checkpoint.is_due:
+            if not checkpoint.is_due:
+                return
+            if holds_checkpoint(checkpoint.folder):
+                checkpoint.save_or_warn(self.state())
+            else:  # better now than after hours of training whose result may not be writable either
                 checkpoint.save(self.state())
 
         try:
             diverged = self.run(save_if_due)
             if diverged is None:
-                checkpoint.save(self.state())
+                checkpoint.save_or_warn(self.state())
         except KeyboardInterrupt:
-            checkpoint.save(self.state())
+            checkpoint.save_or_warn(self.state())
             raise
         return diverged
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import pytest
 
@@ -56,3 +57,21 @@ def test_a_rehearsal_says_so_at_its_beginning_and_gives_no_verdicts(folder, run)
         "paper's claims\n"
     )
     assert "holds" not in stdout + err + (out / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("space", [0, 10_000, 60_000, 100_000, 130_000])
+def test_a_report_that_cannot_be_written_loses_no_run(space, small_disk, tmp_path, run):
+    pytest.importorskip("matplotlib")
+    flags = ["--data", "digits", "--figure", "3", "--repeats", "1", "--epochs", "1"]
+    assert run("paper", "--out", tmp_path / "elsewhere", *flags)[0] == 0
+    out = small_disk.path / "paper"
+    shutil.copytree(tmp_path / "elsewhere" / "figure-3", out / "figure-3")
+    small_disk.leave(space)
+    code, _, err = run("paper", "--out", out, *flags)
+    assert code == 2
+    assert re.search(rf"^error: .* written.*{out}.*: No space left on device", err, re.MULTILINE)
+    small_disk.free()
+    code, _, err = run("paper", "--out", out, *flags)
+    assert code == 0
+    assert not re.search("^run ", err, re.MULTILINE)
+    assert (out / "report.html").exists()

@@ -41,7 +41,7 @@ def test_a_network_without_hidden_layers_trains(run):
     assert "\n64-10, sigmoid," in err
 
 
-def test_the_output_folder_has_four_files(results):
+def test_the_output_folder_has_five_files(results):
     assert sorted(path.name for path in results.iterdir()) == sorted(RESULTS)
     assert (results / "curves.png").read_bytes().startswith(b"\x89PNG")
 
@@ -52,14 +52,6 @@ def test_config_json_can_be_read_as_a_config(results):
 
 def test_history_csv_has_one_row_per_epoch(results):
     assert History.from_csv(results / "history.csv")["epoch"] == [1, 2, 3]
-
-
-def test_a_folder_with_results_is_refused_before_training_and_not_changed(results, run):
-    before = {path: path.read_bytes() for path in results.iterdir()}
-    code, out, err = run("train", "--out", results)
-    assert (code, out) == (2, "")
-    assert re.fullmatch(r"error: .*digits already contains config\.json, .*; choose another folder, or .*\n", err)
-    assert {path: path.read_bytes() for path in results.iterdir()} == before
 
 
 def test_an_output_folder_that_is_a_file_is_refused(samples_npy, run):
@@ -186,6 +178,14 @@ def test_evaluate_refuses_data_with_other_class_names(tmp_path, run):
     code, _, err = run("evaluate", tmp_path / "model.npz", *write_insects(tmp_path, ("ant", "wasp")))
     assert code == 2
     assert err == "error: classes of the data: expected ('ant', 'bee'), got ('ant', 'wasp')\n"
+
+
+def test_predict_does_not_replace_a_file_that_it_reads(results, samples_npy, run):
+    for name in (samples_npy, results / "model.npz"):
+        before = name.read_bytes()
+        code, out, err = run("predict", results / "model.npz", samples_npy, "--out", name)
+        assert (code, out, err) == (2, "", f"error: --out: expected another file than those to read, got {name}\n")
+        assert name.read_bytes() == before
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGPIPE")

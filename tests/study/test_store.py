@@ -10,7 +10,7 @@ import time
 import pytest
 
 import fastmlp
-from fastmlp.errors import StudyError
+from fastmlp.errors import OutputError, StudyError
 from fastmlp.io.lock import locked
 from fastmlp.study.store import CLAIMS, merge_stores
 
@@ -37,6 +37,27 @@ def test_a_folder_is_not_merged_while_a_process_runs_the_study(blobs, config, gr
     ):
         merge_stores(tmp_path, [])
     assert merge_stores(tmp_path, []) == 1
+
+
+def test_on_a_full_disk_no_finished_run_is_lost(blobs, config, grid, small_disk, digests, ref):
+    folder = small_disk.path / "study"
+
+    def fill(progress):
+        if progress.n_done == 2:
+            small_disk.leave(0)
+            with open(folder / "runs.jsonl", "ab") as last:  # the rest of the last block
+                last.write(b"\n" * (-(folder / "runs.jsonl").stat().st_size % 4096))
+
+    with pytest.raises(OutputError, match=r"No space left on device; free some space and start the same study") as got:
+        fastmlp.sweep(blobs, config, grid, 3, 1, out=folder, progress=fill)
+    assert len(got.value.study.records()) > 2
+    small_disk.free()
+    executed = []
+    again = fastmlp.sweep(
+        blobs, config, grid, 3, 1, out=folder, progress=lambda p: p.record and executed.append(p.spec)
+    )
+    assert digests(again) == ref
+    assert len(executed) == 4
 
 
 # several processes

@@ -17,7 +17,7 @@ import fastmlp
 from fastmlp.cli import RESULTS, main
 from fastmlp.config import Config
 from fastmlp.data import Dataset
-from fastmlp.errors import CheckpointError, DivergedError, FileFormatError
+from fastmlp.errors import CheckpointError, DivergedError, FileFormatError, OutputError
 from fastmlp.io.npz import read_npz, write_npz
 from fastmlp.training import checkpoint, loop
 from fastmlp.training.checkpoint import LOCK, NEWEST, PREVIOUS, Checkpoint, State, discard_checkpoint
@@ -359,6 +359,47 @@ with Checkpoint(sys.argv[1], {{"seed": 0}}) as checkpoints:
     two.chmod(0o755)
     assert out == f"the checkpoint could not be written to {two / NEWEST}: {reason}\n"
     assert {path.name: path.read_bytes() for path in two.iterdir() if path.name != LOCK} == before
+
+
+# a full disk
+
+
+def test_a_run_whose_last_checkpoint_cannot_be_written_is_returned_with_a_warning(blobs, small_disk):
+    small_disk.leave(0)
+    with pytest.warns(UserWarning, match=rf"{NEWEST}: No space left on device; there is no checkpoint$"):
+        run = train(blobs, SMALL, checkpoint=small_disk.path)
+    assert results(run) == results(train(blobs, SMALL))
+
+
+def test_a_disk_that_becomes_full_ends_no_run_that_has_a_checkpoint(blobs, small_disk, frequent_checkpoints):
+    def fill(progress):
+        if progress.epoch == 3:
+            small_disk.leave(0)
+
+    with pytest.warns(UserWarning, match=rf"{NEWEST}: No space left on device; the checkpoint before it is intact$"):
+        run = train(blobs, SMALL, progress=fill, checkpoint=small_disk.path)
+    small_disk.free()
+    assert results(run) == results(train(blobs, SMALL))
+    epochs = []
+    again = train(blobs, SMALL, progress=lambda progress: epochs.append(progress.epoch), checkpoint=small_disk.path)
+    assert results(again) == results(run)
+    assert epochs[0] in (2, 3)
+
+
+def test_a_disk_that_is_full_from_the_start_is_reported_before_hours_of_training(
+    blobs, small_disk, frequent_checkpoints
+):
+    small_disk.leave(0)
+    epochs = []
+    with pytest.raises(OutputError, match="No space left on device"):
+        train(blobs, SMALL, progress=lambda progress: epochs.append(progress.epoch), checkpoint=small_disk.path)
+    assert epochs == [1]
+
+
+def test_ctrl_c_on_a_full_disk_stays_an_interruption(blobs, small_disk, short_chunks):
+    small_disk.leave(0)
+    with pytest.warns(UserWarning, match="No space left on device"), pytest.raises(KeyboardInterrupt):
+        train(blobs, SMALL, progress=stop_after(3), checkpoint=small_disk.path)
 
 
 # the command line

@@ -138,3 +138,15 @@ def test_a_row_with_a_missing_column_is_refused(missing):
 def test_all_rows_must_have_the_columns_of_the_first():
     with pytest.raises(ValueError, match=r"row: expected the columns epoch, .*val_loss, .*, got epoch, "):
         History([with_validation(1), row(2)])
+
+
+@pytest.mark.parametrize("name", ["history.csv", "history.json"])
+def test_on_a_full_disk_the_file_of_before_is_kept(name, small_disk):
+    path = small_disk.path / name
+    write = {"csv": History.to_csv, "json": History.to_json}[path.suffix[1:]]
+    write(History([row(1)]), path)
+    before = path.read_bytes()
+    small_disk.leave(0)
+    with pytest.raises(OutputError, match=rf"the history could not be written to .*{name}: No space left on device"):
+        write(History([row(1), row(2)]), path)
+    assert [(file.name, file.read_bytes()) for file in small_disk.path.glob("*history*")] == [(name, before)]

@@ -1,0 +1,236 @@
+"""The output folder of the command train: the files of a run, and the record by which a finished run is recognised.
+
+The network is written first and the record second. The other files can be derived from these two, so a failure to write
+them, such as a full disk after hours of training, loses nothing.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fastmlp import plot
+from fastmlp.cli.terminal import note, writing
+from fastmlp.config import Config
+from fastmlp.data import Dataset
+from fastmlp.errors import CheckpointError, DataNotFoundError, FileFormatError, OutputError
+from fastmlp.io.atomic import write_atomic
+from fastmlp.model.model import Model, load_model
+from fastmlp.training.checkpoint import differences_of, discard_checkpoint, holds_checkpoint
+from fastmlp.training.history import History
+from fastmlp.version import __version__
+
+#: Files that train writes to its output folder.
+RESULTS = ("config.json", "history.csv", "model.npz", "curves.png", "run.json")
+SETTINGS, ROWS, NETWORK, CURVES, RECORD = RESULTS
+FILE_VERSION = 1
+
+
+class Divergence(NamedTuple):
+    """The epoch whose loss is not finite, counted from 1, and its learning rate."""
+
+    epoch: int
+    learning_rate: float
+
+
+class FinishedRun(NamedTuple):
+    """A finished run, as trained or as read from its folder.
+
+    Attributes
+    ----------
+    model : Model
+        The trained network.
+    history : History
+        Metrics, one row per epoch.
+    divergence : Divergence or None
+        The epoch in which the run diverged, if it did.
+    """
+
+    model: Model
+    history: History
+    divergence: Divergence | None
+
+
+def prepare_folder(out: Path, fresh: bool) -> None:
+    """Create the folder, and check before the data is loaded that the results can be written to it.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written to, or holds results of another origin: files of these names, but neither the
+        record of a finished run nor a checkpoint.
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    plot.require_matplotlib()
+    with writing(out):
+        existing = [name for name in RESULTS if (out / name).exists()]
+        is_interrupted = holds_checkpoint(out)
+    if existing and not is_interrupted and (fresh or RECORD not in existing):
+        reason = "--fresh discards checkpoints only" if fresh else f"without the record of a finished run, {RECORD}"
+        raise OutputError(
+            f"{out} already contains {', '.join(existing)} ({reason}); choose another folder, or remove these files"
+        )
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+    if is_interrupted and fresh:
+        discard_checkpoint(out)
+    elif is_interrupted:
+        note(f"resuming the run in {out}; --fresh starts from the beginning")
+
+
+def identify(config: Config, dataset: Dataset) -> dict[str, Any]:
+    """The settings, data and version of a run by name, as JSON represents them: they determine its results."""
+    names = None if dataset.class_names is None else [str(name) for name in dataset.class_names]
+    data = {"scale": dataset.scale, "data": dataset.checksum(), "classes": names}
+    return dict(json.loads(json.dumps({**config.to_dict(), **data, "fastmlp": __version__})))
+
+
+def save_results(out: Path, config: Config, identity: Mapping[str, Any], run: FinishedRun) -> None:
+    """Write all files of a run, and discard its checkpoint once they are on the disk.
+
+    Raises
+    ------
+    OutputError
+        If a file cannot be written; the message says where the network, or else the newest checkpoint, is.
+    """
+    try:
+        run.model.save(out / NETWORK)
+    except OutputError as error:
+        raise OutputError(f"{error}; {_advice(out)}") from error
+    try:
+        record = {
+            "run": dict(identity),
+            "divergence": run.divergence,
+            "history": run.history.to_dict(),
+            "model_sha256": _digest(out / NETWORK),
+        }
+        _write_text(out / RECORD, "record", json.dumps({**_format(), **record, "checksum": _checksum(record)}) + "\n")
+        _write_derived(out, config, run.history, (SETTINGS, ROWS, CURVES))
+    except OutputError as error:
+        raise OutputError(f"{error}; the network is in {out / NETWORK}; {_advice(out)}") from error
+    discard_checkpoint(out)
+    note(f"wrote {', '.join(RESULTS)} to {out}")
+
+
+def read_results(out: Path, config: Config, identity: Mapping[str, Any]) -> FinishedRun | None:
+    """Read the finished run of a folder, and write those of its files again that can be derived and are missing.
+
+    Parameters
+    ----------
+    out : pathlib.Path
+        The folder.
+    config : Config
+        The settings of the given run.
+    identity : mapping
+        The result of `identify` for the given run.
+
+    Returns
+    -------
+    FinishedRun or None
+        None if the folder has no finished run, or if its network is missing, so that it has to be trained again.
+
+    Raises
+    ------
+    CheckpointError
+        If the finished run is another one. The message lists the differences.
+    FileFormatError
+        If a file is damaged, or is not the one that the run wrote.
+    """
+    if holds_checkpoint(out) or not (out / RECORD).exists():
+        return None
+    record = _read_record(out / RECORD)
+    if differences := differences_of(record["run"], identity):
+        lines = "\n".join(differences)
+        raise CheckpointError(
+            f"{out} holds the finished run of other settings or data\n{lines}\n"
+            "Use the settings and data of that run, or name another folder."
+        )
+    if not (out / NETWORK).exists():
+        note(f"the finished run in {out} has no {NETWORK}: training it again")
+        return None
+    _check_same(out / NETWORK, _digest(out / NETWORK) == record["model_sha256"], "train the network")
+    rows = zip(*record["history"].values(), strict=True)
+    history = History(dict(zip(record["history"], row, strict=True)) for row in rows)
+    missing = [name for name in (SETTINGS, ROWS, CURVES) if not (out / name).exists()]
+    for name, text in _texts(config, history).items():
+        if name not in missing:
+            _check_same(out / name, _read_bytes(out / name) == text.encode(), "write it")
+    divergence = record["divergence"] and Divergence(*record["divergence"])
+    run = FinishedRun(load_model(out / NETWORK), history, divergence)
+    if missing:
+        _write_derived(out, config, history, missing)
+        note(f"wrote {', '.join(missing)} to {out}")
+    return run
+
+
+def _advice(out: Path) -> str:
+    """What to do after a file could not be written."""
+    if (out / RECORD).exists() or holds_checkpoint(out):
+        kept = f"the newest checkpoint is in {out}; " if holds_checkpoint(out) else ""
+        return f"{kept}free some space, and start the same command again"
+    return f"there is no checkpoint in {out}"
+
+
+def _write_derived(out: Path, config: Config, history: History, names: Any) -> None:
+    for name, text in _texts(config, history).items():
+        if name in names:
+            _write_text(out / name, {SETTINGS: "settings", ROWS: "history"}[name], text)
+    if CURVES in names:
+        plot.save_curves(history, out / CURVES)
+
+
+def _texts(config: Config, history: History) -> dict[str, str]:
+    """Content of the text files that are derived from the run, by name."""
+    return {SETTINGS: json.dumps(config.to_dict(), indent=2) + "\n", ROWS: history.to_csv()}
+
+
+def _write_text(path: Path, kind: str, text: str) -> None:
+    write_atomic(path, kind, lambda file: file.write(text.encode()))
+
+
+def _read_bytes(path: Path) -> bytes:
+    """Content of a regular file; anything else, such as a named pipe, is not read."""
+    if not path.is_file():
+        raise FileFormatError(f"{path}: expected a file; remove it and start the same command again")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataNotFoundError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _check_same(path: Path, is_same: bool, purpose: str) -> None:
+    if not is_same:
+        raise FileFormatError(
+            f"{path}: expected the file that the run wrote, got another or a damaged one; remove it and start the same "
+            f"command again to {purpose} again"
+        )
+
+
+def _format() -> dict[str, Any]:
+    return {"format": "fastmlp run", "version": FILE_VERSION}
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    content = _read_bytes(path)
+    try:
+        record = json.loads(content)
+        head = {name: record.pop(name) for name in _format()}
+        if head != _format():
+            raise ValueError(f"expected {_format()}, got {head}")
+        if record.pop("checksum") != _checksum(record):
+            raise ValueError("its checksum does not match its content")
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise FileFormatError(
+            f"{path} is not the record of a finished run: {error}; choose another folder, or remove this run's files"
+        ) from error
+    return dict(record)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(_read_bytes(path)).hexdigest()
+
+
+def _checksum(record: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
