@@ -14,6 +14,7 @@ from fastmlp.paper.figures import FIGURES, N_EPOCHS, N_REPEATS, check_figures, d
 from fastmlp.paper.report import write_report
 from fastmlp.plot import require_matplotlib
 from fastmlp.settings import Precision
+from fastmlp.study.plan import make_plan
 from fastmlp.study.provenance import describe_study
 
 
@@ -56,10 +57,12 @@ def paper_command(
         float32 or float64; or bf16x3, bf16x2, bf16 or auto, which use the CPU's bf16 instructions if they are suitable.
     """
     require_matplotlib()
-    start, numbers, dataset = perf_counter(), check_figures(figure), load(options)
+    start, numbers, config = perf_counter(), check_figures(figure), Config(n_epochs=epochs, precision=precision)
+    make_plan(config, [{}], repeats)  # reports an invalid value before the data is loaded
+    dataset = load(options)
     if found := deviations(describe_study(dataset)["data"], repeats, epochs):
         note(f"rehearsal: {', '.join(found)}; no verdicts on the paper's claims")
-    resolved = resolve_and_report(Config(precision=precision), dataset).precision
+    resolved = resolve_and_report(config, dataset).precision
     for number in numbers:
         note(f"figure {number}: {FIGURES[number].title}")
         with show_runs() as show:

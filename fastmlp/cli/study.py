@@ -15,7 +15,7 @@ from fastmlp.errors import ConfigError
 from fastmlp.metrics import display_name
 from fastmlp.settings import LOSSES
 from fastmlp.study.api import load_study, repeat, sweep
-from fastmlp.study.plan import label_of
+from fastmlp.study.plan import label_of, make_plan
 from fastmlp.study.result import Study, summary_row
 from fastmlp.study.scheduler import StudyProgress
 from fastmlp.study.store import Shard, merge_stores
@@ -49,8 +49,8 @@ def sweep_command(
     Parameters
     ----------
     vary : list of str
-        A setting and its values: name=value,value,...; sizes of hidden layers are written 100x100. With several --vary,
-        every combination is trained; without any, the one setting is repeated.
+        A setting and its values: name=value,value,...; sizes of hidden layers are written 100x100, or none. With
+        several --vary, every combination is trained; without any, the one setting is repeated.
     repeats : int
         Number of runs per setting.
     out : path
@@ -65,10 +65,11 @@ def sweep_command(
         Address of the Dask scheduler.
     """
     grid, part = read_grid(vary) if vary else {}, None if shard is None else _read_shard(shard)
+    plan = make_plan(config, grid or [{}], repeats)  # reports invalid values before the data is loaded
     if out is not None:  # a folder that cannot be written to is reported before the data is loaded
         with writing(out):
             out.mkdir(parents=True, exist_ok=True)
-    dataset = load(options, loss=next(iter(grid.get("loss", [config.loss]))))
+    dataset = load(options, loss=plan.settings[0].get("loss", config.loss))
     config = resolve_and_report(config, dataset)
     with show_runs() as show:
         rest: dict[str, Any] = {"out": out, "shard": part, "backend": backend, "scheduler": scheduler, "progress": show}
@@ -141,7 +142,7 @@ def _read_value(name: str, text: str) -> Any:
         if isinstance(default, bool):
             return {"true": True, "false": False}[text.lower()]
         if isinstance(default, tuple):
-            return tuple(int(size) for size in text.split("x") if size)
+            return tuple(int(size) for size in text.split("x")) if text != "none" else ()
         return type(default)(text) if isinstance(default, int | float) else text
     except (KeyError, ValueError):
         return text

@@ -18,6 +18,8 @@ from fastmlp.study.threads import Interrupted
 from fastmlp.training.precision import resolve
 
 Folder = str | os.PathLike[str]
+#: Maximum number of runs of a study, all of which are listed in memory.
+MAX_RUNS = 1_000_000
 ProgressCallback = Callable[[StudyProgress], None]
 
 
@@ -193,6 +195,9 @@ def _check_and_plan(dataset: Dataset, config: Config, vary: Vary, n_repeats: int
     if reason and config.precision != "auto":
         warnings.warn(reason, stacklevel=3)
     plan = make_plan(resolved, vary, n_repeats)
+    if len(plan.settings) * plan.n_repeats > MAX_RUNS:
+        n_runs = f"{len(plan.settings):,} settings with {plan.n_repeats:,} repeats"
+        raise ConfigError(f"n_repeats: expected a study of at most {MAX_RUNS:,} runs, got {n_runs}")
     for setting in plan.settings:
         _, reason = resolve(resolved.replace(**setting), dataset.X_train)
         if reason and "precision" in setting:

@@ -114,7 +114,7 @@ def run_missing(
         return
     for precision in {spec.config.precision for spec in missing}:
         warmup(precision)  # once, before the workers start: otherwise all of them would compile the same kernels
-    with _backend(dataset, checksum, options, counter.report) as execute_all:
+    with _backend(dataset, checksum, options, len(missing), counter.report) as execute_all:
         while missing:
             execute_all(registry.claimed(missing))
             registry.refresh()
@@ -130,15 +130,15 @@ def _missing(specs: list[RunSpec], registry: Registry) -> list[RunSpec]:
 
 @contextmanager
 def _backend(
-    dataset: Dataset, checksum: str, options: ExecutionOptions, report: Report
+    dataset: Dataset, checksum: str, options: ExecutionOptions, n_missing: int, report: Report
 ) -> Iterator[Callable[[Iterator[RunSpec]], None]]:
     """The function that executes runs on the chosen backend."""
     uses_joblib, configured_jobs = configured_backend() if options.backend is None else (False, None)
     n_jobs = configured_jobs if configured_jobs is not None and options.n_jobs == -1 else options.n_jobs
     if not uses_joblib and options.backend in (None, "threads"):
-        yield lambda specs: run_threads(specs, count_jobs(n_jobs), dataset, report)
+        yield lambda specs: run_threads(specs, min(count_jobs(n_jobs), n_missing), dataset, report)
         return
-    n_workers = count_jobs(n_jobs) if options.backend == "processes" else n_jobs
+    n_workers = min(count_jobs(n_jobs), n_missing) if options.backend == "processes" else n_jobs
     with _data_source(dataset) as source:
         job = WorkerJob(__version__, source, dataset.class_names, checksum)
         yield lambda specs: run_joblib(specs, n_workers, job, report, options.backend, options.scheduler)

@@ -39,9 +39,9 @@ def test_shards_can_be_merged(run, tmp_path):
 
 
 def test_a_grid_is_read_with_the_types_of_the_settings():
-    words = ["hidden=100x100,300", "l2=0.01,1", "batch-size=8", "shuffle=True,false", "optimizer=sgd,adam", "tol="]
+    words = ["hidden=100x100,300,none", "l2=0.01,1", "batch-size=8", "shuffle=True,false", "optimizer=sgd,adam", "tol="]
     assert read_grid(words) == {
-        "hidden": [(100, 100), (300,)],
+        "hidden": [(100, 100), (300,), ()],
         "l2": [0.01, 1.0],
         "batch_size": [8],
         "shuffle": [True, False],
