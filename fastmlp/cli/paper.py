@@ -10,6 +10,7 @@ from fastmlp.cli.app import DataOptions, Parameter, app, load
 from fastmlp.cli.study import print_study, show_runs
 from fastmlp.cli.terminal import note, resolve_and_report
 from fastmlp.config import Config
+from fastmlp.errors import OutputError
 from fastmlp.paper.figures import FIGURES, N_EPOCHS, N_REPEATS, check_figures, deviations, load_figures, run_figure
 from fastmlp.paper.report import write_report
 from fastmlp.plot import require_matplotlib
@@ -82,5 +83,9 @@ def paper_command(
     words += [] if numbers == tuple(FIGURES) else ["--figure", *map(str, numbers)]
     words += [] if precision == "float32" else ["--precision", precision]
     words += ["--repeats", str(repeats), "--epochs", str(epochs)]
-    for file in write_report(load_figures(out), out, shlex.join(words), perf_counter() - start):
+    try:
+        files = write_report(load_figures(out), out, shlex.join(words), perf_counter() - start)
+    except OutputError as error:
+        raise OutputError(f"{error}; all runs are saved in {out}: start the same command again to write it") from error
+    for file in files:
         note(f"wrote {file}")

@@ -78,6 +78,8 @@ def train_command(
         with _explain_resuming(out):
             run = _train(dataset, config, out)
             _save(out, config, identity, run, dataset)
+    else:
+        compile_kernels(config.dtype)
     _print_result(run, config, dataset)
 
 

@@ -80,12 +80,13 @@ class Store(Registry):
     def finish(self, spec: RunSpec, record: Record) -> None:
         """Append the record, and return once it is on the disk."""
         with self.lock:
-            self.records[spec.key] = record  # first: a record that cannot be written is still in the study
             try:
                 with locked(self.folder / LOCK):
                     append_record(self.path, record)
             except OSError as error:
+                self.records[spec.key] = record  # it is still in the study that the exception carries
                 raise _output_error(self.path, error) from error
+            self.records[spec.key] = record
             self._release(spec)
 
     def refresh(self) -> None:

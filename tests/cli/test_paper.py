@@ -69,7 +69,8 @@ def test_a_report_that_cannot_be_written_loses_no_run(space, small_disk, tmp_pat
     small_disk.leave(space)
     code, _, err = run("paper", "--out", out, *flags)
     assert code == 2
-    assert re.search(rf"^error: .* written.*{out}.*: No space left on device", err, re.MULTILINE)
+    saved = f"; all runs are saved in {out}: start the same command again to write it"
+    assert re.search(rf"^error: .* written.*{out}.*: No space left on device{saved}$", err, re.MULTILINE)
     small_disk.free()
     code, _, err = run("paper", "--out", out, *flags)
     assert code == 0
