@@ -1,11 +1,12 @@
 """The commands train, evaluate and predict."""
 
 import csv
+import io
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import IO, Annotated, Any, TextIO
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from fastmlp.cli.terminal import compile_kernels, is_terminal, note, resolve_and
 from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.errors import ConfigError, DataError, DivergedError, OutputError
+from fastmlp.io.atomic import write_atomic
 from fastmlp.model.model import Evaluation, Model, load_model
 from fastmlp.training.checkpoint import holds_checkpoint
 from fastmlp.training.compatibility import n_outputs_of
@@ -79,6 +81,7 @@ def train_command(
             run = _train(dataset, config, out)
             _save(out, config, identity, run, dataset)
     else:
+        note(f"the run in {out} is finished")
         compile_kernels(config.dtype)
     _print_result(run, config, dataset)
 
@@ -121,9 +124,11 @@ def predict_command(model: Path, file: Path, /, *, out: Path | None = None) -> N
     header, rows = _predictions(network, X)
     if out is None:
         _write_table(sys.stdout, header, rows)
-        return
-    with writing(out), out.open("w", encoding="utf-8", newline="") as stream:
-        _write_table(stream, header, rows)
+    elif out.exists() and not out.is_file():  # a device, or a folder, which is reported
+        with writing(out), out.open("w", encoding="utf-8", newline="") as stream:
+            _write_table(stream, header, rows)
+    else:
+        write_atomic(out, "table of predictions", lambda file: _write_binary(file, header, rows))
 
 
 def _check_other_file(out: Path, read: Iterable[Path]) -> None:
@@ -208,6 +213,12 @@ def _predictions(model: Model, X: np.ndarray[Any, Any]) -> tuple[list[str], Iter
     if model.task == "multilabel":
         return [f"label_{name}" for name in names] + names, np.hstack([labels, probs])
     return ["label", *names], ([names[label], *row] for label, row in zip(labels, probs, strict=True))
+
+
+def _write_binary(file: IO[bytes], header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    stream = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    _write_table(stream, header, rows)
+    stream.detach()  # otherwise it closes the file
 
 
 def _write_table(stream: TextIO, header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:

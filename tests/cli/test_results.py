@@ -50,7 +50,8 @@ def test_the_same_command_again_prints_the_same_result_without_training(flags, r
     assert (code, out) == (0, first[1])
     assert re.search(r"\d epochs? in \d+\.\d s\n$", out)
     assert not re.search(r"^epoch |^wrote ", err, re.MULTILINE)
-    assert [line for line in first[2].splitlines() if "final weights" in line] == err.splitlines()[2:]
+    assert err.splitlines()[2] == f"the run in {tmp_path} is finished"
+    assert err.splitlines()[3:] == [line for line in first[2].splitlines() if "final weights" in line]
     assert content(tmp_path) == before
 
 
@@ -132,7 +133,7 @@ def test_files_that_can_be_derived_are_written_again(missing, run, finished):
     code, out, err = run(*TRAIN, "--out", finished)
     assert code == 0
     assert out.startswith("test accuracy 0.")
-    assert err.splitlines()[-1] == f"wrote {', '.join(name for name in DERIVED if name in missing)} to {finished}"
+    assert err.splitlines()[2] == f"wrote {', '.join(name for name in DERIVED if name in missing)} to {finished}"
     assert {name: data for name, (data, _) in content(finished).items()} == before
 
 

@@ -188,6 +188,22 @@ def test_predict_does_not_replace_a_file_that_it_reads(results, samples_npy, run
         assert name.read_bytes() == before
 
 
+@pytest.mark.parametrize("space", [0, 8192])
+def test_predictions_on_a_full_disk_leave_the_table_of_before(space, results, samples_npy, small_disk, run):
+    table = small_disk.path / "labels.csv"
+    table.write_text("label\n")
+    small_disk.leave(space)
+    code, out, err = run("predict", results / "model.npz", samples_npy, "--out", table)
+    assert (code, out) == (2, "")
+    assert err == f"error: the table of predictions could not be written to {table}: No space left on device\n"
+    assert [(path.name, path.read_text()) for path in small_disk.path.glob("*labels*")] == [("labels.csv", "label\n")]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no null device of this name")
+def test_predictions_can_be_written_to_a_device(results, samples_npy, run):
+    assert run("predict", results / "model.npz", samples_npy, "--out", os.devnull) == (0, "", "")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGPIPE")
 def test_a_closed_pipe_is_not_an_error(results, samples_npy, spawn):
     read, write = os.pipe()
