@@ -5,6 +5,7 @@ matplotlib's global state (pyplot, rcParams) is neither used nor changed.
 
 import importlib.util
 import io
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -40,6 +41,8 @@ _LEGEND_WIDTH, _SAMPLE_WIDTH = 120, 9
 #: Ratio of the largest to the smallest mean loss above which the axis is logarithmic: on a linear one, the failed runs
 #: would flatten all other lines.
 _LOG_AXIS_RATIO = 5.0
+#: Largest magnitude that is drawn: beyond it, matplotlib's limits of axes overflow, and no figure is made.
+_MAX_DRAWN = 1e250
 
 
 def require_matplotlib() -> None:
@@ -258,9 +261,14 @@ def _band_style(i: int) -> dict[str, Any]:
 
 def _plot_band(axes: "Axes", band: Band, style: dict[str, Any]) -> None:
     every = max(1, len(band.epoch) // 7)
-    axes.plot(band.epoch, band.mean, linewidth=1.6, markersize=4.5, markevery=every, label=band.label, **style)
-    low, high = ([m + sign * s for m, s in zip(band.mean, band.std, strict=True)] for sign in (-1, 1))
+    axes.plot(band.epoch, _drawn(band.mean), linewidth=1.6, markersize=4.5, markevery=every, label=band.label, **style)
+    low, high = (_drawn([m + sign * s for m, s in zip(band.mean, band.std, strict=True)]) for sign in (-1, 1))
     axes.fill_between(band.epoch, low, high, color=style["color"], alpha=0.2, linewidth=0)
+
+
+def _drawn(values: Sequence[float]) -> list[float]:
+    """The values, clipped to the largest magnitude that is drawn; infinite ones stay, and are left out."""
+    return [max(-_MAX_DRAWN, min(value, _MAX_DRAWN)) if math.isfinite(value) else value for value in values]
 
 
 def _legend_below(axes: "Axes") -> None:
@@ -291,7 +299,7 @@ def _use_log_scale_if_wide(axes: "Axes", means: Sequence[float]) -> None:
 def _plot_column(axes: "Axes", history: History, column: str, style: dict[str, Any]) -> None:
     """Plot one line with about a dozen markers: a single epoch is visible, and a thousand markers do not overlap."""
     every = max(1, len(history) // 12)
-    axes.plot(history["epoch"], history[column], linewidth=1.8, markersize=4.5, markevery=every, **style)
+    axes.plot(history["epoch"], _drawn(history[column]), linewidth=1.8, markersize=4.5, markevery=every, **style)
 
 
 def _format_axes(axes: "Axes", title: str, quantity: str) -> None:

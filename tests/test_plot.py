@@ -1,3 +1,4 @@
+import math
 import subprocess
 import sys
 
@@ -5,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from fastmlp.errors import MissingExtraError, OutputError
-from fastmlp.plot import plot_history, require_matplotlib, save_curves
+from fastmlp.plot import Band, plot_bands, plot_history, require_matplotlib, save_curves, save_figure
 from fastmlp.training.history import COLUMNS, History
 
 
@@ -98,3 +99,14 @@ def test_on_a_full_disk_the_figure_of_before_is_kept(small_disk):
     with pytest.raises(OutputError, match=r"the curves could not be written to .*curves\.png: No space left on device"):
         save_curves(history(2), path)
     assert [(file.name, file.read_bytes()) for file in small_disk.path.glob("*curves*")] == [("curves.png", before)]
+
+
+@pytest.mark.parametrize(
+    "losses", [[1e308, -1e308], [1e308] * 3, [0.0, 1.7e308], [1e308, 5e-324], [math.inf, 1.0]], ids=str
+)
+def test_losses_of_any_size_can_be_drawn(losses, tmp_path):
+    rows = (row | {"train_loss": loss, "test_loss": loss} for row, loss in zip(history(3), losses, strict=False))
+    save_curves(History(rows), tmp_path / "a.png")
+    band = Band("all", [*range(1, len(losses) + 1)], losses, [loss / 10 for loss in losses])
+    save_figure(plot_bands([band], [band])[0], tmp_path / "b.png")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "b.png"}

@@ -4,9 +4,13 @@ import json
 import re
 import shutil
 
+import numpy as np
 import pytest
 
+import fastmlp
 from fastmlp.cli import main
+from fastmlp.data.cifar10 import find_cifar10
+from fastmlp.data.folder import data_folder
 from fastmlp.paper.figures import load_figures
 
 
@@ -76,3 +80,25 @@ def test_a_report_that_cannot_be_written_loses_no_run(space, small_disk, tmp_pat
     assert code == 0
     assert not re.search("^run ", err, re.MULTILINE)
     assert (out / "report.html").exists()
+
+
+@pytest.mark.parametrize("source", ["folder", "npz"])
+def test_a_short_run_on_cifar10_is_measured_without_verdicts_wherever_the_data_comes_from(source, tmp_path, run):
+    if find_cifar10(data_folder()) is None:
+        pytest.skip("CIFAR-10 is not in the data folder")
+    data = ["--data-dir", data_folder()]
+    if source == "npz":
+        cifar10 = fastmlp.load_data("cifar10")
+        names = ("X_train", "y_train", "X_test", "y_test")
+        np.savez(tmp_path / "images.npz", **{name: getattr(cifar10, name) for name in names})
+        data = ["--data", tmp_path / "images.npz"]
+    flags = ["--repeats", "1", "--epochs", "1", "--figure", "3", "--n-jobs", "1", "--out", tmp_path / "paper"]
+    code, _, err = run("paper", *data, *flags)
+    assert code == 0
+    assert err.startswith(
+        "rehearsal: 1 repeat instead of 10, 1 epoch instead of 20; no verdicts on the paper's claims\n"
+    )
+    page = (tmp_path / "paper" / "report.html").read_text(encoding="utf-8")
+    assert page.count("<td class=verdict>no verdict") == 3
+    assert "&#10003;" not in page
+    assert "&#10007;" not in page

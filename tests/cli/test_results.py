@@ -4,6 +4,8 @@ import json
 import os
 import re
 import shutil
+from functools import partial
+from pkgutil import resolve_name as resolve
 
 import numpy as np
 import pytest
@@ -196,6 +198,40 @@ def test_every_flipped_bit_is_refused(name, finished, capsys):
         (finished / name).write_bytes(damaged)
         assert main([*TRAIN, "--out", str(finished)]) == 2, f"bit {position}"
         assert capsys.readouterr().out == ""
+
+
+# interruptions
+
+
+@pytest.mark.parametrize("n_done", range(7))
+def test_a_run_that_is_interrupted_while_its_results_are_written_gives_them_when_it_is_repeated(
+    n_done, run, results, tmp_path, monkeypatch, capsys
+):
+    """Before, between and after the files: the network, the record, three derived files, and the checkpoint."""
+    places = ("fastmlp.io.npz.write_atomic", "fastmlp.cli.results.write_atomic", "fastmlp.plot.write_atomic")
+    done = []
+
+    def interrupt(write, *args, **kwargs):
+        if len(done) == n_done + 1:  # the first file is the last checkpoint
+            raise KeyboardInterrupt
+        done.append(args)
+        return write(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        for place in (*places, "fastmlp.cli.results.discard_checkpoint"):
+            patch.setattr(place, partial(interrupt, resolve(place)))
+        if n_done < 6:
+            with pytest.raises(KeyboardInterrupt, match="start the same command again to resume it"):
+                main([*TRAIN, "--out", str(tmp_path)])
+        else:
+            assert main([*TRAIN, "--out", str(tmp_path)]) == 0
+    capsys.readouterr()
+    code, out, err = run(*TRAIN, "--out", tmp_path)
+    assert code == 0
+    assert out.startswith("test accuracy")
+    assert "\nepoch" not in err
+    assert theta(tmp_path) == theta(results)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(RESULTS)
 
 
 # full disks
