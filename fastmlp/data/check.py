@@ -158,6 +158,20 @@ def as_array(values: npt.ArrayLike, name: str) -> Array:
     return array
 
 
+def read_only(array: Array) -> Array:
+    """A view that cannot be written to; changes of its shape, strides or dtype do not reach the array.
+
+    Examples
+    --------
+    >>> from fastmlp.data.check import read_only
+    >>> read_only(np.zeros(3)).flags.writeable
+    False
+    """
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 def _advice(array: Array) -> str:
     if array.dtype.kind == "c":
         return "pass real and imaginary parts as separate features"

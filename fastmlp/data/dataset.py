@@ -8,7 +8,7 @@ from typing import Generic, NamedTuple, NoReturn, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from fastmlp.data.check import Array, check_X, row_blocks
+from fastmlp.data.check import Array, check_X, read_only, row_blocks
 from fastmlp.data.scaling import SCALES, Floats, fit_scaling
 from fastmlp.data.target import check_target, check_task, check_weights
 from fastmlp.errors import DataError, DataTypeError
@@ -288,10 +288,8 @@ class Dataset:
 
     @cached_property
     def _scaling(self) -> tuple[Floats, Floats]:
-        scaling = fit_scaling(self.X_train, self.scale)
-        for part in scaling:
-            part.flags.writeable = False  # models share the arrays
-        return scaling
+        factor, offset = fit_scaling(self.X_train, self.scale)
+        return read_only(factor), read_only(offset)
 
     def checksum(self) -> str:
         """SHA-256 digest of all samples, targets and weights, which identifies the data of a result.
