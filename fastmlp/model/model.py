@@ -137,7 +137,7 @@ class Model:
 
     @scaling.setter
     def scaling(self, scaling: Sequence[object] | None) -> None:
-        self._scaling = check_scaling(scaling, self.n_features)
+        self._scaling = check_scaling(scaling, self.params)
 
     @property
     def class_names(self) -> tuple[str, ...] | None:

@@ -102,30 +102,37 @@ def check_config(config: Config, params: Params) -> Config:
     return config
 
 
-def check_scaling(scaling: Sequence[object] | None, n_features: int) -> Scaling | None:
+def check_scaling(scaling: Sequence[object] | None, params: Params) -> Scaling | None:
     """Copies of factor and offset of each input feature, read-only.
 
     Raises
     ------
     DataError, DataTypeError
-        If they are not two arrays of n_features finite numbers.
+        If they are not two arrays of finite numbers, one per feature, or a factor is beyond the range of the dtype.
 
     Examples
     --------
-    >>> check_scaling(([1], [0]), 1)
+    >>> check_scaling(([1], [0]), Params((1, 2), "float32"))
     (array([1.]), array([0.]))
     """
     if scaling is None:
         return None
-    if not isinstance(scaling, Sequence | np.ndarray) or isinstance(scaling, str) or len(scaling) != 2:
+    if not _is_sequence(scaling) or len(scaling) != 2:
         raise DataTypeError(f"scaling: expected None or two arrays, factor and offset, got {scaling!r:.200}")
-    factor, offset = (
-        _check_feature_values(part, n_features, f"scaling[{index}]") for index, part in enumerate(scaling)
-    )
+    factor, offset = (_check_per_feature(part, params.sizes[0], f"scaling[{i}]") for i, part in enumerate(scaling))
+    if abs(factor).max() > np.finfo(params.theta.dtype).max:
+        raise DataError(f"scaling[0]: got {abs(factor).max():.3g}, beyond the range of {params.theta.dtype}")
     return factor, offset
 
 
-def _check_feature_values(values: object, n_features: int, name: str) -> NDArray[np.float64]:
+def _is_sequence(values: object) -> bool:
+    """Whether it is a list, a tuple, an array of one dimension or more, or the like."""
+    if isinstance(values, np.ndarray):
+        return values.ndim > 0
+    return isinstance(values, Sequence) and not isinstance(values, str)
+
+
+def _check_per_feature(values: object, n_features: int, name: str) -> NDArray[np.float64]:
     array = as_array(values, name)  # type: ignore[arg-type]
     if array.shape != (n_features,):
         raise DataError(f"{name}: expected one number per feature, shape ({n_features},), got shape {array.shape}")
@@ -150,8 +157,7 @@ def check_class_names(class_names: Sequence[str] | None, n_classes: int) -> tupl
     """
     if class_names is None:
         return None
-    is_sequence = isinstance(class_names, Sequence | np.ndarray) and not isinstance(class_names, str)
-    if not is_sequence or not all(isinstance(name, str) for name in class_names):
+    if not _is_sequence(class_names) or not all(isinstance(name, str) for name in class_names):
         raise DataTypeError(f"class_names: expected None or a sequence of strings, got {class_names!r:.200}")
     if len(class_names) != n_classes:
         raise DataError(f"class_names: expected {n_classes} names, one per class, got {len(class_names)}")
