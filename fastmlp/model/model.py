@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -16,10 +17,9 @@ from fastmlp.data.target import check_loss, check_target
 from fastmlp.errors import ConfigError, DataTypeError
 from fastmlp.kernels.epoch import predict_chunk
 from fastmlp.kernels.layout import DataArrays
-from fastmlp.kernels.sampling import DTYPE_CODES
 from fastmlp.metrics import score_of
 from fastmlp.model.file import read_model, write_model
-from fastmlp.model.kernel_args import Targets, arrays_for_prediction, bytes_of_first_sample
+from fastmlp.model.kernel_args import Targets, arrays_for_prediction, samples_in_memory
 from fastmlp.model.params import Params, Views, aligned_zeros, init_params
 from fastmlp.model.parts import (
     Parts,
@@ -306,12 +306,13 @@ class Model:
         n, dtype, batch = len(X), self.params.theta.dtype, min(PREDICT_BATCH, len(X))
         data = self.kernel_data(X)
         if y is None:
-            y = np.zeros(n if self.config.loss == "cross_entropy" else (n, self.n_outputs))
-        targets = Targets.of(y, self.config, for_training=False).checked(n, self.n_outputs)
+            targets = Targets.zeros(n, self.n_outputs, self.config)
+        else:
+            targets = Targets.of(y, self.config, for_training=False).checked(n, self.n_outputs)
         workspace = Workspace(self.params, self.config, batch, for_training=False)
         net = workspace.network(arrays_for_prediction(self.params.theta))
         outputs, losses, batch_order = np.empty((n, self.n_outputs), dtype), np.empty(n), np.empty(batch, np.int32)
-        flops = 2 * sum(W.size for W in self.weights)
+        flops = 2 * sum(fan_in * fan_out for fan_in, fan_out in pairwise(self.params.sizes))
         chunk = max(1, int(PREDICT_FLOPS / flops) // batch) * batch
         for first in range(0, n, chunk):
             bounds = first, min(first + chunk, n)
@@ -320,11 +321,11 @@ class Model:
 
     def kernel_data(self, X: NDArray[Any]) -> DataArrays:
         """The kernel arguments for the scaling and for samples from `check_X`, which are not copied."""
-        factor, offset = self.scaling or (np.ones(self.n_features), np.zeros(self.n_features))
+        factor, offset = self._scaling or (np.ones(self.n_features), np.zeros(self.n_features))
         dtype, n = self.params.theta.dtype, self.n_features
         scaling = aligned_zeros(2 * row_stride(n, dtype.itemsize), dtype).reshape(2, -1)
         scaling[:, :n] = factor, offset
-        return DataArrays(bytes_of_first_sample(X, n), X.strides[0], DTYPE_CODES[X.dtype.name], scaling[0], scaling[1])
+        return DataArrays(*samples_in_memory(X, n), scaling[0], scaling[1])
 
     def copy(self) -> "Model":
         """A copy that shares no memory."""

@@ -4,14 +4,15 @@ import pytest
 from fastmlp.config import Config
 from fastmlp.errors import DataError, DataTypeError
 from fastmlp.kernels import epoch, update
+from fastmlp.kernels.sampling import DTYPE_CODES
 from fastmlp.model.kernel_args import (
     Targets,
     arrays_for_prediction,
     arrays_for_training,
-    bytes_of_first_sample,
     hyperparameters_of,
     initial_powers,
     integers_of,
+    samples_in_memory,
 )
 from fastmlp.settings import LOSSES, OPTIMIZERS
 
@@ -74,6 +75,15 @@ def test_targets_that_kernels_would_read_beyond_their_end_are_refused(loss, y, w
         Targets.of(np.array(y), Config(loss=loss), weights).checked(n_samples=3, n_outputs=2)
 
 
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_targets_for_predictions_are_zeros_of_the_same_shapes_and_dtypes(loss, precision):
+    config = Config(loss=loss, precision=precision)
+    got, ref = Targets.zeros(3, 2, config), Targets.of(np.zeros(3 if loss == "cross_entropy" else (3, 2)), config)
+    for array, like in zip(got, ref, strict=True):
+        assert (array.shape, array.dtype, array.any()) == (like.shape, like.dtype, False)
+
+
 def test_targets_that_fit_are_returned():
     for y, loss in (([0, 1, 1], "cross_entropy"), (np.ones((3, 2)), "huber")):
         targets = Targets.of(np.array(y), Config(loss=loss), np.ones(3))
@@ -82,8 +92,9 @@ def test_targets_that_fit_are_returned():
 
 @pytest.mark.parametrize("X", [np.ones((2, 3)), np.ones((4, 3), np.uint8)[::-2], np.ones((2, 5), np.float32)[:, 1:4]])
 def test_the_bytes_of_the_first_sample_are_not_copied_and_read_only(X):
-    got = bytes_of_first_sample(X, 3)
+    got, sample_bytes, code = samples_in_memory(X, 3)
     assert (got.ctypes.data, got.size) == (X.ctypes.data, 3 * X.itemsize)
+    assert (sample_bytes, code) == (X.strides[0], DTYPE_CODES[X.dtype.name])
     assert not got.flags.writeable
     assert X.flags.writeable
 
@@ -102,7 +113,7 @@ def test_the_bytes_of_the_first_sample_are_not_copied_and_read_only(X):
 )
 def test_samples_that_kernels_would_misread_are_refused(X, error):
     with pytest.raises(error, match=r"^X: expected .*, got "):
-        bytes_of_first_sample(X, 3)
+        samples_in_memory(X, 3)
 
 
 def test_hyperparameters_are_at_the_entries_that_the_kernels_read():
