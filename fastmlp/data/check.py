@@ -1,6 +1,8 @@
 """Validation of samples and class labels, and their conversion to the dtypes and layouts that kernels read."""
 
+import math
 import sys
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +16,8 @@ from fastmlp.errors import DataError, DataTypeError
 BLOCK_BYTES = 1 << 20
 #: Largest magnitude up to which float32 represents every integer.
 EXACT_IN_FLOAT32 = 1 << 24
+#: Mapped files of this size or larger are not read into memory without a warning.
+LARGE_FILE_BYTES = 1 << 26
 #: Kernels index samples by int32.
 MAX_SAMPLES = (1 << 31) - 1
 
@@ -37,7 +41,7 @@ def check_X(X: npt.ArrayLike, n_features: int | None = None, name: str = "X") ->
     numpy.ndarray of shape (n_samples, n_features)
         uint8, float32 or float64, each row contiguous. Arrays of these dtypes, memory-mapped files included, are not
         copied if their rows are contiguous. Other integers, booleans and float16 become float32, or float64 where
-        float32 cannot represent them.
+        float32 cannot represent them. A warning names a memory-mapped file of 64 MiB or more that had to be copied.
 
     Raises
     ------
@@ -55,12 +59,15 @@ def check_X(X: npt.ArrayLike, n_features: int | None = None, name: str = "X") ->
     >>> check_X([[1, 2], [3, 4]], n_features=2).dtype
     dtype('float32')
     """
-    rows = _as_rows(as_array(X, name), name)
-    if n_features is not None and rows.shape[1] != n_features:
-        raise DataError(f"{name}: expected {n_features} features, got {rows.shape[1]}")
-    if len(rows) > MAX_SAMPLES:
-        raise DataError(f"{name}: expected at most {MAX_SAMPLES} samples, got {len(rows)}; train on a part of them")
-    rows = _convert(rows, _target_dtype(rows))
+    samples = as_array(X, name)
+    _check_shape(samples, n_features, name)
+    dtype = _target_dtype(samples)
+    if _is_readable_in_place(samples, dtype):
+        rows = samples.reshape(len(samples), -1)
+    else:
+        _warn_of_copy(X, dtype, name)
+        with np.errstate(over="ignore"):  # a long double beyond float64 becomes infinity, which is refused later
+            rows = samples.astype(dtype, order="C").reshape(len(samples), -1)
     refuse_non_finite(rows, name)
     return rows
 
@@ -158,6 +165,20 @@ def as_array(values: npt.ArrayLike, name: str) -> Array:
     return array
 
 
+def read_only(array: Array) -> Array:
+    """A view that cannot be written to; changes of its shape, strides or dtype do not reach the array.
+
+    Examples
+    --------
+    >>> from fastmlp.data.check import read_only
+    >>> read_only(np.zeros(3)).flags.writeable
+    False
+    """
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 def _advice(array: Array) -> str:
     if array.dtype.kind == "c":
         return "pass real and imaginary parts as separate features"
@@ -167,7 +188,7 @@ def _advice(array: Array) -> str:
     )
 
 
-def _as_rows(X: Array, name: str) -> Array:
+def _check_shape(X: Array, n_features: int | None, name: str) -> None:
     if X.ndim < 2:
         raise DataError(
             f"{name}: expected shape (n_samples, n_features), got {X.shape}; reshape a single sample by "
@@ -177,7 +198,10 @@ def _as_rows(X: Array, name: str) -> Array:
         raise DataError(f"{name}: expected at least one sample, got shape {X.shape}")
     if X.size == 0:
         raise DataError(f"{name}: expected at least one feature, got shape {X.shape}")
-    return X if X.ndim == 2 else X.reshape(len(X), -1)
+    if n_features is not None and math.prod(X.shape[1:]) != n_features:
+        raise DataError(f"{name}: expected {n_features} features, got {math.prod(X.shape[1:])}")
+    if len(X) > MAX_SAMPLES:
+        raise DataError(f"{name}: expected at most {MAX_SAMPLES} samples, got {len(X)}; train on a part of them")
 
 
 def _target_dtype(X: Array) -> np.dtype[Any]:
@@ -189,13 +213,24 @@ def _target_dtype(X: Array) -> np.dtype[Any]:
     return np.dtype(np.float64 if needs_float64 else np.float32)
 
 
-def _convert(X: Array, dtype: np.dtype[Any]) -> Array:
-    """A copy in row-major order, or X itself where its dtype, rows and alignment permit."""
-    rows_contiguous = X.shape[1] == 1 or X.strides[1] == X.itemsize
-    if X.dtype == dtype and rows_contiguous and X.flags.aligned:
-        return X
-    with np.errstate(over="ignore"):  # a long double beyond float64 becomes infinity, which is refused later
-        return X.astype(dtype, order="C")
+def _is_readable_in_place(X: Array, dtype: np.dtype[Any]) -> bool:
+    """Whether the kernels can read the samples where they are: of a dtype, aligned, and each sample contiguous."""
+    return X.dtype == dtype and X.flags.aligned and X[0].flags.c_contiguous
+
+
+def _warn_of_copy(X: npt.ArrayLike, dtype: np.dtype[Any], name: str) -> None:
+    """Warn if X is a large memory-mapped file, which is about to be read as a whole."""
+    if not isinstance(X, np.memmap) or X.filename is None or X.nbytes < LARGE_FILE_BYTES:
+        return
+    if X.dtype != dtype:
+        reason = f"its dtype {X.dtype} becomes {dtype}"
+    else:
+        reason = "it is in column-major order" if X.flags.f_contiguous else "its rows are not contiguous"
+    warnings.warn(
+        f"{name}: {X.filename} ({X.nbytes >> 20:,} MiB) is read into memory as a whole, since {reason}; to have it "
+        f"read in place, save it by np.save(path, np.ascontiguousarray({name}, {dtype.name!r}))",
+        stacklevel=5,  # the caller of Dataset or of Model.predict
+    )
 
 
 def refuse_non_finite(X: Array, name: str) -> None:

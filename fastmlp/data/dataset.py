@@ -3,15 +3,47 @@
 import hashlib
 from collections.abc import Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import Generic, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from fastmlp.data.check import Array, check_X, row_blocks
+from fastmlp.data.check import Array, check_X, read_only, row_blocks
 from fastmlp.data.scaling import SCALES, Floats, fit_scaling
 from fastmlp.data.target import check_target, check_task, check_weights
 from fastmlp.errors import DataError, DataTypeError
+
+OptionalArray = TypeVar("OptionalArray", bound=Array | None)
+
+
+class ArrayAttribute(Generic[OptionalArray]):
+    """Attribute of a Dataset that holds an array or None. Each access gives a new view.
+
+    So nothing that is done to the view in place, such as assigning to its ``shape`` or ``dtype``, reaches the array
+    that is trained on.
+
+    Parameters
+    ----------
+    writeable : bool
+        Whether the views may be written to, if the array itself may.
+    """
+
+    def __init__(self, *, writeable: bool) -> None:
+        self._writeable = writeable
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, dataset: "Dataset", owner: type) -> OptionalArray:
+        array: OptionalArray = dataset.__dict__[self._name]
+        if array is None:
+            return array
+        view = array.view()
+        view.flags.writeable &= self._writeable
+        return view
+
+    def __set__(self, dataset: "Dataset", array: OptionalArray) -> None:
+        dataset.__dict__[self._name] = None if array is None else array.view()
 
 
 class DataSource(NamedTuple):
@@ -38,6 +70,9 @@ class DataSource(NamedTuple):
 
 class Dataset:
     """A training set and a test set, and optionally a validation set and sample weights.
+
+    A Dataset is immutable: no attribute can be assigned to, and its targets, weights and scaling are read-only. Where
+    the samples share memory with the given arrays, a change of those changes them.
 
     Parameters
     ----------
@@ -67,11 +102,11 @@ class Dataset:
     X_train, X_test : numpy.ndarray of shape (n_samples, n_features)
         uint8, float32 or float64, all sets alike; each row is contiguous.
     y_train, y_test : numpy.ndarray of shape (n_samples,), int32
-        The labels, copied; for other tasks (n_samples, n_outputs), uint8 or float64.
+        The labels, copied, read-only; for other tasks (n_samples, n_outputs), uint8 or float64.
     X_val, y_val : numpy.ndarray or None
         The validation set, with the same shapes and dtypes.
     weight_train : numpy.ndarray of shape (n_samples,), float64, or None
-        The sample weights, copied.
+        The sample weights, copied, read-only.
     task : str
         As given.
     scale : str
@@ -91,6 +126,8 @@ class Dataset:
         If shapes, lengths or values are invalid or do not match.
     DataTypeError
         If an array does not consist of real numbers, or class_names of strings.
+    AttributeError
+        If an attribute is assigned to or deleted.
 
     Notes
     -----
@@ -104,7 +141,18 @@ class Dataset:
     <Dataset tiny: 2 training and 1 test samples, 2 features (float64), 2 classes, scale auto>
     >>> dataset.scaling()[0]
     array([1., 1.])
+    >>> dataset.y_train = [1, 0]
+    Traceback (most recent call last):
+    AttributeError: y_train: a Dataset is immutable; make a new one, by Dataset(...) or replace(...)
     """
+
+    X_train = ArrayAttribute[Array](writeable=True)
+    X_test = ArrayAttribute[Array](writeable=True)
+    X_val = ArrayAttribute[Array | None](writeable=True)
+    y_train = ArrayAttribute[Array](writeable=False)
+    y_test = ArrayAttribute[Array](writeable=False)
+    y_val = ArrayAttribute[Array | None](writeable=False)
+    weight_train = ArrayAttribute[Floats | None](writeable=False)
 
     def __init__(
         self,
@@ -144,6 +192,18 @@ class Dataset:
         self.y_val = None
         if self.X_val is not None and y_val is not None:
             self.y_val = check_target(y_val, len(self.X_val), self.task, self.n_classes, "y_val")
+        self._is_complete = True
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if "_is_complete" in self.__dict__:
+            self._refuse_change(name)
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> NoReturn:
+        self._refuse_change(name)
+
+    def _refuse_change(self, name: str) -> NoReturn:
+        raise AttributeError(f"{name}: a Dataset is immutable; make a new one, by Dataset(...) or replace(...)")
 
     def __repr__(self) -> str:
         return (
@@ -228,10 +288,8 @@ class Dataset:
 
     @cached_property
     def _scaling(self) -> tuple[Floats, Floats]:
-        scaling = fit_scaling(self.X_train, self.scale)
-        for part in scaling:
-            part.flags.writeable = False  # models share the arrays
-        return scaling
+        factor, offset = fit_scaling(self.X_train, self.scale)
+        return read_only(factor), read_only(offset)
 
     def checksum(self) -> str:
         """SHA-256 digest of all samples, targets and weights, which identifies the data of a result.

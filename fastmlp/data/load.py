@@ -144,7 +144,8 @@ def _load_named(
     path = expand_user(name_or_path)
     dataset = _read_named(name_or_path, path, data_dir, target, scale, task)
     location = name_or_path if name_or_path in DATA_SETS else str(path.absolute())
-    dataset.source = DataSource(location, str(data_folder(data_dir).absolute()), target, scale, task)
+    source = DataSource(location, str(data_folder(data_dir).absolute()), target, scale, task)
+    object.__setattr__(dataset, "source", source)  # a Dataset is immutable, but nobody else has this one yet
     return dataset
 
 

@@ -60,12 +60,12 @@ def check_target(
     if n_outputs is not None and values.shape[1] != n_outputs:
         raise DataError(f"{name}: expected shape (n_samples, {n_outputs}), got {values.shape}")
     if task == "regression":
-        values = values.astype(np.float64)
+        values = values.astype(np.float64, order="C")
         refuse_non_finite(values, name)
         return values
     if not np.isin(values, (0, 1)).all():
         raise DataError(f"{name}: expected 0 or 1 for each label of a sample, got other numbers")
-    return values.astype(np.uint8)
+    return values.astype(np.uint8, order="C")
 
 
 def check_loss(y: npt.NDArray[Any], loss: str, precision: str, name: str = "y") -> None:

@@ -6,14 +6,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp.config import Config
+from fastmlp.errors import DataError, DataTypeError
 from fastmlp.kernels import epoch, update
 from fastmlp.kernels.layout import ParamArrays
+from fastmlp.kernels.sampling import DTYPE_CODES
 from fastmlp.model.params import aligned_zeros
 from fastmlp.settings import OPTIMIZERS
 
+#: By dtype, of which another byte order is a different one: looking up its name takes 3 of 40 us per prediction.
+_CODES_OF_DTYPES = {np.dtype(name): code for name, code in DTYPE_CODES.items()}
+
 
 class Targets(NamedTuple):
-    """Targets of the samples as the kernels take them.
+    """Targets of the samples as the kernels take them: contiguous in C order, native and writeable.
+
+    Numba compiles a kernel for each combination of dtype, order and read-only flag of its arguments. A copy of an array
+    in another layout takes microseconds, the compilation half a minute.
 
     Attributes
     ----------
@@ -43,13 +51,65 @@ class Targets(NamedTuple):
     ) -> "Targets":
         """From checked labels or values; in training, those of sigmoid outputs are smoothed towards 1/2."""
         dtype, labels = np.dtype(config.dtype), np.zeros(0, np.int32)
-        weights = np.zeros(0) if weights is None else np.ascontiguousarray(weights, np.float64)
+        weights = np.zeros(0) if weights is None else _in_layout(weights, np.float64)
         if config.loss == "cross_entropy":
-            return cls(np.ascontiguousarray(y, np.int32), np.zeros((0, 1), dtype), weights)
-        values = np.array(y, dtype).reshape(len(y), -1)
+            return cls(_in_layout(y, np.int32), np.zeros((0, 1), dtype), weights)
+        values = np.array(y, dtype, order="C").reshape(len(y), -1)
         if config.loss == "binary_cross_entropy" and for_training and config.label_smoothing > 0:
             values = (values * (1 - config.label_smoothing) + config.label_smoothing / 2).astype(dtype)
         return cls(labels, values, weights)
+
+    @classmethod
+    def zeros(cls, n_samples: int, n_outputs: int, config: Config) -> "Targets":
+        """Targets for predictions whose losses are ignored."""
+        is_labels = config.loss == "cross_entropy"
+        values = np.zeros((0, 1) if is_labels else (n_samples, n_outputs), config.dtype)
+        return cls(np.zeros(n_samples if is_labels else 0, np.int32), values, np.zeros(0))
+
+    def checked(self, n_samples: int, n_outputs: int) -> "Targets":
+        """These targets, if the kernels can read them for `n_samples` samples and a network with `n_outputs` outputs.
+
+        Raises
+        ------
+        DataError
+            If their shapes are others, or a label is not one of 0 .. n_outputs - 1.
+        """
+        labels, values, weights = self
+        if values.shape != (n_samples, n_outputs) and labels.shape != (n_samples,):
+            given = labels.shape if labels.size else values.shape
+            raise DataError(f"y: expected targets of {n_samples} samples and {n_outputs} outputs, got shape {given}")
+        if labels.size and labels.view(np.uint32).max() >= n_outputs:  # which a negative label is, too
+            raise DataError(f"y: expected labels 0 to {n_outputs - 1}, got {labels.min()} to {labels.max()}")
+        if weights.shape not in ((0,), (n_samples,)):
+            raise DataError(f"weights: expected one per sample, shape ({n_samples},), got shape {weights.shape}")
+        return self
+
+
+def _in_layout(array: NDArray[Any], dtype: type[np.generic]) -> NDArray[Any]:
+    """The array, if it is of a native dtype and contiguous in C order, aligned and writeable; otherwise a copy."""
+    return array if array.dtype == dtype and array.flags.carray else np.array(array, dtype, order="C")
+
+
+def samples_in_memory(X: NDArray[Any], n_features: int) -> tuple[NDArray[np.uint8], int, int]:
+    """The first sample as bytes, which the others follow; the bytes from one to the next; the code of the dtype.
+
+    Raises
+    ------
+    DataError, DataTypeError
+        If the kernels would read beyond the samples, or read other numbers: X has another shape, dtype or layout than
+        `fastmlp.data.check.check_X` returns.
+    """
+    if X.ndim != 2 or len(X) == 0 or X.shape[1] != n_features:
+        raise DataError(f"X: expected shape (n_samples, {n_features}), got {X.shape}")
+    first, code = X[:1], _CODES_OF_DTYPES.get(X.dtype)
+    if code is None or not (X.flags.aligned and first.flags.c_contiguous):
+        raise DataTypeError(
+            f"X: expected {', '.join(DTYPE_CODES)} in native byte order with contiguous rows, got {X.dtype} with "
+            f"strides {X.strides}; see fastmlp.data.check.check_X"
+        )
+    first_sample: NDArray[np.uint8] = first.view(np.uint8)[0]
+    first_sample.flags.writeable = False
+    return first_sample, X.strides[0], code
 
 
 def hyperparameters_of(config: Config, lr: float) -> NDArray[np.float64]:

@@ -2,26 +2,35 @@
 
 import math
 import os
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp.codegen.cpu import row_stride
 from fastmlp.config import Config
-from fastmlp.data.check import check_X
+from fastmlp.data.check import check_X, read_only
 from fastmlp.data.scaling import check_representable
 from fastmlp.data.target import check_loss, check_target
-from fastmlp.errors import ConfigError
+from fastmlp.errors import ConfigError, DataTypeError
 from fastmlp.kernels.epoch import predict_chunk
 from fastmlp.kernels.layout import DataArrays
-from fastmlp.kernels.sampling import DTYPE_CODES
 from fastmlp.metrics import score_of
 from fastmlp.model.file import read_model, write_model
-from fastmlp.model.kernel_args import Targets, arrays_for_prediction
+from fastmlp.model.kernel_args import Targets, arrays_for_prediction, samples_in_memory
 from fastmlp.model.params import Params, Views, aligned_zeros, init_params
-from fastmlp.model.parts import Parts, Scaling, is_binary
+from fastmlp.model.parts import (
+    Parts,
+    Scaling,
+    check_class_names,
+    check_config,
+    check_n_epochs,
+    check_scaling,
+    is_binary,
+    n_classes_of,
+)
 from fastmlp.model.workspace import Workspace
 from fastmlp.settings import Task
 
@@ -52,7 +61,8 @@ class Evaluation(NamedTuple):
 class Model:
     """A multi-layer perceptron: its parameters, and the scaling of its input.
 
-    Models are made by `init_model`, `train`, `load_model` and `from_sklearn`.
+    Models are made by `init_model`, `train`, `load_model` and `from_sklearn`. A value that is assigned to an attribute
+    is checked at once: `ConfigError`, `DataError` or `DataTypeError` if it does not fit the network.
 
     Attributes
     ----------
@@ -68,6 +78,7 @@ class Model:
         another shape or values that are not finite.
     scaling : tuple of ndarray or None
         factor and offset, (n_features,) of float64: the network's input is ``X * factor + offset``. None for X itself.
+        They are copied, and read-only.
     class_names : tuple of str or None
         Names of the classes.
     n_epochs : int
@@ -89,8 +100,62 @@ class Model:
         class_names: tuple[str, ...] | None = None,
         n_epochs: int = 0,
     ) -> None:
-        self.config, self.params, self.scaling = config, params, scaling
-        self.class_names, self.n_epochs = class_names, n_epochs
+        if not isinstance(params, Params):
+            raise DataTypeError(f"params: expected a Params, got {params!r:.200}")
+        self._params = params
+        self._class_names: tuple[str, ...] | None = None
+        self.config = config
+        self.scaling = scaling
+        self.class_names = class_names
+        self.n_epochs = n_epochs
+
+    @property
+    def params(self) -> Params:
+        """Weights and biases in one vector."""
+        return self._params
+
+    @params.setter
+    def params(self, value: object) -> NoReturn:
+        raise AttributeError("params: expected no assignment; assign to weights and biases, or make a new network")
+
+    @property
+    def config(self) -> Config:
+        """The settings that the network was made or last trained with."""
+        return self._config
+
+    @config.setter
+    def config(self, config: Config) -> None:
+        check_config(config, self.params)
+        if self._class_names is not None:
+            check_class_names(self._class_names, n_classes_of(config, self.params))
+        self._config = config
+
+    @property
+    def scaling(self) -> Scaling | None:
+        """Factor and offset of each feature, (n_features,) of float64, read-only, or None."""
+        return self._scaling and (read_only(self._scaling[0]), read_only(self._scaling[1]))
+
+    @scaling.setter
+    def scaling(self, scaling: Sequence[object] | None) -> None:
+        self._scaling = check_scaling(scaling, self.params)
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """Names of the classes, or None."""
+        return self._class_names
+
+    @class_names.setter
+    def class_names(self, class_names: Sequence[str] | None) -> None:
+        self._class_names = check_class_names(class_names, self.n_classes)
+
+    @property
+    def n_epochs(self) -> int:
+        """Number of epochs trained so far."""
+        return self._n_epochs
+
+    @n_epochs.setter
+    def n_epochs(self, n_epochs: int) -> None:
+        self._n_epochs = check_n_epochs(n_epochs)
 
     @property
     def n_features(self) -> int:
@@ -105,7 +170,7 @@ class Model:
     @property
     def n_classes(self) -> int:
         """Number of classes, of labels per sample, or of values to predict per sample."""
-        return 2 if is_binary(self.config, self.params) else self.n_outputs
+        return n_classes_of(self.config, self.params)
 
     @property
     def task(self) -> Task:
@@ -239,28 +304,28 @@ class Model:
     def forward_validated(self, X: NDArray[Any], y: NDArray[Any] | None = None) -> tuple[NDArray[Any], Losses]:
         """Outputs (n_samples, n_outputs) and losses (n_samples,) of validated samples; without y, ignore the losses."""
         n, dtype, batch = len(X), self.params.theta.dtype, min(PREDICT_BATCH, len(X))
-        y = np.zeros(n if self.config.loss == "cross_entropy" else (n, self.n_outputs)) if y is None else y
-        targets = Targets.of(y, self.config, for_training=False)
+        data = self.kernel_data(X)
+        if y is None:
+            targets = Targets.zeros(n, self.n_outputs, self.config)
+        else:
+            targets = Targets.of(y, self.config, for_training=False).checked(n, self.n_outputs)
         workspace = Workspace(self.params, self.config, batch, for_training=False)
         net = workspace.network(arrays_for_prediction(self.params.theta))
         outputs, losses, batch_order = np.empty((n, self.n_outputs), dtype), np.empty(n), np.empty(batch, np.int32)
-        flops = 2 * sum(W.size for W in self.weights)
+        flops = 2 * sum(fan_in * fan_out for fan_in, fan_out in pairwise(self.params.sizes))
         chunk = max(1, int(PREDICT_FLOPS / flops) // batch) * batch
-        data = self.kernel_data(X)
         for first in range(0, n, chunk):
             bounds = first, min(first + chunk, n)
             predict_chunk(data, targets, batch_order, net, workspace.coefficients, outputs, losses, bounds)
         return outputs, losses
 
     def kernel_data(self, X: NDArray[Any]) -> DataArrays:
-        """The kernel arguments for validated samples, which are not copied, and for the scaling."""
-        factor, offset = self.scaling or (np.ones(self.n_features), np.zeros(self.n_features))
+        """The kernel arguments for the scaling and for samples from `check_X`, which are not copied."""
+        factor, offset = self._scaling or (np.ones(self.n_features), np.zeros(self.n_features))
         dtype, n = self.params.theta.dtype, self.n_features
         scaling = aligned_zeros(2 * row_stride(n, dtype.itemsize), dtype).reshape(2, -1)
         scaling[:, :n] = factor, offset
-        first_sample = X[:1].view(np.uint8)[0]
-        first_sample.flags.writeable = False
-        return DataArrays(first_sample, X.strides[0], DTYPE_CODES[X.dtype.name], scaling[0], scaling[1])
+        return DataArrays(*samples_in_memory(X, n), scaling[0], scaling[1])
 
     def copy(self) -> "Model":
         """A copy that shares no memory."""

@@ -1,9 +1,9 @@
 """The parameters of a network: one flat, aligned vector, views of it per layer, and the initialisation."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NoReturn, overload
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -50,12 +50,20 @@ class Views:
     def __init__(self, arrays: list[NDArray[Any]], name: str) -> None:
         self._arrays, self._name = arrays, name
 
-    def __getitem__(self, index: int) -> NDArray[Any]:
-        return self._arrays[index]
+    @overload
+    def __getitem__(self, index: int) -> NDArray[Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[NDArray[Any]]: ...
+    def __getitem__(self, index: int | slice) -> NDArray[Any] | list[NDArray[Any]]:
+        if isinstance(index, slice):
+            return list(self)[index]
+        return self._arrays[index].view()  # assigning to its shape, strides or dtype then has no effect here
 
-    def __setitem__(self, index: int, value: object) -> None:
-        view = self._arrays[index]
-        view[...] = self._read(index, value)
+    def __setitem__(self, index: int | slice, value: Any) -> None:
+        if isinstance(index, slice):
+            self._assign(range(len(self))[index], value)
+        else:
+            self._assign([index], [value])
 
     def assign(self, values: Iterable[object]) -> None:
         """Copy one array per layer into the views. If an array is invalid, none is copied.
@@ -70,12 +78,18 @@ class Views:
         DataError
             If the number of arrays or the shape of an array is wrong, or if an array holds anything but finite numbers.
         """
-        values = list(values)
-        if len(values) != len(self):
-            raise DataError(f"{self._name}: expected {len(self)} arrays, one per layer, got {len(values)}")
-        arrays = [self._read(index, value) for index, value in enumerate(values)]
-        for view, array in zip(self._arrays, arrays, strict=True):
-            view[...] = array
+        self._assign(range(len(self)), values)
+
+    def _assign(self, indices: Sequence[int], values: Iterable[object]) -> None:
+        try:
+            values = list(values)
+        except TypeError as error:
+            raise DataError(f"{self._name}: expected a sequence of arrays, got {values!r:.200}") from error
+        if len(values) != len(indices):
+            raise DataError(f"{self._name}: expected {len(indices)} arrays, one per layer, got {len(values)}")
+        arrays = [self._read(index, value) for index, value in zip(indices, values, strict=True)]
+        for index, array in zip(indices, arrays, strict=True):
+            self._arrays[index][...] = array
 
     def _read(self, index: int, value: object) -> NDArray[Any]:
         name, view = f"{self._name}[{index}]", self._arrays[index]
@@ -96,7 +110,7 @@ class Views:
         return len(self._arrays)
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
-        return iter(self._arrays)
+        return (array.view() for array in self._arrays)
 
     def __repr__(self) -> str:
         return f"{self._name}: {', '.join(str(array.shape) for array in self._arrays)}"
@@ -104,6 +118,9 @@ class Views:
 
 class Params:
     """Weights and biases of a network in one vector.
+
+    The numbers can be changed, the memory that kernels read cannot: theta is not replaced, and all arrays are new views
+    at each access.
 
     Parameters
     ----------
@@ -114,12 +131,14 @@ class Params:
 
     Attributes
     ----------
+    sizes : tuple of int
+        As given.
     theta : ndarray (n_stored,)
         The weights of each layer, with one row per output, followed by its biases. Rows are padded with zeros.
-    starts : list of (int, int, int)
+    starts : tuple of (int, int, int)
         For each layer: offset of the weights in theta, stride of their rows, offset of the biases.
     weights, biases : Views
-        Views of theta of shape (fan_in, fan_out) and (fan_out,), one per layer.
+        Views of theta of shape (fan_in, fan_out) and (fan_out,), one per layer. An assignment copies into theta.
 
     Examples
     --------
@@ -130,19 +149,54 @@ class Params:
     """
 
     def __init__(self, sizes: tuple[int, ...], dtype: DTypeLike) -> None:
-        self.sizes = sizes
-        self.starts: list[tuple[int, int, int]] = []
-        itemsize, n_stored = np.dtype(dtype).itemsize, 0
+        itemsize, n_stored, starts = np.dtype(dtype).itemsize, 0, []
         for fan_in, fan_out in pairwise(sizes):
             stride = row_stride(fan_in, itemsize)
-            self.starts.append((n_stored, stride, n_stored + fan_out * stride))
+            starts.append((n_stored, stride, n_stored + fan_out * stride))
             n_stored += fan_out * stride + row_stride(fan_out, itemsize)
-        self.theta = aligned_zeros(n_stored, dtype)
+        self._sizes, self._starts, self._theta = tuple(sizes), tuple(starts), aligned_zeros(n_stored, dtype)
         weights, biases = [], []
-        for (w, stride, b), (fan_in, fan_out) in zip(self.starts, pairwise(sizes), strict=True):
+        for (w, stride, b), (fan_in, fan_out) in zip(starts, pairwise(sizes), strict=True):
             weights.append(self.theta[w : w + fan_out * stride].reshape(fan_out, stride)[:, :fan_in].T)
             biases.append(self.theta[b : b + fan_out])
-        self.weights, self.biases = Views(weights, "weights"), Views(biases, "biases")
+        self._weights, self._biases = Views(weights, "weights"), Views(biases, "biases")
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of features, sizes of the hidden layers, number of outputs."""
+        return self._sizes
+
+    @property
+    def starts(self) -> tuple[tuple[int, int, int], ...]:
+        """For each layer: offset of the weights in theta, stride of their rows, offset of the biases."""
+        return self._starts
+
+    @property
+    def theta(self) -> NDArray[Any]:
+        """All weights and biases (n_stored,)."""
+        return self._theta.view()
+
+    @theta.setter
+    def theta(self, value: object) -> NoReturn:
+        raise AttributeError("theta: expected no assignment; assign to weights and biases, or to items of theta")
+
+    @property
+    def weights(self) -> Views:
+        """Weights (fan_in, fan_out) of each layer."""
+        return self._weights
+
+    @weights.setter
+    def weights(self, arrays: Iterable[object]) -> None:
+        self._weights.assign(arrays)
+
+    @property
+    def biases(self) -> Views:
+        """Biases (fan_out,) of each layer."""
+        return self._biases
+
+    @biases.setter
+    def biases(self, arrays: Iterable[object]) -> None:
+        self._biases.assign(arrays)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickle, (self.sizes, self.theta.dtype.name, self.theta)

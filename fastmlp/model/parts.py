@@ -1,11 +1,14 @@
-"""The parts of a network, and properties derived from them."""
+"""The parts of a network, properties derived from them, and checks that they fit each other."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp.config import Config
+from fastmlp.data.check import as_array, read_only, refuse_non_finite
+from fastmlp.errors import ConfigError, DataError, DataTypeError
 from fastmlp.model.params import Params
 from fastmlp.settings import LOSSES, Output
 
@@ -57,3 +60,118 @@ def is_binary(config: Config, params: Params) -> bool:
     False
     """
     return output_of(config) == "sigmoid" and params.sizes[-1] == 1
+
+
+def n_classes_of(config: Config, params: Params) -> int:
+    """Number of classes, of labels per sample, or of values to predict per sample.
+
+    Examples
+    --------
+    >>> n_classes_of(Config(loss="binary_cross_entropy"), Params((3, 1), "float32"))
+    2
+    """
+    return 2 if is_binary(config, params) else params.sizes[-1]
+
+
+def check_config(config: Config, params: Params) -> Config:
+    """Refuse a config that describes another network.
+
+    Raises
+    ------
+    ConfigError
+        If it is no Config, or has other hidden layers or another dtype than the parameters.
+
+    Examples
+    --------
+    >>> check_config(Config(hidden=(5,)), Params((3, 4, 2), "float32"))
+    Traceback (most recent call last):
+    fastmlp.errors.ConfigError: hidden: expected (4,), the layers of the network, got (5,); make a new network
+    """
+    if not isinstance(config, Config):
+        raise ConfigError(f"config: expected a fastmlp.Config, got {config!r:.200}")
+    sizes, dtype = params.sizes, params.theta.dtype.name
+    if config.hidden != sizes[1:-1]:
+        raise ConfigError(
+            f"hidden: expected {sizes[1:-1]}, the layers of the network, got {config.hidden}; make a new network"
+        )
+    if config.dtype != dtype:
+        raise ConfigError(
+            f"precision: expected one with {dtype} weights, as the network has, got {config.precision!r}; make a new "
+            "network, and assign the weights to it"
+        )
+    return config
+
+
+def check_scaling(scaling: Sequence[object] | None, params: Params) -> Scaling | None:
+    """Copies of factor and offset of each input feature, read-only.
+
+    Raises
+    ------
+    DataError, DataTypeError
+        If they are not two arrays of finite numbers, one per feature, or a factor is beyond the range of the dtype.
+
+    Examples
+    --------
+    >>> check_scaling(([1], [0]), Params((1, 2), "float32"))
+    (array([1.]), array([0.]))
+    """
+    if scaling is None:
+        return None
+    if not _is_sequence(scaling) or len(scaling) != 2:
+        raise DataTypeError(f"scaling: expected None or two arrays, factor and offset, got {scaling!r:.200}")
+    factor, offset = (_check_per_feature(part, params.sizes[0], f"scaling[{i}]") for i, part in enumerate(scaling))
+    if abs(factor).max() > np.finfo(params.theta.dtype).max:
+        raise DataError(f"scaling[0]: got {abs(factor).max():.3g}, beyond the range of {params.theta.dtype}")
+    return factor, offset
+
+
+def _is_sequence(values: object) -> bool:
+    """Whether it is a list, a tuple, an array of one dimension or more, or the like."""
+    if isinstance(values, np.ndarray):
+        return values.ndim > 0
+    return isinstance(values, Sequence) and not isinstance(values, str)
+
+
+def _check_per_feature(values: object, n_features: int, name: str) -> NDArray[np.float64]:
+    array = as_array(values, name)  # type: ignore[arg-type]
+    if array.shape != (n_features,):
+        raise DataError(f"{name}: expected one number per feature, shape ({n_features},), got shape {array.shape}")
+    with np.errstate(over="ignore"):  # a long double beyond float64 becomes infinity, which is refused
+        array = array.astype(np.float64)
+    refuse_non_finite(array[:, None], name)
+    return read_only(array)
+
+
+def check_class_names(class_names: Sequence[str] | None, n_classes: int) -> tuple[str, ...] | None:
+    """Class names as a tuple.
+
+    Raises
+    ------
+    DataError, DataTypeError
+        If they are not n_classes strings.
+
+    Examples
+    --------
+    >>> check_class_names(["cat", "dog"], 2)
+    ('cat', 'dog')
+    """
+    if class_names is None:
+        return None
+    if not _is_sequence(class_names) or not all(isinstance(name, str) for name in class_names):
+        raise DataTypeError(f"class_names: expected None or a sequence of strings, got {class_names!r:.200}")
+    if len(class_names) != n_classes:
+        raise DataError(f"class_names: expected {n_classes} names, one per class, got {len(class_names)}")
+    return tuple(map(str, class_names))
+
+
+def check_n_epochs(n_epochs: int) -> int:
+    """Number of epochs as an int; `ConfigError` unless it is an integer >= 0.
+
+    Examples
+    --------
+    >>> check_n_epochs(np.int64(3))
+    3
+    """
+    if not isinstance(n_epochs, int | np.integer) or isinstance(n_epochs, bool) or n_epochs < 0:
+        raise ConfigError(f"n_epochs: expected an integer >= 0, got {n_epochs!r:.200}")
+    return int(n_epochs)

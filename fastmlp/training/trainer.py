@@ -87,8 +87,8 @@ class Trainer:
     def __init__(self, model: Model, X: Any, y: NDArray[Any], weights: NDArray[np.float64] | None = None) -> None:
         self.model, self.config, self.X = model, model.config, X
         check_precision_available(self.config.precision)
-        self.targets = Targets.of(y, self.config, weights)
         n_samples = X.shape[0]
+        self.targets = Targets.of(y, self.config, weights).checked(n_samples, model.n_outputs)
         if self.config.batch_size > n_samples:
             given = self.config.batch_size
             text = f"batch_size: expected at most {n_samples}, the number of training samples, got {given}"

@@ -4,6 +4,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from fastmlp.data import check
 from fastmlp.data.arrays import load_npy, load_npz
 from fastmlp.errors import DataError, DataNotFoundError, FileFormatError
 
@@ -129,6 +130,16 @@ def test_a_folder_is_memory_mapped(lower, tmp_path):
     assert peak_bytes < 2 << 20
     assert not dataset.X_train.flags.writeable
     np.testing.assert_array_equal(dataset.X_train, big)
+
+
+def test_a_large_file_in_column_major_order_is_read_into_memory_with_a_warning(tmp_path, monkeypatch):
+    monkeypatch.setattr(check, "LARGE_FILE_BYTES", X.nbytes)
+    write_folder(tmp_path, PARTS | {"X_train": np.asfortranarray(X)})
+    with pytest.warns(UserWarning, match=r"^X_train: .*X_train\.npy .* since it is in column-major order") as caught:
+        dataset = load_npy(tmp_path)
+    assert len(caught) == 1
+    np.testing.assert_array_equal(dataset.X_train, X)
+    assert not np.shares_memory(dataset.X_test, dataset.X_train)
 
 
 def test_the_path_of_one_of_the_four_files_loads_all(tmp_path):

@@ -1,4 +1,5 @@
 import tracemalloc
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastmlp.data.check import check_X, check_y, row_blocks
+from fastmlp.data import check
+from fastmlp.data.check import check_X, check_y, read_only, row_blocks
 from fastmlp.errors import DataError, DataTypeError
 
 
@@ -32,6 +34,29 @@ def test_other_layouts_are_copied_into_contiguous_rows(make):
     np.testing.assert_array_equal(got, X)
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [">f4", "i8", "f8"])
+def test_images_in_any_order_are_copied_once_at_most(order, dtype):
+    X = np.asarray(np.arange(200 * 30 * 20).reshape(200, 30, 20), dtype, order=order)
+    tracemalloc.start()
+    got = check_X(X)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    np.testing.assert_array_equal(got, X.reshape(200, -1))
+    assert got.flags.c_contiguous
+    assert peak_bytes < got.nbytes + (1 << 19)
+
+
+def test_a_read_only_view_does_not_lock_its_array_and_shields_it_from_changes_in_place():
+    array = np.zeros((2, 3))
+    view = read_only(array)
+    view.shape = (3, 2)
+    with pytest.raises(ValueError, match="read-only"):
+        view[0] = 1
+    assert array.shape == (2, 3)
+    assert array.flags.writeable
+
+
 def test_misaligned_samples_are_copied():
     X = np.frombuffer(bytes(4 * 6 + 1), dtype=np.uint8)[1:].view(np.float32).reshape(2, 3)
     assert check_X(X).flags.aligned
@@ -54,6 +79,39 @@ def test_a_memory_mapped_file_is_not_read_into_memory(tmp_path: Path):
     tracemalloc.stop()
     assert peak_bytes < 1 << 20
     assert np.shares_memory(got, mapped)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "order", "part", "reason"),
+    [
+        ("<f4", "F", np.s_[:], "it is in column-major order"),
+        ("<f4", "C", np.s_[:, ::2], "its rows are not contiguous"),
+        (">f4", "C", np.s_[:], "its dtype >f4 becomes float32"),
+        ("<i8", "F", np.s_[:], "its dtype int64 becomes float32"),
+    ],
+)
+def test_a_large_mapped_file_that_cannot_be_read_in_place_is_copied_once_with_a_warning(
+    dtype, order, part, reason, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(check, "LARGE_FILE_BYTES", 1 << 21)
+    path = tmp_path / "X.npy"
+    np.save(path, np.asarray(np.arange(2000 * 1000).reshape(2000, 1000), dtype, order=order))
+    mapped = np.load(path, mmap_mode="r")[part]
+    tracemalloc.start()
+    advice = r"save it by np\.save\(path, np\.ascontiguousarray\(X, 'float32'\)\)$"
+    with pytest.warns(UserWarning, match=rf"^X: .*X\.npy \(\d+ MiB\) is read into .* since {reason}; .*{advice}"):
+        got = check_X(mapped)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < got.nbytes + (1 << 21)
+    np.testing.assert_array_equal(got, mapped)
+
+
+def test_a_small_mapped_file_is_copied_without_a_warning(tmp_path):
+    np.save(tmp_path / "X.npy", np.asfortranarray(np.ones((4, 3))))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert check_X(np.load(tmp_path / "X.npy", mmap_mode="r")).flags.c_contiguous
 
 
 @pytest.mark.parametrize(

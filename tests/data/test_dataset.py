@@ -1,3 +1,4 @@
+import copy
 import hashlib
 import pickle
 
@@ -125,3 +126,53 @@ def test_invalid_arguments_are_refused(options, message):
 def test_class_names_that_are_not_strings_are_refused(class_names):
     with pytest.raises(DataTypeError, match="class_names: expected a sequence of strings, got"):
         make(class_names=class_names)
+
+
+# immutability
+
+ATTRIBUTES = [name for name in dir(make()) if not name.startswith("_") and not callable(getattr(make(), name))]
+DUPLICATES = {
+    "itself": lambda dataset: dataset,
+    "pickled": lambda d: pickle.loads(pickle.dumps(d)),
+    "copied": copy.deepcopy,
+}
+
+
+@pytest.mark.parametrize("duplicate", DUPLICATES)
+@pytest.mark.parametrize("name", [*ATTRIBUTES, "misspelt"])
+def test_attributes_can_neither_be_assigned_to_nor_deleted(name, duplicate):
+    dataset = DUPLICATES[duplicate](make())
+    with pytest.raises(AttributeError, match=f"^{name}: a Dataset is immutable; make a new one"):
+        setattr(dataset, name, getattr(dataset, name, None))
+    with pytest.raises(AttributeError, match=f"^{name}: a Dataset is immutable; make a new one"):
+        delattr(dataset, name)
+
+
+@pytest.mark.parametrize("duplicate", DUPLICATES)
+def test_targets_weights_and_scaling_are_read_only(duplicate):
+    dataset = DUPLICATES[duplicate](make(weight_train=np.ones(6), X_val=X, y_val=y))
+    for array in (dataset.y_train, dataset.y_test, dataset.y_val, dataset.weight_train, *dataset.scaling()):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1
+
+
+def test_changes_of_shape_strides_and_dtype_in_place_do_not_reach_the_dataset():
+    samples = X.copy()
+    dataset = make(samples, weight_train=np.ones(6))
+    digest = dataset.checksum()
+    samples.shape = (3, 4)
+    dataset.X_train.shape = (4, 3)
+    dataset.X_train.dtype = np.int32
+    dataset.y_train.shape = (2, 3)
+    dataset.weight_train.dtype = np.int64
+    assert (dataset.X_train.shape, dataset.X_train.dtype, dataset.y_train.shape) == ((6, 2), np.float32, (6,))
+    assert dataset.checksum() == digest
+
+
+def test_the_memory_of_the_samples_cannot_be_resized():
+    samples = X.copy()
+    dataset = make(samples)
+    with pytest.raises(ValueError, match="cannot resize"):
+        samples.resize(1, 1)
+    with pytest.raises(ValueError, match="cannot resize"):
+        dataset.X_train.resize(1, 1)

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from fastmlp.config import Config
+from fastmlp.errors import DataError, DataTypeError
 from fastmlp.kernels import epoch, update
+from fastmlp.kernels.sampling import DTYPE_CODES
 from fastmlp.model.kernel_args import (
     Targets,
     arrays_for_prediction,
@@ -10,6 +12,7 @@ from fastmlp.model.kernel_args import (
     hyperparameters_of,
     initial_powers,
     integers_of,
+    samples_in_memory,
 )
 from fastmlp.settings import LOSSES, OPTIMIZERS
 
@@ -42,6 +45,75 @@ def test_a_part_of_the_targets_has_the_labels_values_and_weights_of_its_rows():
     assert (labels.labels.tolist(), labels.values.size, labels.weights.tolist()) == ([7, 5], 0, [3.0, 1.0])
     values = Targets.of(np.array([5.0, 6.0, 7.0]), Config(loss="huber")).part(rows)
     assert (values.labels.size, values.values.tolist(), values.weights.size) == (0, [[7.0], [5.0]], 0)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_targets_have_the_layout_of_the_compiled_kernels(loss):
+    y = np.arange(6)[::-2] if loss == "cross_entropy" else np.asfortranarray(np.ones((3, 2), ">f8"))
+    weights = np.ones(6)[::2]
+    y.flags.writeable = weights.flags.writeable = False
+    for array in Targets.of(y, Config(loss=loss), weights):
+        assert array.flags.carray  # contiguous in C order, aligned and writeable
+        assert array.dtype.isnative
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "weights", "message"),
+    [
+        ("cross_entropy", [0, 1], None, r"^y: expected targets of 3 samples and 2 outputs, got shape \(2,\)"),
+        ("cross_entropy", [], None, r"got shape \(0, 1\)"),
+        ("cross_entropy", [0, 1, 2], None, "^y: expected labels 0 to 1, got 0 to 2"),
+        ("cross_entropy", [0, -1, 1], None, "^y: expected labels 0 to 1, got -1 to 1"),
+        ("huber", [0.0, 1.0, 2.0], None, r"got shape \(3, 1\)"),
+        ("huber", np.ones((4, 2)), None, r"got shape \(4, 2\)"),
+        ("cross_entropy", [0, 1, 1], np.ones(2), r"^weights: expected one per sample, shape \(3,\), got shape \(2,\)"),
+        ("huber", np.ones((3, 2)), np.ones((3, 1)), r"^weights: expected one per sample"),
+    ],
+)
+def test_targets_that_kernels_would_read_beyond_their_end_are_refused(loss, y, weights, message):
+    with pytest.raises(DataError, match=message):
+        Targets.of(np.array(y), Config(loss=loss), weights).checked(n_samples=3, n_outputs=2)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_targets_for_predictions_are_zeros_of_the_same_shapes_and_dtypes(loss, precision):
+    config = Config(loss=loss, precision=precision)
+    got, ref = Targets.zeros(3, 2, config), Targets.of(np.zeros(3 if loss == "cross_entropy" else (3, 2)), config)
+    for array, like in zip(got, ref, strict=True):
+        assert (array.shape, array.dtype, array.any()) == (like.shape, like.dtype, False)
+
+
+def test_targets_that_fit_are_returned():
+    for y, loss in (([0, 1, 1], "cross_entropy"), (np.ones((3, 2)), "huber")):
+        targets = Targets.of(np.array(y), Config(loss=loss), np.ones(3))
+        assert targets.checked(3, 2) is targets
+
+
+@pytest.mark.parametrize("X", [np.ones((2, 3)), np.ones((4, 3), np.uint8)[::-2], np.ones((2, 5), np.float32)[:, 1:4]])
+def test_the_bytes_of_the_first_sample_are_not_copied_and_read_only(X):
+    got, sample_bytes, code = samples_in_memory(X, 3)
+    assert (got.ctypes.data, got.size) == (X.ctypes.data, 3 * X.itemsize)
+    assert (sample_bytes, code) == (X.strides[0], DTYPE_CODES[X.dtype.name])
+    assert not got.flags.writeable
+    assert X.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("X", "error"),
+    [
+        (np.ones((2, 4)), DataError),
+        (np.ones(3), DataError),
+        (np.ones((0, 3)), DataError),
+        (np.ones((2, 3), np.int64), DataTypeError),
+        (np.ones((2, 3), np.dtype("f8").newbyteorder()), DataTypeError),
+        (np.asfortranarray(np.ones((2, 3))), DataTypeError),
+        (np.zeros(49, np.uint8)[1:].view("f8").reshape(2, 3), DataTypeError),
+    ],
+)
+def test_samples_that_kernels_would_misread_are_refused(X, error):
+    with pytest.raises(error, match=r"^X: expected .*, got "):
+        samples_in_memory(X, 3)
 
 
 def test_hyperparameters_are_at_the_entries_that_the_kernels_read():

@@ -194,3 +194,59 @@ def test_samples_beyond_the_range_of_float32_are_refused_in_float32():
         else:
             with pytest.raises(DataError, match="beyond float32's range"):
                 model.predict_proba([[1e60]])
+
+
+# attributes that a user assigns to
+
+
+def test_params_cannot_be_replaced(model):
+    with pytest.raises(AttributeError, match=r"^params: expected no assignment; assign to weights and biases"):
+        model.params = model.params.copy()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("config", Config(hidden=(9,)), ConfigError),
+        ("scaling", (np.ones(4), np.ones(4)), DataError),
+        ("scaling", (np.full(5, np.nan), np.ones(5)), DataError),
+        ("class_names", ("a", "b"), DataError),
+        ("n_epochs", -1, ConfigError),
+        ("weights", [np.ones((5, 7))], DataError),
+    ],
+)
+def test_a_value_that_does_not_fit_is_refused_and_changes_nothing(name, value, error, model):
+    before = model.predict_proba(X)
+    with pytest.raises(error, match=f"^({name}|hidden)"):
+        setattr(model, name, value)
+    np.testing.assert_array_equal(model.predict_proba(X), before)
+    assert (model.scaling, model.class_names, model.n_epochs) == (None, None, 0)
+
+
+def test_a_config_that_changes_the_number_of_classes_is_refused_if_they_have_names():
+    model = init_model(Config(hidden=(), loss="binary_cross_entropy"), 5, 1)
+    model.class_names = ["no", "yes"]
+    with pytest.raises(DataError, match="class_names: expected 1 names, one per class, got 2"):
+        model.config = model.config.replace(loss="squared_error")
+    model.class_names = None
+    model.config = model.config.replace(loss="squared_error")
+    assert model.task == "regression"
+
+
+def test_a_scaling_that_is_assigned_is_used_copied_and_read_only(model):
+    factor = np.full(5, 2.0)
+    model.scaling = factor, np.zeros(5)
+    doubled = model.predict_proba(X)
+    factor[:] = 0
+    np.testing.assert_array_equal(model.predict_proba(X), doubled)
+    model.scaling[0].shape = (5, 1)
+    with pytest.raises(ValueError, match="read-only"):
+        model.scaling[0][0] = 1
+    unpickled = pickle.loads(pickle.dumps(model))
+    assert not unpickled.scaling[0].flags.writeable
+    np.testing.assert_array_equal(unpickled.predict_proba(X), doubled)
+
+
+def test_parameters_of_another_type_are_refused():
+    with pytest.raises(DataTypeError, match=r"^params: expected a Params, got "):
+        fastmlp.Model(Config(), [np.ones((3, 2))])

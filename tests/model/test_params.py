@@ -61,7 +61,7 @@ def weights():
 
 def test_views_are_a_sequence(weights):
     assert (len(weights), [W.shape for W in weights]) == (2, [(3, 2), (2, 4)])
-    assert weights[-1] is weights[1]
+    assert np.shares_memory(weights[-1], weights[1])
     assert repr(weights) == "weights: (3, 2), (2, 4)"
 
 
@@ -126,3 +126,43 @@ def test_layers_and_seeds_have_different_initial_weights():
     first, second = (init_params((6, 6, 6), "float32", "glorot_uniform", "relu", seed) for seed in (0, 1))
     assert (first.weights[0] != first.weights[1]).any()
     assert (first.weights[0] != second.weights[0]).any()
+
+
+# what a user can change
+
+
+def test_changes_of_a_view_in_place_reach_the_numbers_but_not_the_layout():
+    params = Params((3, 2, 4), "float32")
+    for view in (params.theta, params.weights[0], next(iter(params.weights)), params.weights[:1][0], params.biases[1]):
+        shape = view.shape
+        view.shape = (*shape, 1)
+        view[0] = 5
+        view.flags.writeable = False
+    assert (params.theta.ndim, params.weights[0].shape, params.biases[1].shape) == (1, (3, 2), (4,))
+    assert (params.theta[0], params.weights[0][0, 0], params.biases[1][0]) == (5, 5, 5)
+    assert params.theta.flags.writeable
+
+
+def test_theta_cannot_be_replaced():
+    params = Params((3, 2), "float32")
+    with pytest.raises(AttributeError, match=r"^theta: expected no assignment; assign to weights and biases"):
+        params.theta = np.zeros(3)
+    for name in ("sizes", "starts"):
+        with pytest.raises(AttributeError):
+            setattr(params, name, ())
+
+
+def test_a_slice_of_layers_can_be_assigned(weights):
+    weights[1:] = [np.ones((2, 4))]
+    assert (weights[0].any(), weights[1].all()) == (False, True)
+    with pytest.raises(DataError, match="weights: expected 2 arrays, one per layer, got 1"):
+        weights[:] = [np.ones((3, 2))]
+
+
+@pytest.mark.parametrize("values", [None, 3])
+def test_layers_that_are_no_sequence_are_refused(values):
+    params = Params((3, 2), "float32")
+    with pytest.raises(DataError, match=r"^weights: expected a sequence of arrays, got "):
+        params.weights = values
+    with pytest.raises(DataError, match=r"^biases: expected a sequence of arrays, got "):
+        params.biases = values

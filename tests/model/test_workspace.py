@@ -43,7 +43,7 @@ def test_the_table_of_layers_has_their_sizes_and_the_offsets_of_their_parameters
     workspace = Workspace(params, Config(), 8)
     layers, _, common = workspace.layers, workspace.work, workspace.common
     assert layers[:, [at.FAN_IN, at.FAN_OUT]].tolist() == [[5, 4], [4, 3]]
-    assert [tuple(row) for row in layers[:, [at.W, at.W_STRIDE, at.B]]] == params.starts
+    assert [tuple(row) for row in layers[:, [at.W, at.W_STRIDE, at.B]]] == list(params.starts)
     assert common[at.BATCH] == 8
 
 
