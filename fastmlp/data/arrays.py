@@ -84,7 +84,8 @@ def load_npy(path: Path, scale: str = "auto", task: str | None = None) -> Datase
     Returns
     -------
     Dataset
-        uint8, float32 and float64 samples stay in the files, opened read-only; other dtypes are converted in memory.
+        uint8, float32 and float64 samples in row-major order stay in the files, opened read-only; others are converted
+        in memory, with a warning for files of 64 MiB or more.
 
     Raises
     ------

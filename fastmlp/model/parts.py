@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp.config import Config
-from fastmlp.data.check import as_array, read_only, refuse_non_finite
+from fastmlp.data.check import as_array, read_only
 from fastmlp.errors import ConfigError, DataError, DataTypeError
 from fastmlp.model.params import Params
 from fastmlp.settings import LOSSES, Output
@@ -138,7 +138,9 @@ def _check_per_feature(values: object, n_features: int, name: str) -> NDArray[np
         raise DataError(f"{name}: expected one number per feature, shape ({n_features},), got shape {array.shape}")
     with np.errstate(over="ignore"):  # a long double beyond float64 becomes infinity, which is refused
         array = array.astype(np.float64)
-    refuse_non_finite(array[:, None], name)
+    if not np.isfinite(array).all():
+        index = int(np.argmin(np.isfinite(array)))
+        raise DataError(f"{name}: expected finite numbers, got {array[index]} for feature {index} (counted from 0)")
     return read_only(array)
 
 
