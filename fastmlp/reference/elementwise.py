@@ -150,8 +150,8 @@ def leaky_relu(z: Array) -> Array:
 
 
 def leaky_relu_backward(d: Array, a: Array) -> Array:
-    """``d``, and for a below 0 ``LEAKY_SLOPE d``."""
-    return np.where(a < 0, multiply(d, d.dtype.type(LEAKY_SLOPE)), d)
+    """``d`` where a > 0, else ``LEAKY_SLOPE d``."""
+    return np.where(a > 0, d, multiply(d, d.dtype.type(LEAKY_SLOPE)))
 
 
 def elu_backward(d: Array, a: Array) -> Array:
