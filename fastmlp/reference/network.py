@@ -217,7 +217,7 @@ class Network:
             gradients = gradient_clip(gradients, self.config.clip_norm)
         for i, g in enumerate(gradients):
             self.update(i, g, c)
-        return loss if weights is None else loss * (parts * len(A))
+        return loss if weights is None else np.where(parts > 0, loss * (parts * len(A)), 0.0)
 
     @np.errstate(over="ignore", invalid="ignore")
     def train_epoch(

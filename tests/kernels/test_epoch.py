@@ -1,4 +1,5 @@
 import ctypes
+import math
 import mmap
 import sys
 from typing import get_args
@@ -135,6 +136,19 @@ def test_predictions_and_losses_do_not_depend_on_the_batch(engine, same_bits, dt
     probs, losses = epoch_run.predict_reference()
     same_bits(arguments[5], probs)
     same_bits(arguments[6], losses.astype(np.float64))
+
+
+def test_the_infinite_loss_of_a_sample_of_weight_zero_does_not_count(engine, same_bits, dtype):
+    weights = np.ones(13)
+    weights[4] = 0
+    config = config_of(dtype, loss="squared_error", hidden=(), l2=0.0)
+    epoch_run = engine.EpochRun(config, engine.samples("float64", 13, 20), 3, weights=weights)
+    epoch_run.X[4] = float(np.finfo(dtype).max) ** 0.75
+    got, ref = epoch_run.train(2**-8, 1), epoch_run.train_reference(2**-8, 1)
+    assert got == ref
+    assert math.isfinite(got[0])
+    assert np.isinf(epoch_run.predict_reference()[1][4])
+    check_equal(same_bits, epoch_run)
 
 
 # Subnormal numbers: saturated sigmoids, decayed moments, weights shrunk by L2.
