@@ -132,8 +132,8 @@ def sizes_of(dtype):
     """Numbers of any size, often those at which a function changes its formula or leaves the range."""
     largest = float(np.finfo(dtype).max)
     edges = [0.0, 1.0, 1e-7, 16.0, 50.0, 87.0, 88.0, 89.0, 104.0, 708.0, 710.0, 1e3, 1e10, 1e30, largest / 2, largest]
-    edges += [largest**0.5, float(np.finfo(dtype).tiny), math.inf]
-    magnitude = st.one_of(st.sampled_from(edges), st.floats(0, largest, width=8 * dtype.itemsize))
+    edges += [largest**0.5, float(np.finfo(dtype).tiny)]
+    magnitude = st.one_of(st.sampled_from(edges), st.just(math.inf), st.floats(0, largest, width=8 * dtype.itemsize))
     return st.builds(math.copysign, magnitude, st.sampled_from([-1, 1]))
 
 
@@ -151,7 +151,7 @@ def entropy(p, axis=None):
 
 
 @pytest.mark.parametrize("loss", [name for name in LOSSES if name != "cross_entropy"])
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(derandomize=True, max_examples=100, deadline=None)
 @given(data=st.data())
 def test_a_loss_of_targets_is_at_least_its_minimum_at_any_size(flushed, same_bits, dtype, loss, data):
     """NaN only of NaN, and never less than the loss of the best pre-activation."""
@@ -166,10 +166,12 @@ def test_a_loss_of_targets_is_at_least_its_minimum_at_any_size(flushed, same_bit
         same_bits(got, elementwise.values_forward(Z, Y, loss, delta)[1])
     np.testing.assert_array_equal(np.isnan(got), np.isnan(Z[:, 0]))
     least = [entropy([p, 1 - p]) if loss == "binary_cross_entropy" else 0.0 for p in Y[:, 0].astype(np.float64)]
-    assert not (got < np.array(least) * (1 - 8 * np.finfo(dtype).eps)).any()
+    eps = float(np.finfo(dtype).eps)
+    rounding = eps * (8 * np.array(least) + abs(Z[:, 0].astype(np.float64)))  # log(1 + e**z) is rounded, as z is
+    assert not (got < np.maximum(least - rounding, 0)).any()
 
 
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(derandomize=True, max_examples=150, deadline=None)
 @given(data=st.data())
 def test_a_cross_entropy_is_at_least_its_minimum_at_any_size(flushed, same_bits, dtype, data):
     """NaN only of NaN, and where several logits are the same infinity and none is larger: there is no limit."""
