@@ -1,9 +1,10 @@
-"""Metrics of predictions: accuracy and R2."""
+"""Metrics of predictions: accuracy, R2, and the sum of the samples' losses."""
 
+import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fastmlp.settings import LOSSES, LossName
 
@@ -51,3 +52,35 @@ def score_of(loss: LossName, predicted: NDArray[Any], y: NDArray[Any]) -> float:
     total = np.square(y - y.mean(axis=0)).sum(axis=0)
     if_constant = np.where(residual == 0, 1.0, 0.0)
     return float(np.where(total > 0, 1 - residual / np.where(total > 0, total, 1.0), if_constant).mean())
+
+
+def sum_of_losses(losses: ArrayLike) -> float:
+    """Sum of losses, rounded once (Shewchuk 1997); of a diverged network's losses infinity or NaN, never an error.
+
+    Parameters
+    ----------
+    losses : array_like (n,), converted to float64
+        `math.fsum` adds them in any order with the same result, but raises ValueError where both infinities are among
+        them, and OverflowError where finite ones add up to more than a float64 holds.
+
+    Returns
+    -------
+    float
+        NaN if a loss is NaN or both infinities are among them; infinity if one is, or if the sum is out of range.
+
+    Examples
+    --------
+    >>> sum_of_losses([1e16, 1.0, 1.0]) - 1e16
+    2.0
+    >>> sum_of_losses([1e308, 1e308]), sum_of_losses([math.inf, -math.inf])
+    (inf, nan)
+    """
+    losses = np.asarray(losses, np.float64)
+    infinite_or_nan = losses[~np.isfinite(losses)]
+    if infinite_or_nan.size:
+        with np.errstate(invalid="ignore"):
+            return float(infinite_or_nan.sum())
+    try:
+        return math.fsum(losses)
+    except OverflowError:  # perhaps of a partial sum only
+        return math.fsum(losses * 2.0**-64) * 2.0**64

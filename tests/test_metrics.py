@@ -1,7 +1,12 @@
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from fastmlp.metrics import display_name, score_of
+from fastmlp.metrics import display_name, score_of, sum_of_losses
 from fastmlp.settings import LOSSES
 
 
@@ -44,3 +49,27 @@ def test_r2_is_computed_in_float64():
 
 def test_names_of_columns_are_displayed_as_words():
     assert [display_name(name) for name in ("test_r2", "val_loss", "epoch")] == ["test R2", "val loss", "epoch"]
+
+
+@settings(derandomize=True, max_examples=200, deadline=None)
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=8))
+def test_a_sum_of_finite_losses_is_rounded_once(losses):
+    exact = sum(map(Fraction, losses), Fraction(0))
+    try:
+        ref = float(exact)
+    except OverflowError:
+        ref = math.inf if exact > 0 else -math.inf
+    assert sum_of_losses(losses) == ref
+
+
+@pytest.mark.parametrize(
+    ("losses", "total"),
+    [
+        ([math.inf, 1.0], math.inf), ([-math.inf, 1.0], -math.inf), ([math.inf, -math.inf], math.nan),
+        ([math.nan, 1.0], math.nan), ([math.nan, math.inf], math.nan), ([math.inf, -1.7e308, -1.7e308], math.inf),
+        ([1.7e308, 1.7e308], math.inf), ([1.7e308, 1.7e308, -1.7e308], 1.7e308), ([], 0.0),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("dtype", [list, np.float64])
+def test_a_sum_of_any_losses_is_a_number_and_no_error(dtype, losses, total):
+    np.testing.assert_array_equal(sum_of_losses(np.array(losses, dtype) if dtype is np.float64 else losses), total)

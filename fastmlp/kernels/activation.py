@@ -81,8 +81,8 @@ def leaky_relu(z):
 
 @kernel(forceinline=True)
 def leaky_relu_backward(d, a):
-    """``d``, and for a below 0 ``LEAKY_SLOPE d``."""
-    return where_less(a, 0.0, d * LEAKY_SLOPE, d)
+    """``d`` where a > 0, else ``LEAKY_SLOPE d``: also at 0, as in PyTorch and TensorFlow."""
+    return where_less(0.0, a, d, d * LEAKY_SLOPE)
 
 
 @kernel(forceinline=True)

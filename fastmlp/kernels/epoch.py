@@ -36,7 +36,8 @@ def add_losses(loss_sum, weights, order, batch, total, net):
     else:
         for i in range(m):
             fraction = weight_fraction(weights, order[first + i], total)
-            loss_sum[i] += np.float64(net.work[losses + i]) * (fraction * m)
+            if fraction > 0.0:  # infinity times 0 would be NaN
+                loss_sum[i] += np.float64(net.work[losses + i]) * (fraction * m)
 
 
 @kernel

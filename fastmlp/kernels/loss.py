@@ -8,12 +8,14 @@ derivative of the output activation cancels that of the loss; otherwise it is th
 target and Huber's delta.
 """
 
+import math
+
 from fastmlp.codegen.jit import kernel
 from fastmlp.codegen.simd import broadcast, fma, n_lanes, vload, vstore, where_equal, where_less, zeros
 from fastmlp.codegen.switch import switch
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.activation import identity, sigmoid, softplus
-from fastmlp.kernels.vector_math import exp, expm1, log
+from fastmlp.kernels.vector_math import clamp_finite, exp, expm1, log
 from fastmlp.settings import LOSSES
 
 CROSS_ENTROPY = LOSSES["cross_entropy"].code
@@ -27,7 +29,8 @@ def softmax_forward(work, logits, probs, stride, n_classes, labels, loss, m):
 
     All are parts of `work`, given by their offsets: logits, probs (n_classes, stride); labels, as floats, and loss (m
     rounded up to whole vectors). The loss is ``log(sum of exp(z - max)) - (z[label] - max)``, which stays finite where
-    the probability underflows.
+    the probability underflows. An infinite logit gives the limits, probabilities 0 and 1 and a loss of 0 or infinity;
+    of two maxima that are infinite there is no limit, and everything is NaN.
     """
     for i in range(0, m, n_lanes(work)):
         top = vload(work, logits + i)
@@ -36,11 +39,13 @@ def softmax_forward(work, logits, probs, stride, n_classes, labels, loss, m):
             top = where_less(top, z, z, top)
         label, chosen, total = vload(work, labels + i), zeros(work), zeros(work)
         for j in range(n_classes):
-            z = vload(work, logits + j * stride + i) - top
+            z = vload(work, logits + j * stride + i)
+            z = where_equal(z, top, 0.0, z - top)
             e = exp(z)
             total = total + e
             chosen = where_equal(label, float(j), z, chosen)
             vstore(work, probs + j * stride + i, e)
+        total = total + where_less(1.5, total, top * 0.0, 0.0)  # NaN where two logits are the same infinity
         vstore(work, loss + i, log(total) - chosen)
         for j in range(n_classes):
             p = probs + j * stride + i
@@ -49,16 +54,26 @@ def softmax_forward(work, logits, probs, stride, n_classes, labels, loss, m):
 
 @kernel
 def smoothing_forward(work, logits, stride, n_classes, labels, loss, smoothing, m):
-    """Cross-entropy with smoothed labels (Szegedy et al. 2016): ``loss + smoothing * (z[label] - mean of z)``."""
+    """Cross-entropy with smoothed labels (Szegedy et al. 2016): ``loss + smoothing * (z[label] - mean of z)``.
+
+    The logits are scaled by a power of two, which changes no bit, so that neither their sum nor the difference
+    overflows. The difference is at least -loss; the rounding error of the mean of large logits could make it less. An
+    infinite logit makes the loss infinite, since every class has a share of the target.
+    """
+    scale = 0.5
+    while scale * n_classes > 1.0:
+        scale *= 0.5
+    share = broadcast(work, smoothing) * (1.0 / scale)
     for i in range(0, m, n_lanes(work)):
         label, chosen, total = vload(work, labels + i), zeros(work), zeros(work)
         for j in range(n_classes):
-            z = vload(work, logits + j * stride + i)
+            z = vload(work, logits + j * stride + i) * scale
             total = total + z
             chosen = where_equal(label, float(j), z, chosen)
-        vstore(
-            work, loss + i, fma(broadcast(work, smoothing), chosen - total / float(n_classes), vload(work, loss + i))
-        )
+        value = vload(work, loss + i)
+        difference, least = chosen - total / float(n_classes), value * (0.0 - scale)
+        smoothed = fma(share, where_less(difference, least, least, difference), value)
+        vstore(work, loss + i, where_equal(total * 0.0, 0.0, smoothed, value + math.inf))
 
 
 @kernel
@@ -79,8 +94,13 @@ def softmax_backward(work, probs, stride, n_classes, labels, weights, scalars, m
 
 @kernel(forceinline=True)
 def binary_cross_entropy_loss(z, out, y, delta):
-    """``log(1 + e**z) - y z``: cross-entropy of a sigmoid output, y from 0 to 1."""
-    return fma(0.0 - y, z, softplus(z))
+    """``log(1 + e**z) - y z``: cross-entropy of a sigmoid output, y from 0 to 1.
+
+    Of an infinite z it is infinite, unless y gives the class that z excludes no share: then 0.
+    """
+    limited, excluded = clamp_finite(z), where_less(z, 0.0, y, 1.0 - y)
+    value = fma(0.0 - y, limited, softplus(limited))
+    return where_equal(z, limited, value, where_less(0.0, excluded, z * z, value))
 
 
 @kernel(forceinline=True)
@@ -115,10 +135,13 @@ def huber_backward(out, y, delta):
 def poisson_loss(z, out, y, delta):
     """Half the deviance, ``out - y z + y log(y) - y``, of counts y whose mean is ``out = e**z``; 0 where out is y.
 
-    Computed as ``y (e**d - 1 - d)``, d = log(out / y): the difference of large terms would be noise in float32.
+    Computed as ``y (e**d - 1 - d)``, d = log(out / y): the difference of large terms would be noise in float32. `exp`
+    and `expm1` are clamped. Beyond 88, d is lost in rounding ``e**d - d``; there it is added, not subtracted, so that
+    the loss of an infinite d is infinity.
     """
     d = z - log(where_less(0.0, y, y, 1.0))
-    return where_less(0.0, y, y * (expm1(d) - d), out)
+    value = y * (expm1(d) - where_less(88.0, d, 0.0 - d, d))
+    return where_less(0.0, y, value, out + where_less(88.0, d, d, 0.0))
 
 
 # Selected per element: a loop per loss made the first compilation 0.8 s longer (of 17).

@@ -9,5 +9,6 @@ kernel, and have no tiles, panels or padding.
 - Subnormal operands and results are zero, with their sign. Kernels set their thread's CPU to that; here
   `fastmlp.reference.arithmetic` does it. Whether a result is subnormal is decided after rounding, as on x86; Arm
   decides before, so that a value less than half a unit below the smallest normal number is zero there.
-- Operands are finite: after an overflow, a kernel and its reference implementation may differ.
+- After an overflow both have the same infinities, and NaN in the same places; a NaN's sign and its other bits may
+  differ.
 """

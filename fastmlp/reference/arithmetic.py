@@ -27,14 +27,14 @@ def multiply(a: Array, b: Array) -> Array:
     return flush(a * b, a * LIFT * b)
 
 
-@np.errstate(over="ignore")
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def divide(a: Array, b: Array) -> Array:
     """``a / b``."""
     return flush(a / b, a * LIFT / b)
 
 
 def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:
-    """``a + b`` rounded, and the exact rest (Knuth 1969)."""
+    """``a + b`` rounded, and the exact rest (Knuth 1969), which is NaN where the sum is infinite or NaN."""
     total = a + b
     part = total - a
     return total, (a - (total - part)) + (b - part)
@@ -69,16 +69,32 @@ def _add_to_odd(a: Array, b: Array) -> Array:
     """``a + b`` in float64; if inexact, the neighbour whose last bit is odd, which leaves a later rounding right."""
     total, rest = _two_sum(a, b)
     even = total.view(np.int64) % 2 == 0
-    return np.where((rest != 0) & even, np.nextafter(total, np.copysign(np.inf, rest)), total)
+    return np.where((abs(rest) > 0) & even, np.nextafter(total, np.copysign(np.inf, rest)), total)
 
 
-@np.errstate(over="ignore")
+def _fma_of_large(a: Array, b: Array, c: Array) -> Array:
+    """`fma` of 1-D float64 arrays, whose operands or products may be of any size, infinite or NaN.
+
+    The exponents are split off. An addend below 2**-300 of the other is moved up to there: it only says which way to
+    round.
+    """
+    finite = np.isfinite(a) & np.isfinite(b)
+    plain = np.where(finite & ~np.isfinite(c), c, a * b + c)
+    is_plain = ~(finite & np.isfinite(c)) | (a == 0) | (b == 0)
+    (a, a_exponent), (b, b_exponent), (c, c_exponent) = (np.frexp(np.where(is_plain, 1.0, x)) for x in (a, b, c))
+    exponent = np.maximum(a_exponent + b_exponent, c_exponent)
+    a = np.ldexp(a, np.maximum(a_exponent + b_exponent - exponent, -300))
+    c = np.ldexp(c, np.maximum(c_exponent - exponent, -300))
+    return np.where(is_plain, plain, np.ldexp(fma(a, b, c), exponent))
+
+
+@np.errstate(over="ignore", invalid="ignore")
 def fma(a: Array | float, b: Array | float, c: Array | float) -> Array:
     """``a * b + c`` rounded once; Python numbers take the dtype of the others.
 
     float32: the product is exact in float64, its sum with c is rounded to odd, then to float32. float64: Boldo and
     Melquiond (2008, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd"), scaled up
-    where error terms would be lost; |a| and |b| below 2**995, and their product and |c| below 2**1021.
+    where error terms would be lost, and with the exponents split off where they would overflow.
 
     Examples
     --------
@@ -97,4 +113,8 @@ def fma(a: Array | float, b: Array | float, c: Array | float) -> Array:
     top, bottom = _two_sum(high, middle)
     total = top + _add_to_odd(bottom, rest)
     total = np.where(total == 0, high + c * scale, total)
-    return flush(total / scale, total * (LIFT / scale))
+    total = flush(total / scale, total * (LIFT / scale))
+    is_large = ~(np.max([abs(a), abs(b), abs(a * b), abs(c)], axis=0) < 2.0**990)
+    if is_large.any():
+        total[is_large] = _fma_of_large(a[is_large], b[is_large], c[is_large])
+    return total

@@ -29,6 +29,13 @@ def polynomial(x: Array, coefficients: Iterable[float]) -> Array:
     return value
 
 
+def clamp_finite(x: Array) -> Array:
+    """``x``, infinities replaced by the largest finite numbers."""
+    largest = np.finfo(x.dtype).max
+    return np.clip(x, -largest, largest)
+
+
+@np.errstate(invalid="ignore")
 def exp_split(x: Array) -> tuple[Array, Array]:
     """``exp(x) = scale * (1 + q)``, scale a power of two: x = n ln 2 + r, and Taylor series of exp(r)."""
     f = FORMATS[x.dtype]
@@ -54,12 +61,12 @@ def expm1(x: Array) -> Array:
 def log(x: Array) -> Array:
     """Logarithm of positive normal x: ``n ln 2 + 2 artanh((m - 1) / (m + 1))``, m from sqrt(1/2) to sqrt(2)."""
     f = FORMATS[x.dtype]
-    m, n = np.frexp(x)
+    m, n = np.frexp(x)  # of infinity and NaN themselves
     low = m + m <= x.dtype.type(math.sqrt(2))
     m, n = np.where(low, m + m, m), (n - low).astype(x.dtype)
     t = divide(m - 1, m + 1)
     artanh = multiply(t + t, polynomial(multiply(t, t), (1 / k for k in range(f.artanh_degree, 0, -2))))
-    return fma(n, f.ln2_high, fma(n, f.ln2_low, artanh))
+    return np.where(x < np.inf, fma(n, f.ln2_high, fma(n, f.ln2_low, artanh)), x)
 
 
 def log1p(x: Array) -> Array:
@@ -70,8 +77,9 @@ def log1p(x: Array) -> Array:
 
 
 def reciprocal(x: Array) -> Array:
-    """``1 / x`` by Newton's method from an estimate whose bits are a constant minus x's."""
+    """``1 / x`` by Newton's method from an estimate whose bits are a constant minus x's; 0 where that is subnormal."""
     integer, constant, n_steps = (np.int32, 0x7EF311C7, 3) if x.dtype == SINGLE else (np.int64, 0x7FDE623822FC16E6, 5)
+    x = np.minimum(x, 1 / np.finfo(x.dtype).tiny)
     y: Array = np.subtract(integer(constant), x.view(integer)).view(x.dtype)
     for _ in range(n_steps):
         y = fma(y, fma(-x, y, 1.0), y)
@@ -142,8 +150,8 @@ def leaky_relu(z: Array) -> Array:
 
 
 def leaky_relu_backward(d: Array, a: Array) -> Array:
-    """``d``, and for a below 0 ``LEAKY_SLOPE d``."""
-    return np.where(a < 0, multiply(d, d.dtype.type(LEAKY_SLOPE)), d)
+    """``d`` where a > 0, else ``LEAKY_SLOPE d``."""
+    return np.where(a > 0, d, multiply(d, d.dtype.type(LEAKY_SLOPE)))
 
 
 def elu_backward(d: Array, a: Array) -> Array:
@@ -199,20 +207,29 @@ def softmax_forward(logits: Array, y: Array) -> tuple[Array, Array]:
     >>> softmax_forward(np.array([[0.0, math.log(3)]]), np.array([0]))
     (array([[0.25, 0.75]]), array([1.38629436]))
     """
-    z = flush(logits - logits.max(axis=1, keepdims=True))
+    top = logits.max(axis=1, keepdims=True)
+    z = np.where(logits == top, logits.dtype.type(0), flush(logits - top))
     e, total = exp(z), np.zeros_like(z[:, :1])
     for j in range(e.shape[1]):
         total = total + e[:, j : j + 1]
+    total = np.where((total > 1.5) & np.isinf(top), logits.dtype.type(np.nan), total)
     return divide(e, total), log(total[:, 0]) - z[np.arange(len(y)), y]
 
 
 def smoothing_forward(logits: Array, y: Array, loss: Array, share: float) -> Array:
-    """Cross-entropy with smoothed labels (Szegedy et al. 2016): ``loss + share * (z[y] - mean of z)``."""
-    total = np.zeros_like(loss)
+    """Cross-entropy with smoothed labels (Szegedy et al. 2016): ``loss + share * (z[y] - mean of z)``.
+
+    The logits are scaled by a power of two, so that neither their sum nor the difference overflows; the difference is
+    at least -loss.
+    """
+    kind, n_classes = loss.dtype.type, logits.shape[1]
+    scale, total = kind(0.5 ** max(1, (n_classes - 1).bit_length())), np.zeros_like(loss)
+    logits = multiply(logits, scale)
     for z in logits.T:
         total = flush(total + z)
-    mean = divide(total, np.full_like(total, logits.shape[1]))
-    return fma(loss.dtype.type(share), flush(logits[np.arange(len(y)), y] - mean), loss)
+    mean = divide(total, np.full_like(total, n_classes))
+    difference = np.maximum(flush(logits[np.arange(len(y)), y] - mean), multiply(loss, -scale))
+    return np.where(np.isfinite(total), fma(kind(share) / scale, difference, loss), loss + kind(np.inf))
 
 
 def softmax_backward(probs: Array, y: Array, weights: Array, smoothing: float = 0.0) -> Array:
@@ -224,8 +241,10 @@ def softmax_backward(probs: Array, y: Array, weights: Array, smoothing: float = 
 
 
 def binary_cross_entropy_loss(z: Array, out: Array, y: Array, delta: float) -> Array:
-    """``log(1 + e**z) - y z``: cross-entropy of a sigmoid output, y from 0 to 1."""
-    return fma(0 - y, z, softplus(z))
+    """``log(1 + e**z) - y z``: cross-entropy of a sigmoid output, y from 0 to 1; its limit where z is infinite."""
+    limited, excluded = clamp_finite(z), np.where(z < 0, y, flush(1 - y))
+    value = fma(0 - y, limited, softplus(limited))
+    return np.where(np.isinf(z) & (excluded > 0), z.dtype.type(np.inf), value)
 
 
 def error_backward(out: Array, y: Array, delta: float) -> Array:
@@ -254,9 +273,14 @@ def huber_backward(out: Array, y: Array, delta: float) -> Array:
 
 
 def poisson_loss(z: Array, out: Array, y: Array, delta: float) -> Array:
-    """Half the deviance, ``out - y z + y log(y) - y``, of counts y whose mean is ``out = e**z``."""
+    """Half the deviance, ``out - y z + y log(y) - y``, of counts y whose mean is ``out = e**z``.
+
+    ``e**d - d`` is ``e**d + d`` when rounded, d beyond 88; so the loss of an infinite d is infinity.
+    """
     d = flush(z - log(np.where(y > 0, y, y.dtype.type(1))))
-    return np.where(y > 0, multiply(y, flush(expm1(d) - d)), out)
+    large = np.where(d > 88, d, d.dtype.type(0))
+    value = multiply(y, np.where(d > 88, expm1(d) + d, flush(expm1(d) - d)))
+    return np.where(y > 0, value, out + large)
 
 
 def values_forward(Z: Array, Y: Array, loss: str, delta: float) -> tuple[Array, Array]:

@@ -9,6 +9,7 @@ import numpy as np
 from fastmlp import settings
 from fastmlp.config import Config
 from fastmlp.data.scaling import pixel_scale_of
+from fastmlp.metrics import sum_of_losses
 from fastmlp.reference.arithmetic import SINGLE, Array, fma, multiply
 from fastmlp.reference.elementwise import (
     activation_backward,
@@ -216,8 +217,9 @@ class Network:
             gradients = gradient_clip(gradients, self.config.clip_norm)
         for i, g in enumerate(gradients):
             self.update(i, g, c)
-        return loss if weights is None else loss * (parts * len(A))
+        return loss if weights is None else np.where(parts > 0, loss * (parts * len(A)), 0.0)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def train_epoch(
         self,
         X: Array,
@@ -244,8 +246,9 @@ class Network:
                 penalty += self.penalty(total) * len(rows)
             draw = splitmix64(np.array([(dropout_state + GOLDEN * (step + 1)) % 2**64], np.uint64))[0]
             loss_sum[: len(rows)] += self.train_step(A, y[rows], lr, chosen, int(draw), pixel_scale)
-        return math.fsum(loss_sum) / n, penalty / n
+        return sum_of_losses(loss_sum) / n, penalty / n
 
+    @np.errstate(over="ignore", invalid="ignore")
     def predict(self, X: Array, y: Array, scaling: tuple[Array, Array]) -> tuple[Array, Array]:
         """Outputs, among them probabilities (2), and losses (1) of unscaled samples."""
         A = gather_rows(X, np.arange(len(X)), scaling, self.config.dtype)

@@ -58,6 +58,27 @@ def test_a_stored_derivative_equals_its_reference(flushed, same_bits, dtype, act
     same_bits(got, elementwise.derivatives_fill(Z, elementwise.activation_forward(Z, activation), activation))
 
 
+#: Derivatives at 0, as in PyTorch and TensorFlow; tests/reference/test_network.py compares them with PyTorch's.
+AT_ZERO = {
+    "sigmoid": 0.25, "tanh": 1.0, "relu": 0.0, "identity": 1.0, "leaky_relu": 0.01, "elu": 1.0, "gelu": 0.5,
+    "silu": 0.5, "softplus": 0.5,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("activation", AT_ZERO)
+def test_a_derivative_at_zero_is_pytorch_s(flushed, same_bits, dtype, activation):
+    """Of both zeros, and of numbers whose activation is flushed to one."""
+    tiny = float(np.finfo(dtype).tiny)
+    z = np.array([0.0, -0.0, -tiny, -8 * tiny] * 16, dtype)
+    work = np.concatenate([z, np.zeros_like(z)])
+    with flushed():
+        activation_forward(work, 0, z.size, z.size, 1, z.size, ACTIVATIONS[activation].code)
+        derivatives_fill(work, 0, z.size, z.size, 1, z.size, ACTIVATIONS[activation].code)
+    np.testing.assert_allclose(work[z.size :], AT_ZERO[activation], rtol=8 * np.finfo(dtype).eps)
+    A = elementwise.activation_forward(z, activation)
+    same_bits(work[z.size :], elementwise.derivatives_fill(z, A, activation))
+
+
 def test_a_subnormal_delta_is_zero(flushed, same_bits, dtype):
     random, tiny = np.random.default_rng(0), float(np.finfo(dtype).tiny)
     A, dA = random.uniform(0, 1, (1, 256)).astype(dtype), (random.uniform(-8, 8, (1, 256)) * tiny).astype(dtype)

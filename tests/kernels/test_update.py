@@ -94,6 +94,27 @@ def test_adam_equals_its_reference(engine, flushed, same_bits, dtype, shape, l2,
         same_bits(one, other)
 
 
+@pytest.mark.parametrize("optimizer", [name for name, record in OPTIMIZERS.items() if "v" in record.moments])
+def test_a_weight_whose_second_moment_overflowed_stays(engine, flushed, same_bits, dtype, optimizer):
+    """As with a division: ``m / (infinity + eps)`` is 0."""
+    config, block = settings_of(dtype, optimizer, 0.0), Block(dtype, (3, 64))
+    block.part(block.v)[:, ::3] = np.inf
+    block.part(block.G)[:, 1::3] = 0.75 * np.finfo(dtype).max  # its square overflows in this step
+    c = reference_update.coefficients_of_step(config, 0.3, initial_powers())
+    w, m, v = (block.part(array).copy() for array in (block.theta, block.m, block.v))
+    with flushed():
+        got = block.update(engine, OPTIMIZERS[optimizer].code, both(c, dtype))
+    with np.errstate(over="ignore"):
+        ref = reference_update.optimizer_step(optimizer, w, m, v, block.part(block.G), c)
+    for one, other in zip(got, ref, strict=True):
+        same_bits(one, other)
+    overflowed = np.isinf(got[2])
+    assert overflowed[:, ::3].all()
+    assert overflowed[:, 1::3].all()
+    same_bits(got[0][overflowed], w[overflowed])
+    assert (got[0][:, 2::3] != w[:, 2::3]).all()
+
+
 def test_an_update_changes_only_its_own_rows(engine, dtype):
     block = Block(dtype, (2, 64))
     before = block.theta.copy()

@@ -34,9 +34,25 @@ def test_a_function_equals_its_reference(engine, flushed, same_bits, dtype, name
     same_bits(got, getattr(elementwise, name)(x))
 
 
-@pytest.mark.parametrize("name", ["exp", "expm1"])
+@pytest.mark.parametrize("name", ["exp", "expm1", "log", "log1p", "reciprocal", "clamp_finite"])
 def test_nan_stays_nan(engine, dtype, name):
-    assert np.isnan(engine.function(name, np.array([np.nan], dtype))).all()
+    x = np.array([np.nan], dtype)
+    assert np.isnan(engine.function(name, x)).all()
+    assert np.isnan(getattr(elementwise, name)(x)).all()
+
+
+def test_functions_of_infinity_and_the_largest_number(engine, flushed, same_bits, dtype):
+    """exp and expm1 are clamped. A reciprocal that would not be normal is 0."""
+    largest = np.finfo(dtype).max
+    x = np.array([np.inf, largest, largest / 2, 1 / np.finfo(dtype).tiny], dtype)
+    with flushed():
+        got = {name: engine.function(name, x) for name in ("exp", "expm1", "log", "reciprocal", "clamp_finite")}
+    for name, values in got.items():
+        same_bits(values, getattr(elementwise, name)(x))
+    assert (got["reciprocal"] == 0).all()
+    assert got["log"][0] == np.inf
+    assert got["clamp_finite"][0] == largest
+    assert np.isfinite(got["exp"]).all()
 
 
 def range_of(name, dtype, n):

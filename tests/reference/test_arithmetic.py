@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from fastmlp.reference import arithmetic
@@ -22,7 +22,7 @@ def floats(dtype, limit):
     """Numbers of exponents -limit to limit, their fractions often those next to a power of two."""
     last = 2 ** (FORMATS[dtype][0] - 1)
     fractions = st.one_of(st.integers(0, last - 1), st.integers(0, 3), st.integers(last - 4, last - 1))
-    numbers = st.builds(lambda fraction, exponent: math.ldexp(last + fraction, exponent) / last, fractions,
+    numbers = st.builds(lambda fraction, exponent: math.ldexp((last + fraction) / last, exponent), fractions,
                         st.integers(-limit, limit))  # fmt: skip
     return st.builds(math.copysign, numbers, st.sampled_from([-1, 1]))
 
@@ -81,6 +81,44 @@ def test_a_product_and_a_quotient_that_underflow_are_zero(dtype, data):
     quotient = arithmetic.divide(*operands(dtype, tiny, b * 8))
     assert same(float(product), rounded(Fraction(tiny) * Fraction(b / 8), dtype))
     assert same(float(quotient), rounded(Fraction(tiny) / Fraction(b * 8), dtype))
+
+
+def rounded_or_infinite(exact, dtype):
+    """`rounded`, and infinity beyond the range."""
+    try:
+        number = rounded(exact, dtype)
+    except OverflowError:  # beyond float64
+        number = math.inf if exact > 0 else -math.inf
+    return math.copysign(math.inf, number) if abs(number) > float(np.finfo(dtype).max) else number
+
+
+@DTYPES
+@settings(derandomize=True, max_examples=500, deadline=None)
+@given(st.data())
+def test_a_fused_multiply_add_rounds_once_over_the_whole_range(dtype, data):
+    least, most = FORMATS[dtype][1], -FORMATS[dtype][1]
+    a, b, exponent = data.draw(floats(dtype, most)), data.draw(floats(dtype, most)), data.draw(st.integers(-60, 3))
+    if data.draw(st.booleans()):  # the product is near the end of the range
+        b = math.ldexp(math.frexp(b)[0], min(max(most + exponent - math.frexp(a)[1], least + 1), most + 1))
+    near = rounded_or_infinite(Fraction(a) * Fraction(b), dtype)
+    c = data.draw(st.one_of(floats(dtype, most), st.just(-near if math.isfinite(near) else -a)))
+    exact = Fraction(a) * Fraction(b) + Fraction(c)
+    assume(exact != 0)
+    assert same(float(arithmetic.fma(*operands(dtype, a, b, c))), rounded_or_infinite(exact, dtype))
+
+
+@DTYPES
+def test_arithmetic_with_infinity_and_nan_is_that_of_ieee_754(dtype):
+    """A finite product does not overflow before an infinite addend."""
+    numbers = np.array([np.inf, -np.inf, np.nan, 0, 1, -2, np.finfo(dtype).max, -np.finfo(dtype).max], dtype)
+    a, b, c = (array.ravel() for array in np.meshgrid(numbers, numbers, numbers))
+    with np.errstate(all="ignore"):
+        ref = np.where(np.isfinite(a) & np.isfinite(b), c, a * b + c)
+        products, quotients = a * b, a / b
+    chosen = ~(np.isfinite(a) & np.isfinite(b) & np.isfinite(c))
+    np.testing.assert_array_equal(arithmetic.fma(a, b, c)[chosen], ref[chosen])
+    np.testing.assert_array_equal(arithmetic.multiply(a, b), products)
+    np.testing.assert_array_equal(arithmetic.divide(a, b), arithmetic.flush(quotients))
 
 
 @DTYPES

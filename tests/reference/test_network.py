@@ -81,6 +81,25 @@ def test_the_gradient_of_smoothed_labels_equals_finite_differences(check_gradien
     check_gradient(loss=loss, label_smoothing=0.2)
 
 
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_step_on_rows_of_zeros_equals_pytorch_s(random_problem, activation):
+    """Without biases, pre-activations of such rows are exactly 0: leaky_relu's derivative there is its slope."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    functional = torch.nn.functional
+    peers = {"identity": lambda z: z, "gelu": lambda z: functional.gelu(z, approximate="tanh")}
+    function = peers.get(activation) or getattr(functional, activation)
+    X, y, weights, biases = random_problem((3, 6, 5, 4), 8)
+    X[::2], biases = 0, [np.zeros_like(b) for b in biases]
+    after = one_step(X, y, weights, biases, activation=activation, learning_rate=1.0)
+    params = [torch.tensor(p, requires_grad=True) for p in (*weights, *biases)]
+    A = torch.tensor(X)
+    for W, b in zip(params[:2], params[3:5], strict=True):
+        A = function(A @ W + b)
+    functional.cross_entropy(A @ params[2] + params[5], torch.tensor(y)).backward()
+    for before, now in zip(params, after, strict=True):
+        np.testing.assert_allclose(now, (before - before.grad).detach().numpy(), rtol=1e-12, atol=1e-13)
+
+
 # A step worked by hand.
 
 
