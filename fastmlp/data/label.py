@@ -1,7 +1,7 @@
 """Class labels: their validation, the distinct ones as classes, and the codes 0 .. n_classes - 1 that kernels read.
 
-Labels are booleans, integers, floats with integer values, strings or dates. Classes are labels in ascending order; a
-label's code is its index among them.
+Labels are booleans, integers, floats with integer values, strings, dates or durations. Classes are labels in ascending
+order; a label's code is its index among them.
 """
 
 import datetime
@@ -19,8 +19,18 @@ Codes = npt.NDArray[np.int32]
 
 #: The types of labels by NumPy's code of a dtype. Strings are arrays of str, or of objects that are all str: an array
 #: of str takes as many bytes per label as its longest one.
-TYPES = {"b": "booleans", "i": "integers", "f": "floats", "U": "strings", "O": "strings", "M": "dates"}
+TYPES = {
+    "b": "booleans",
+    "i": "integers",
+    "f": "floats",
+    "U": "strings",
+    "O": "strings",
+    "M": "dates",
+    "m": "durations",
+}
 NUMBERS = "bif"
+#: The dtype to which objects of a type are converted.
+DTYPES = {"b": "bool", "i": "int64", "f": "float64", "U": "object", "M": "datetime64", "m": "timedelta64"}
 #: Largest magnitude up to which float64 represents every integer.
 EXACT_IN_FLOAT64 = 1 << 53
 #: Classes that a message lists; of more, all but the last are replaced by dots.
@@ -164,7 +174,8 @@ def check_classes(classes: npt.ArrayLike, n_classes: int) -> Array:
     Returns
     -------
     numpy.ndarray of shape (n_classes,)
-        A read-only copy in the dtype of `classes`, and the byte order of this machine.
+        A read-only copy in the dtype of `classes`, and the byte order of this machine. Strings of dtype object become
+        str, and long doubles float64.
 
     Raises
     ------
@@ -178,13 +189,12 @@ def check_classes(classes: npt.ArrayLike, n_classes: int) -> Array:
     array(['cat', 'dog'], dtype='<U3')
     """
     array = np.array(classes)
-    if array.dtype.kind not in "biufUOM" or array.shape != (n_classes,):
-        raise DataError(
-            f"classes: expected {n_classes} booleans, integers, floats, strings or dates, got {array.dtype} of shape "
-            f"{array.shape}"
-        )
-    if array.dtype.kind == "O" and not all(isinstance(label, str) for label in array):
-        raise DataError(f"classes: expected labels of one type, strings if of dtype object, got {array.tolist()}")
+    if array.shape != (n_classes,):
+        raise DataError(f"classes: expected {n_classes} labels, got an array of shape {array.shape}")
+    if array.dtype.kind == "O" and all(isinstance(label, str) for label in array):
+        array = _as_strings(array.tolist(), "classes")
+    if array.dtype.kind not in "biufUMm":
+        raise DataError(f"classes: expected booleans, integers, floats, strings or dates, got dtype {array.dtype}")
     if not (array[:-1] < array[1:]).all() or (array != array).any():  # NaN is not equal to itself
         raise DataError(f"classes: expected distinct labels in ascending order, got {list_labels(array)}")
     array = array.astype(np.float64 if array.dtype == np.longdouble else array.dtype.newbyteorder("="))
@@ -225,7 +235,7 @@ def names_of(classes: Array) -> tuple[str, ...] | None:
     >>> names_of(np.array(["cat", "dog"])), names_of(np.array([10, 30]))
     (('cat', 'dog'), None)
     """
-    return tuple(map(str, classes)) if classes.dtype.kind in "UO" and len(classes) > 1 else None
+    return tuple(map(str, classes)) if classes.dtype.kind == "U" and len(classes) > 1 else None
 
 
 def list_labels(labels: Sequence[Any] | Array) -> str:
@@ -244,7 +254,7 @@ def list_labels(labels: Sequence[Any] | Array) -> str:
 
 
 def classes_to_json(classes: Array) -> dict[str, Any]:
-    """The dtype and the values of classes, as JSON can represent them: strings as such, dates in ISO format.
+    """The dtype and the values of classes, as JSON can represent them: dates in ISO format, durations as integers.
 
     Examples
     --------
@@ -252,9 +262,9 @@ def classes_to_json(classes: Array) -> dict[str, Any]:
     >>> classes_to_json(np.array(["2024-02-29", "2024-03-01"], dtype="datetime64[D]"))
     {'dtype': 'datetime64[D]', 'values': ['2024-02-29', '2024-03-01']}
     """
-    is_text = classes.dtype.kind in "UO"
-    values = classes.astype(str) if classes.dtype.kind == "M" else classes
-    return {"dtype": "str" if is_text else classes.dtype.name, "values": values.tolist()}
+    kind = classes.dtype.kind
+    values = classes.astype({"M": "str", "m": "int64"}[kind]) if kind in "Mm" else classes
+    return {"dtype": "str" if kind == "U" else classes.dtype.name, "values": values.tolist()}
 
 
 def classes_from_json(entry: Mapping[str, Any]) -> Array:
@@ -274,7 +284,7 @@ def classes_from_json(entry: Mapping[str, Any]) -> Array:
     dtype, values = entry["dtype"], entry["values"]
     if dtype == "str" and all(isinstance(value, str) for value in values):
         array = _as_strings(values, "classes")
-    elif np.dtype(dtype).kind in "biufM":
+    elif np.dtype(dtype).kind in "biufMm":
         array = np.array(values, dtype)
     else:
         raise DataError(f"classes: expected booleans, integers, floats, strings or dates, got {dtype!r}")
@@ -297,7 +307,7 @@ def _one_type(labels: Array, name: str) -> Array:
     if kind == "M" and any(getattr(label, "tzinfo", None) is not None for label in labels.flat):
         raise DataTypeError(f"{name}: expected dates without a time zone, got some with one; convert them to UTC")
     try:
-        return labels.astype({"b": "bool", "i": "int64", "f": "float64", "U": "object", "M": "datetime64"}[kind])
+        return labels.astype(DTYPES[kind])
     except OverflowError as error:
         raise DataError(f"{name}: expected integers of at most 64 bits, got a larger one") from error
 
@@ -306,6 +316,7 @@ def _kind_of(found: type) -> str:
     """NumPy's code of the dtype for labels of a Python type; empty if it is not accepted."""
     types: tuple[tuple[str, tuple[type, ...]], ...] = (
         ("b", (bool, np.bool_)),
+        ("m", (datetime.timedelta, np.timedelta64)),  # before integers, of which NumPy's durations are a subclass
         ("i", (int, np.integer)),
         ("f", (float, np.floating)),
         ("U", (str,)),
@@ -331,9 +342,9 @@ def _as_type(labels: Array, name: str) -> Array:
         if kind == "u" and len(labels) and labels.max() > np.iinfo(np.int64).max:
             raise DataError(f"{name}: expected integers up to 2**63 - 1, got {labels.max()}")
         return labels.astype(np.int64)
-    if kind == "M" and np.isnat(labels).any():
+    if kind in "Mm" and np.isnat(labels).any():
         index = int(np.argmax(np.isnat(labels)))
-        raise DataError(f"{name}: expected dates, got NaT at index {index}; drop the samples without a label")
+        raise DataError(f"{name}: expected {TYPES[kind]}, got NaT at index {index}; drop the samples without a label")
     if kind not in TYPES:
         raise DataTypeError(
             f"{name}: expected labels that are booleans, integers, strings or dates, got dtype {labels.dtype}"

@@ -188,8 +188,8 @@ def _add_label(graph: Graph, model: Model) -> str:
 
 
 def _label_dtype(classes: NDArray[Any]) -> str:
-    """The dtype of the label output; strings are objects in NumPy arrays of the package onnx."""
-    if classes.dtype.kind in "iu":
+    """The dtype of the label output; onnx takes strings from arrays of objects. A duration is a number of its unit."""
+    if classes.dtype.kind in "ium":
         return "int64"
     if classes.dtype.kind == "f":
         return "float32" if classes.dtype.itemsize <= 4 else "float64"

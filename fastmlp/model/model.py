@@ -302,8 +302,6 @@ class Model:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a file. An existing file is replaced atomically.
 
-        The dtype of the classes is kept, except that strings of dtype object are loaded as str.
-
         Parameters
         ----------
         path : path-like
