@@ -132,3 +132,59 @@ def test_the_command_predict_writes_the_labels(trained, tmp_path):
     header, *rows = csv.reader((tmp_path / "out.csv").read_text().splitlines())
     assert header == ["label", *trained.classes.astype(str)]
     assert [row[0] for row in rows] == trained.labels.astype(str).tolist()
+
+
+# columns of other packages, whose labels scikit-learn converts
+
+
+def column(name):
+    """120 labels of two classes."""
+    _, index = samples(2)
+    names, numbers = LABELS["string"][index], LABELS["int"][index]
+    if name.startswith("pandas"):
+        pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+        dtype = name.split()[1]
+        labels = {"Int64": numbers, "boolean": index == 1, "datetime64[ns]": LABELS["date"][index]}.get(dtype, names)
+        return pandas.Series(labels).astype(dtype)
+    if name.startswith("polars"):
+        polars = pytest.importorskip("polars", reason="polars is not installed")
+        return polars.Series({"strings": names, "integers": numbers}[name.split()[1]].tolist())
+    return {"objects": names.astype(object), "uint8": numbers.astype(np.uint8), "float32": numbers.astype(np.float32),
+            "durations": numbers.astype("timedelta64[h]"), "one class": names[:1].repeat(120)}[name]  # fmt: skip
+
+
+COLUMNS = [
+    *("objects", "uint8", "float32", "durations", "one class", "polars strings", "polars integers", "pandas object"),
+    *("pandas string", "pandas category", "pandas Int64", "pandas boolean", "pandas datetime64[ns]"),
+]
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_the_network_of_an_estimator_predicts_what_the_estimator_predicts(name, tmp_path):
+    X, _ = samples(2)
+    classifier = fastmlp.MLPClassifier((8,), learning_rate_init=0.03, random_state=0, max_iter=60).fit(X, column(name))
+    ref = classifier.predict(X)
+    classifier.model_.save(tmp_path / "model.npz")
+    for network in (classifier.model_, fastmlp.load_model(tmp_path / "model.npz"), classifier.model_.to_sklearn()):
+        np.testing.assert_array_equal(network.predict(X), ref, strict=True)
+
+
+@pytest.mark.parametrize("name", sorted(set(COLUMNS) - {"one class"}))
+def test_a_dataset_codes_every_column(name):
+    X, index = samples(2)
+    dataset = fastmlp.Dataset(X, column(name), X, column(name))
+    np.testing.assert_array_equal(dataset.y_train, index)
+    assert dataset.classes.dtype.kind in "biUMfm"
+
+
+def test_a_resumed_run_and_a_repeated_partial_fit_keep_the_classes(tmp_path):
+    X, index = samples(3)
+    y = LABELS["negative int"][index]
+    dataset, config = fastmlp.Dataset(X, y, X, y), fastmlp.Config(hidden=(3,), n_epochs=2)
+    for _ in range(2):
+        run = fastmlp.train(dataset, config, checkpoint=tmp_path)
+        assert run.model.classes.tolist() == [-7, -1, 1]
+    classifier = fastmlp.MLPClassifier((3,))
+    for rows in (slice(3), slice(1), slice(1, 3)):
+        classifier.partial_fit(X[rows], y[rows], classes=[-7, -1, 1])
+    assert classifier.model_.classes.tolist() == [-7, -1, 1]

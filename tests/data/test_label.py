@@ -45,6 +45,7 @@ ACCEPTED = [
     ([datetime.datetime(2024, 2, 29, 12), datetime.datetime(2025, 1, 1)], "datetime64[us]"),
     (DAYS - DAYS[0], "timedelta64[D]"),
     ([datetime.timedelta(2), datetime.timedelta(1)], "timedelta64[us]"),
+    (list(DAYS - DAYS[0]), "timedelta64[D]"),
 ]
 
 
