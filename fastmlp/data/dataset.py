@@ -194,7 +194,7 @@ class Dataset:
         Returns
         -------
         dict of str to numpy.ndarray
-            y_train, y_test, and y_val if there is a validation set.
+            y_train, y_test, and y_val if there is a validation set. Strings are in arrays of objects, which share them.
 
         Examples
         --------
@@ -202,8 +202,9 @@ class Dataset:
         >>> Dataset([[0.0], [1.0]], [30, 10], [[0.5]], [30]).targets()
         {'y_train': array([30, 10]), 'y_test': array([30])}
         """
-        coded = {"y_train": self.y_train, "y_test": self.y_test, "y_val": self.y_val}
-        classes = self.classes
+        classes, coded = self.classes, {"y_train": self.y_train, "y_test": self.y_test, "y_val": self.y_val}
+        if classes is not None and classes.dtype.kind == "U":
+            classes = classes.astype(object)
         return {name: y if classes is None else classes[y] for name, y in coded.items() if y is not None}
 
     @property

@@ -33,6 +33,8 @@ NUMBERS = "bif"
 DTYPES = {"b": "bool", "i": "int64", "f": "float64", "U": "object", "M": "datetime64", "m": "timedelta64"}
 #: Largest magnitude up to which float64 represents every integer.
 EXACT_IN_FLOAT64 = 1 << 53
+#: Maximum length of a string: predictions are arrays of str, with 4 bytes per sample and character of the longest.
+MAX_LENGTH = 1000
 #: Classes that a message lists; of more, all but the last are replaced by dots.
 MAX_LISTED = 10
 
@@ -100,7 +102,7 @@ def distinct_labels(labels: Mapping[str, Array]) -> Array:
     DataTypeError
         If some labels are numbers and others are not, or strings and dates.
     DataError
-        If a string is so much longer than the others that an array of str would not fit into the memory.
+        If a string is too long, so that arrays of str would not fit into the memory.
 
     Examples
     --------
@@ -364,12 +366,11 @@ def _are_comparable(labels: Array, others: Array) -> bool:
 
 def _as_strings(names: Sequence[str], place: str) -> Array:
     """An array of str, unless it would take far more memory than the names, because one of them is very long."""
-    longest, total = max(map(len, names), default=0), sum(map(len, names))
-    n_bytes, bound = 4 * longest * len(names), max_decompressed_bytes(total)
-    if n_bytes > bound:
+    longest, bound = max(map(len, names), default=0), max_decompressed_bytes(sum(map(len, names)))
+    if longest > MAX_LENGTH or 4 * longest * len(names) > bound:
         raise DataError(
-            f"{place}: expected labels that fit into {bound:,} bytes, each as long as the longest, got {len(names):,} "
-            f"of up to {longest:,} characters; shorten them"
+            f"{place}: expected labels of up to {MAX_LENGTH:,} characters that fit into {bound:,} bytes, each as long "
+            f"as the longest, got {len(names):,} of up to {longest:,} characters; shorten them"
         )
     return np.array(names, dtype=str)
 

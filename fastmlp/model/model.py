@@ -449,7 +449,7 @@ def init_model(config: Config, n_features: int, n_classes: int) -> Model:
     Returns
     -------
     Model
-        The network, without scaling.
+        The network, without scaling. Its classes are 0 .. n_classes - 1; training gives it those of the data.
 
     Raises
     ------

@@ -151,10 +151,9 @@ def _data_source(dataset: Dataset) -> Iterator[DataSource]:
         yield dataset.source
         return
     with tempfile.TemporaryDirectory(prefix="fastmlp-") as folder:
-        arrays = {name: getattr(dataset, name) for name in (*SPLIT_NAMES, *OPTIONAL_NAMES)}
-        for name, array in {**arrays, **dataset.targets()}.items():
-            if array is not None:
-                np.save(Path(folder, name), array)
+        for name in (*SPLIT_NAMES, *OPTIONAL_NAMES):
+            if getattr(dataset, name) is not None:
+                np.save(Path(folder, name), getattr(dataset, name))
         yield DataSource(folder, folder, None, dataset.scale, dataset.task)
 
 
