@@ -190,7 +190,7 @@ def _add_label(graph: Graph, model: Model) -> str:
 def _label_dtype(classes: NDArray[Any]) -> str:
     """The dtype of the label output; onnx takes strings from arrays of objects. A duration is a number of its unit."""
     if classes.dtype.kind in "ium":
-        return "int64"
+        return "uint64" if classes.dtype == np.uint64 and classes[-1] > np.iinfo(np.int64).max else "int64"
     if classes.dtype.kind == "f":
         return "float32" if classes.dtype.itemsize <= 4 else "float64"
     return "bool" if classes.dtype.kind == "b" else "object"

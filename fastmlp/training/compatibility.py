@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fastmlp.config import Config
 from fastmlp.data import Dataset
-from fastmlp.data.label import have_same_labels, is_range, list_labels
+from fastmlp.data.label import have_same_labels, list_labels
 from fastmlp.data.target import check_loss
 from fastmlp.errors import ConfigError, DataError, DataTypeError
 from fastmlp.model.model import Model
@@ -58,9 +58,9 @@ def n_outputs_of(dataset: Dataset, config: Config) -> int:
 
 def _max_classes(classes: NDArray[Any], n_samples: int) -> float:
     """Number of classes above which the labels are probably target values, such as prices."""
-    if is_range(classes):
-        return max(MAX_CLASSES, n_samples)
-    return max(MAX_NUMBERS, n_samples / 2) if classes.dtype.kind in "if" else n_samples
+    if classes.dtype.kind in "if" and not have_same_labels(classes, np.arange(len(classes))):
+        return max(MAX_NUMBERS, n_samples / 2)
+    return max(MAX_CLASSES, n_samples)
 
 
 def _check_classes(dataset: Dataset, model: Model) -> None:

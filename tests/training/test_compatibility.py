@@ -67,7 +67,7 @@ def test_numbers_with_fewer_than_two_samples_each_are_no_classes(n_classes, n_sa
         assert n_outputs_of(data, SMALL) == n_classes
 
 
-@pytest.mark.parametrize("labels", [np.arange(200), np.arange(200).astype(str)])
+@pytest.mark.parametrize("labels", [np.arange(200), np.arange(200.0), np.arange(200).astype(str)])
 def test_names_and_labels_from_0_may_be_as_many_as_the_samples(labels):
     X = np.ones((200, 1))
     assert n_outputs_of(Dataset(X, labels, X, labels), SMALL) == 200
