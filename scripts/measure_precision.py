@@ -51,7 +51,7 @@ def main():
     print(f"test accuracy after {n_epochs} epochs, {N_SEEDS} seeds: mean, standard deviation, and standard error")
     for precision in PRECISIONS:
         models = (trained(dataset, precision, n_epochs, seed) for seed in range(N_SEEDS))
-        scores = [model.evaluate(dataset.X_test, dataset.y_test).score for model in models]
+        scores = [model.evaluate(dataset.X_test, dataset.targets()["y_test"]).score for model in models]
         print(f"{precision:8} {mean(scores):.4f} {stdev(scores):.4f} {stdev(scores) / N_SEEDS**0.5:.4f}", flush=True)
 
 

@@ -14,6 +14,7 @@ from fastmlp import plot
 from fastmlp.cli.terminal import note, writing
 from fastmlp.config import Config
 from fastmlp.data import Dataset
+from fastmlp.data.label import classes_to_json
 from fastmlp.errors import CheckpointError, DataNotFoundError, FileFormatError, OutputError
 from fastmlp.io.atomic import write_atomic
 from fastmlp.model.model import Model, load_model
@@ -82,8 +83,9 @@ def prepare_folder(out: Path, fresh: bool) -> None:
 
 def identify(config: Config, dataset: Dataset) -> dict[str, Any]:
     """The settings, data and version of a run by name, as JSON represents them: they determine its results."""
-    names = None if dataset.class_names is None else [str(name) for name in dataset.class_names]
-    data = {"scale": dataset.scale, "data": dataset.checksum(), "classes": names}
+    classes = None if dataset.classes is None else classes_to_json(dataset.classes)
+    labels = {"classes": classes, "class_names": dataset.class_names}
+    data = {"scale": dataset.scale, "data": dataset.checksum(), **labels}
     return dict(json.loads(json.dumps({**config.to_dict(), **data, "fastmlp": __version__})))
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from fastmlp import plot
 from fastmlp.cli.app import App, DataOptions, Parameter, Settings, app, load
-from fastmlp.cli.terminal import is_terminal, note, resolve_and_report, writing
+from fastmlp.cli.terminal import is_terminal, note, note_classes, resolve_and_report, writing
 from fastmlp.config import Config
 from fastmlp.errors import ConfigError
 from fastmlp.metrics import display_name
@@ -70,6 +70,7 @@ def sweep_command(
         with writing(out):
             out.mkdir(parents=True, exist_ok=True)
     dataset = load(options, loss=plan.settings[0].get("loss", config.loss))
+    note_classes(dataset)
     config = resolve_and_report(config, dataset)
     with show_runs() as show:
         rest: dict[str, Any] = {"out": out, "shard": part, "backend": backend, "scheduler": scheduler, "progress": show}

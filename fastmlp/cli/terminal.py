@@ -9,6 +9,7 @@ from time import perf_counter
 
 from fastmlp.config import Config
 from fastmlp.data import Dataset
+from fastmlp.data.label import is_range, list_labels
 from fastmlp.errors import OutputError
 from fastmlp.metrics import display_name
 from fastmlp.settings import BF16_TERMS, Precision
@@ -29,6 +30,12 @@ def compile_kernels(precision: Precision) -> None:
         note(f"compiling the kernels for {precision}: about {seconds} s, once per machine")
         with spinner(f"compiling for {precision}"):
             warmup(precision)
+
+
+def note_classes(dataset: Dataset) -> None:
+    """Print how labels are coded, unless they are 0 .. n_classes - 1, which are their own codes."""
+    if dataset.classes is not None and not is_range(dataset.classes):
+        note(f"classes: {list_labels(dataset.classes)} (coded {list_labels(range(dataset.n_classes))})")
 
 
 def resolve_and_report(config: Config, dataset: Dataset) -> Config:

@@ -20,7 +20,16 @@ from fastmlp.cli.results import (
     read_results,
     save_results,
 )
-from fastmlp.cli.terminal import compile_kernels, is_terminal, note, resolve_and_report, show_bar, show_line, writing
+from fastmlp.cli.terminal import (
+    compile_kernels,
+    is_terminal,
+    note,
+    note_classes,
+    resolve_and_report,
+    show_bar,
+    show_line,
+    writing,
+)
 from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.errors import ConfigError, DataError, DivergedError, OutputError
@@ -71,6 +80,7 @@ def train_command(
     dataset = load(options, scale, config.loss)
     config = resolve_and_report(config, dataset)
     note(_headline(config, dataset))
+    note_classes(dataset)
     if out is None:
         _print_result(_train(dataset, config), config, dataset)
         return
@@ -99,8 +109,11 @@ def evaluate_command(model: Path, /, *, options: DataOptions = DataOptions()) ->
     dataset = load(options, loss=network.config.loss)
     if network.class_names is not None and dataset.class_names not in (None, network.class_names):
         raise DataError(f"classes of the data: expected {network.class_names}, got {dataset.class_names}")
+    y = dataset.targets()["y_test"]
+    if network.classes is not None and network.class_names is not None and dataset.class_names is not None:
+        y = network.classes[dataset.y_test]  # the names are the same; older files have nothing but these
     compile_kernels(network.config.dtype)
-    print(_format_evaluation(network.evaluate(dataset.X_test, dataset.y_test), dataset))
+    print(_format_evaluation(network.evaluate(dataset.X_test, y), dataset))
 
 
 @app.command(name="predict")
@@ -188,7 +201,7 @@ def _print_result(run: FinishedRun, config: Config, dataset: Dataset) -> None:
     if config.early_stopping != "none":
         best = best_epoch(config, run.history.to_dict())
         note(f"the final weights are those of epoch {best}, the best on the validation set")
-    result = _format_evaluation(run.model.evaluate(dataset.X_test, dataset.y_test), dataset)
+    result = _format_evaluation(run.model.evaluate(dataset.X_test, dataset.targets()["y_test"]), dataset)
     print(f"{result}, {last['epoch']} epoch{'s' * (last['epoch'] > 1)} in {seconds:.1f} s")
 
 
@@ -209,10 +222,12 @@ def _predictions(model: Model, X: np.ndarray[Any, Any]) -> tuple[list[str], Iter
         values = model.predict(X).reshape(len(X), -1)
         return [f"prediction_{j}" for j in range(values.shape[1])] if values.shape[1] > 1 else ["prediction"], values
     probs, labels = model.predict_proba(X), model.predict(X)
-    names = [str(name) for name in model.class_names or range(probs.shape[1])]
-    if model.task == "multilabel":
+    if model.classes is None:
+        names = [str(name) for name in model.class_names or range(probs.shape[1])]
         return [f"label_{name}" for name in names] + names, np.hstack([labels, probs])
-    return ["label", *names], ([names[label], *row] for label, row in zip(labels, probs, strict=True))
+    names = [str(name) for name in model.class_names or np.resize(model.classes, model.n_classes)]
+    codes = np.searchsorted(model.classes, labels)
+    return ["label", *names], ([names[code], *row] for code, row in zip(codes, probs, strict=True))
 
 
 def _write_binary(file: IO[bytes], header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:

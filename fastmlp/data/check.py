@@ -1,4 +1,4 @@
-"""Validation of samples and class labels, and their conversion to the dtypes and layouts that kernels read."""
+"""Validation of samples, and their conversion to the dtypes and layouts that kernels read."""
 
 import math
 import sys
@@ -72,53 +72,6 @@ def check_X(X: npt.ArrayLike, n_features: int | None = None, name: str = "X") ->
     return rows
 
 
-def check_y(y: npt.ArrayLike, n_samples: int, n_classes: int | None = None, name: str = "y") -> npt.NDArray[np.int32]:
-    """Validate class labels.
-
-    Parameters
-    ----------
-    y : array_like of shape (n_samples,) or (n_samples, 1)
-        Integers 0 .. n_classes - 1, or floats with integer values.
-    n_samples : int
-        Expected number of labels.
-    n_classes : int, optional
-        Number of classes; without it, any label >= 0 is accepted.
-    name : str
-        Name of the array in error messages.
-
-    Returns
-    -------
-    numpy.ndarray of shape (n_samples,), int32
-        A copy, so that a later change of y cannot cause out-of-bounds access in a kernel.
-
-    Raises
-    ------
-    DataTypeError
-        If the labels are not numbers.
-    DataError
-        If they have another length or shape, are not integers, or are out of range.
-
-    Examples
-    --------
-    >>> from fastmlp.data.check import check_y
-    >>> check_y([0.0, 2.0, 1.0], n_samples=3)
-    array([0, 2, 1], dtype=int32)
-    """
-    labels = as_array(y, name)
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1:
-        raise DataError(
-            f"{name}: expected one label per sample, shape ({n_samples},), got shape {labels.shape}; convert one-hot "
-            f"labels by {name}.argmax(axis=1)"
-        )
-    if len(labels) != n_samples:
-        raise DataError(f"{name}: expected {n_samples} labels, one per sample, got {len(labels)}")
-    _refuse_fractions(labels, name)
-    _refuse_out_of_range(labels, n_classes, name)
-    return labels.astype(np.int32)
-
-
 def row_blocks(n_rows: int, row_bytes: int) -> Iterator[slice]:
     """Divide rows into blocks of about 1 MiB, the same on every machine.
 
@@ -147,6 +100,14 @@ def row_blocks(n_rows: int, row_bytes: int) -> Iterator[slice]:
 
 def as_array(values: npt.ArrayLike, name: str) -> Array:
     """Convert to an array of real numbers; sparse, masked, ragged and non-numeric input is refused."""
+    array = as_dense(values, name)
+    if array.dtype.kind not in "biuf":
+        raise DataTypeError(f"{name}: expected real numbers, got dtype {array.dtype}; {_advice(array)}")
+    return array
+
+
+def as_dense(values: npt.ArrayLike, name: str) -> Array:
+    """Convert to an array of any dtype; sparse, masked and ragged input is refused."""
     if hasattr(values, "tocsr") or hasattr(values, "todense"):
         raise DataTypeError(
             f"{name}: expected a dense array, got a sparse {type(values).__name__}; convert it by {name}.toarray()"
@@ -157,12 +118,9 @@ def as_array(values: npt.ArrayLike, name: str) -> Array:
             f"{name}: expected an array without a mask, got a masked array; fill it by {name}.filled(value)"
         )
     try:
-        array = np.asarray(values)
+        return np.asarray(values)
     except ValueError as error:
         raise DataError(f"{name}: expected an array, got rows that differ in length: {error}") from error
-    if array.dtype.kind not in "biuf":
-        raise DataTypeError(f"{name}: expected real numbers, got dtype {array.dtype}; {_advice(array)}")
-    return array
 
 
 def read_only(array: Array) -> Array:
@@ -245,28 +203,4 @@ def refuse_non_finite(X: Array, name: str) -> None:
             raise DataError(
                 f"{name}: expected finite numbers, got {value} at row {rows.start + row}, column {column} (counted "
                 "from 0); drop or fill such samples first"
-            )
-
-
-def _refuse_fractions(labels: Array, name: str) -> None:
-    if labels.dtype.kind != "f":
-        return
-    is_integer = np.isfinite(labels) & (np.floor(labels) == labels)
-    if not is_integer.all():
-        index = int(np.argmin(is_integer))
-        raise DataError(
-            f"{name}: expected labels, which are integers >= 0, got {labels[index]} at index {index}; to predict "
-            "numbers, use the task regression and a loss such as squared_error"
-        )
-
-
-def _refuse_out_of_range(labels: Array, n_classes: int | None, name: str) -> None:
-    if len(labels) == 0:
-        return
-    highest = np.iinfo(np.int32).max if n_classes is None else n_classes - 1
-    for index in (int(np.argmin(labels)), int(np.argmax(labels))):
-        if not 0 <= int(labels[index]) <= highest:
-            raise DataError(
-                f"{name}: expected labels 0 to {highest}, got {int(labels[index])} at index {index}; convert labels by "
-                f"np.unique({name}, return_inverse=True)[1]"
             )

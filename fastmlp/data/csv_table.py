@@ -6,6 +6,7 @@ import io
 import math
 from array import array
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -29,14 +30,12 @@ class Table(NamedTuple):
     X : numpy.ndarray of shape (n_samples, n_features), float64
         All columns except the target.
     y : numpy.ndarray of shape (n_samples,)
-        The target: its values if all are numbers, otherwise indices into ``class_names``.
-    class_names : tuple of str or None
-        The different values of the target, sorted; None if all are numbers.
+        The target: int64 if all values are integers, float64 if all are numbers, otherwise strings in an array of
+        objects.
     """
 
     X: Array
     y: Array
-    class_names: tuple[str, ...] | None
 
 
 def load_table(path: Path, target: str | None = None, scale: str = "auto", task: str | None = None) -> Dataset:
@@ -47,7 +46,7 @@ def load_table(path: Path, target: str | None = None, scale: str = "auto", task:
     path : pathlib.Path
         A ``.csv`` or ``.csv.gz`` file in UTF-8, whose first line names the columns.
     target : str, optional
-        Name of the target column: labels, which are integers >= 0 or names, or numbers to be predicted. By default the
+        Name of the target column: labels, which are integers or names, or numbers to be predicted. By default the
         column called ``target``, ``label``, ``class`` or ``y``. All other columns are features.
     scale : str
         See `fastmlp.data.Dataset`.
@@ -78,16 +77,15 @@ def load_table(path: Path, target: str | None = None, scale: str = "auto", task:
     ('cat', 'dog')
     """
     table = read_table(path, target)
-    if task not in (None, "classification") and table.class_names is not None:
+    if task not in (None, "classification") and table.y.dtype == object:
         raise DataError(
-            f"{path}: expected numbers in the target column for the task {task}, got names such as "
-            f"{table.class_names[0]!r}"
+            f"{path}: expected numbers in the target column for the task {task}, got names such as {min(table.y)!r}"
         )
     # Regression targets are not stratified.
     train, test = holdout(np.zeros(len(table.y)) if task == "regression" else table.y)
     X, y, name = table.X, table.y, path.name.split(".csv")[0]
     task = task or "classification"
-    return Dataset(X[train], y[train], X[test], y[test], scale, table.class_names, name, task=task)
+    return Dataset(X[train], y[train], X[test], y[test], scale, name=name, task=task)
 
 
 def read_table(path: Path, target: str | None = None) -> Table:
@@ -117,7 +115,7 @@ def read_table(path: Path, target: str | None = None) -> Table:
     ...     path = Path(folder, "xor.csv")
     ...     _ = path.write_text("a,b,y\n0,0,0\n0,1,1\n")
     ...     read_table(path).y
-    array([0., 1.])
+    array([0, 1])
     """
     with translate_errors(path, "CSV file", csv.Error, UnicodeDecodeError), _open_text(path) as lines:
         rows = csv.reader(lines, strict=True)
@@ -133,7 +131,7 @@ def read_table(path: Path, target: str | None = None) -> Table:
             labels.append(interned.setdefault(label, label))
             cells.extend(_numbers(row, features, place))
     X = np.frombuffer(cells, dtype=np.float64).reshape(len(labels), len(features))
-    return Table(X, *_encode(labels))
+    return Table(X, _as_target(labels))
 
 
 def read_samples(path: Path) -> Array:
@@ -250,10 +248,9 @@ def _is_finite(cell: str) -> bool:
         return False
 
 
-def _encode(labels: Sequence[str]) -> tuple[Array, tuple[str, ...] | None]:
-    try:
-        return np.array(list(map(float, labels))), None
-    except ValueError:
-        names = sorted(set(labels))
-        index = {name: i for i, name in enumerate(names)}
-        return np.array([index[label] for label in labels]), tuple(names)
+def _as_target(cells: Sequence[str]) -> Array:
+    """Integers if all cells are integers of 64 bits, floats if all are numbers, otherwise strings."""
+    for number, dtype in ((int, np.int64), (float, np.float64)):
+        with suppress(ValueError, OverflowError):
+            return np.array(list(map(number, cells)), dtype=dtype)
+    return np.array(cells, dtype=object)

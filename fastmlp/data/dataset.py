@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmlp.data.check import Array, check_X, read_only, row_blocks
+from fastmlp.data.label import check_classes, names_of
 from fastmlp.data.scaling import SCALES, Floats, fit_scaling
-from fastmlp.data.target import check_target, check_task, check_weights
+from fastmlp.data.target import check_targets, check_task, check_weights
 from fastmlp.errors import DataError, DataTypeError
 
 OptionalArray = TypeVar("OptionalArray", bound=Array | None)
@@ -81,13 +82,14 @@ class Dataset:
         included, are not copied; no array is written to. Other numbers become float32, or float64 where float32 cannot
         represent them.
     y_train, y_test : array_like of shape (n_samples,) or (n_samples, n_outputs)
-        classification: labels 0 .. n_classes - 1, as integers or floats with integer values; the test set may lack some
-        classes. multilabel: 0 or 1 for each label. regression: target values.
+        classification: labels of one type, which are integers, floats with integer values, booleans, strings or dates;
+        the test set may lack some classes. multilabel: 0 or 1 for each label. regression: target values.
     scale : {"auto", "none", "unit", "standard"}
         Scaling of the network's input, see `fastmlp.data.scaling.fit_scaling`: ``auto`` maps uint8 to [0, 1] and
         standardises floats by the training set.
     class_names : sequence of str, optional
-        One name per class. Without names, the number of classes is the largest label plus 1.
+        One name per class, if the labels are the integers 0 .. n_classes - 1; a class may then lack samples. Without
+        names, the classes are the distinct labels of all sets together.
     name : str, optional
         Name of the data set.
     task : {"classification", "multilabel", "regression"}
@@ -102,7 +104,11 @@ class Dataset:
     X_train, X_test : numpy.ndarray of shape (n_samples, n_features)
         uint8, float32 or float64, all sets alike; each row is contiguous.
     y_train, y_test : numpy.ndarray of shape (n_samples,), int32
-        The labels, copied, read-only; for other tasks (n_samples, n_outputs), uint8 or float64.
+        The codes 0 .. n_classes - 1 of the labels, read-only: ``classes[y_train]`` are the labels themselves. For other
+        tasks the targets (n_samples, n_outputs), copied, read-only, uint8 or float64.
+    classes : numpy.ndarray of shape (n_classes,), or None
+        The distinct labels in ascending order, read-only: int64, float64, bool, str or datetime64. None for other tasks
+        than classification.
     X_val, y_val : numpy.ndarray or None
         The validation set, with the same shapes and dtypes.
     weight_train : numpy.ndarray of shape (n_samples,), float64, or None
@@ -112,7 +118,7 @@ class Dataset:
     scale : str
         As given.
     class_names : tuple of str or None
-        As given.
+        As given, or the classes if they are strings.
     name : str or None
         As given.
     n_features, n_classes : int
@@ -125,7 +131,7 @@ class Dataset:
     DataError
         If shapes, lengths or values are invalid or do not match.
     DataTypeError
-        If an array does not consist of real numbers, or class_names of strings.
+        If an array does not consist of real numbers, labels are not of one type, or class_names are not strings.
     AttributeError
         If an attribute is assigned to or deleted.
 
@@ -144,6 +150,12 @@ class Dataset:
     >>> dataset.y_train = [1, 0]
     Traceback (most recent call last):
     AttributeError: y_train: a Dataset is immutable; make a new one, by Dataset(...) or replace(...)
+
+    Labels of any type are coded:
+
+    >>> dataset = Dataset([[0.0], [1.0]], ["dog", "cat"], [[0.5]], ["cat"])
+    >>> dataset.classes, dataset.y_train
+    (array(['cat', 'dog'], dtype='<U3'), array([1, 0], dtype=int32))
     """
 
     X_train = ArrayAttribute[Array](writeable=True)
@@ -177,21 +189,19 @@ class Dataset:
         self.name = name
         self.class_names = None if class_names is None else _check_names(class_names)
         self.X_train, self.X_test, self.X_val = _check_samples(X_train, X_test, X_val)
-        n_classes = None if self.class_names is None else len(self.class_names)
-        self.y_train = check_target(y_train, len(self.X_train), self.task, n_classes, "y_train")
         self.weight_train = check_weights(weight_train, len(self.X_train), "weight_train")
         self.n_features = int(self.X_train.shape[1])
-        if self.task != "classification":
-            n_classes = int(self.y_train.shape[1])
-        self.y_test = check_target(y_test, len(self.X_test), self.task, n_classes, "y_test")
-        self.n_classes = n_classes or int(max(self.y_train.max(), self.y_test.max())) + 1
-        if self.task == "classification" and self.y_train.min() == self.y_train.max():
-            raise DataError(f"y_train: expected at least two classes, got only class {self.y_train[0]}")
         if (X_val is None) != (y_val is None):
             raise DataError(f"X_val and y_val: expected both or neither, got only {'y' if X_val is None else 'X'}_val")
-        self.y_val = None
+        given = {"y_train": (y_train, len(self.X_train)), "y_test": (y_test, len(self.X_test))}
         if self.X_val is not None and y_val is not None:
-            self.y_val = check_target(y_val, len(self.X_val), self.task, self.n_classes, "y_val")
+            given["y_val"] = y_val, len(self.X_val)
+        targets, classes = check_targets(given, self.task, self.class_names)
+        self.y_train, self.y_test, self.y_val = targets["y_train"], targets["y_test"], targets.get("y_val")
+        self.n_classes = int(self.y_train.shape[1]) if classes is None else len(classes)
+        self.classes = None if classes is None else check_classes(classes, self.n_classes)
+        if self.classes is not None:
+            self.class_names = self.class_names or names_of(self.classes)
         self._is_complete = True
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -230,10 +240,32 @@ class Dataset:
         >>> Dataset([[0.0], [1.0]], [0, 1], [[0.5]], [1]).replace(class_names=("cat", "dog")).class_names
         ('cat', 'dog')
         """
+        y, names = self.targets(), class_names or self.class_names
+        if self.classes is not None and names == names_of(self.classes):
+            names = None  # the labels are the names
         return Dataset(
-            self.X_train, self.y_train, self.X_test, self.y_test, scale or self.scale, class_names or self.class_names,
-            self.name, task=self.task, weight_train=self.weight_train, X_val=self.X_val, y_val=self.y_val,
+            self.X_train, y["y_train"], self.X_test, y["y_test"], scale or self.scale, names, self.name, task=self.task,
+            weight_train=self.weight_train, X_val=self.X_val, y_val=y.get("y_val"),
         )  # fmt: skip
+
+    def targets(self) -> dict[str, Array]:
+        """The targets as they were given: labels in place of their codes.
+
+        Returns
+        -------
+        dict of str to numpy.ndarray
+            y_train, y_test, and y_val if there is a validation set. Strings are in arrays of objects, which share them.
+
+        Examples
+        --------
+        >>> from fastmlp.data import Dataset
+        >>> Dataset([[0.0], [1.0]], [30, 10], [[0.5]], [30]).targets()
+        {'y_train': array([30, 10]), 'y_test': array([30])}
+        """
+        classes, coded = self.classes, {"y_train": self.y_train, "y_test": self.y_test, "y_val": self.y_val}
+        if classes is not None and classes.dtype.kind == "U":
+            classes = classes.astype(object)
+        return {name: y if classes is None else classes[y] for name, y in coded.items() if y is not None}
 
     @property
     def _kind(self) -> str:

@@ -1,38 +1,102 @@
 """Validation of targets and sample weights, by task, loss and precision."""
 
+from collections.abc import Mapping
 from typing import Any, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from fastmlp.data.check import as_array, check_y, refuse_non_finite
+from fastmlp.data.check import Array, as_array, as_dense, refuse_non_finite
+from fastmlp.data.label import TYPES, check_labels, distinct_labels, encode_labels
 from fastmlp.errors import DataError
 from fastmlp.settings import Task
+
+
+def check_targets(
+    given: Mapping[str, tuple[npt.ArrayLike, int]], task: Task, class_names: tuple[str, ...] | None = None
+) -> tuple[dict[str, Array], Array | None]:
+    """Validate the targets of all parts of a data set, and convert them to the dtype of their task.
+
+    Parameters
+    ----------
+    given : mapping of str to (array_like, int)
+        Targets and expected number of samples of each part by the name of its targets in error messages; the training
+        set comes first.
+    task : {"classification", "multilabel", "regression"}
+        The kind of target.
+    class_names : tuple of str, optional
+        Names of the classes, whose labels are then 0 .. n_classes - 1, or of the labels of a sample.
+
+    Returns
+    -------
+    targets : dict of str to numpy.ndarray
+        The targets by name: int32 codes (n_samples,) for classification, otherwise as `check_target` returns them.
+    classes : numpy.ndarray of shape (n_classes,), or None
+        The labels of the codes 0 .. n_classes - 1; None for other tasks than classification.
+
+    Raises
+    ------
+    DataTypeError, DataError
+        As `fastmlp.data.label.check_labels` and `check_target` do, and if there is no training sample of a second
+        class.
+
+    Examples
+    --------
+    >>> targets, classes = check_targets({"y_train": ([30, 10], 2), "y_test": ([20], 1)}, "classification")
+    >>> targets["y_train"].tolist(), targets["y_test"].tolist(), classes.tolist()
+    ([2, 0], [1], [10, 20, 30])
+    """
+    if task != "classification":
+        n_outputs, targets = None if class_names is None else len(class_names), {}
+        for name, (y, n_samples) in given.items():
+            targets[name] = check_target(y, n_samples, task, n_outputs, name)
+            n_outputs = int(targets[name].shape[1])
+        return targets, None
+    labels = {name: check_labels(y, n_samples, name) for name, (y, n_samples) in given.items()}
+    if class_names is None:
+        classes = distinct_labels(labels)
+    else:
+        _refuse_names(labels, class_names)
+        classes = np.arange(len(class_names))
+    codes = {name: encode_labels(array, len(array), classes, name) for name, array in labels.items()}
+    name, train = next(iter(codes.items()))
+    if train.min() == train.max():
+        raise DataError(f"{name}: expected at least two classes, got only class {classes[train[0]]}")
+    return codes, classes
+
+
+def _refuse_names(labels: Mapping[str, Array], class_names: tuple[str, ...]) -> None:
+    """Refuse class names for labels that are strings or dates: names are for the labels 0 .. n_classes - 1."""
+    for name, array in labels.items():
+        if array.dtype.kind in "UOM":
+            raise DataError(
+                f"class_names: expected None, since {name} holds {TYPES[array.dtype.kind]}, which need no names, got "
+                f"{list(class_names)}"
+            )
 
 
 def check_target(
     y: npt.ArrayLike, n_samples: int, task: Task, n_outputs: int | None = None, name: str = "y"
 ) -> npt.NDArray[Any]:
-    """Validate targets, and convert them to the dtype of their task.
+    """Validate targets that are not classes, and convert them to the dtype of their task.
 
     Parameters
     ----------
     y : array_like of shape (n_samples,) or (n_samples, n_outputs)
-        classification: labels, see `check_y`; multilabel: 0 or 1 for each label; regression: finite numbers.
+        multilabel: 0 or 1 for each label; regression: finite numbers.
     n_samples : int
         Expected number of samples.
-    task : {"classification", "multilabel", "regression"}
+    task : {"multilabel", "regression"}
         The kind of target.
     n_outputs : int, optional
-        Expected number of classes, labels or target values.
+        Expected number of labels or target values.
     name : str
         Name of the array in error messages.
 
     Returns
     -------
-    numpy.ndarray
-        A copy: int32 (n_samples,) for classification, uint8 (n_samples, n_outputs) for multilabel, float64 (n_samples,
-        n_outputs) for regression.
+    numpy.ndarray of shape (n_samples, n_outputs)
+        A copy: uint8 for multilabel, float64 for regression.
 
     Raises
     ------
@@ -48,8 +112,6 @@ def check_target(
     >>> check_target([[0, 1], [1, 1]], 2, "multilabel").dtype
     dtype('uint8')
     """
-    if task == "classification":
-        return check_y(y, n_samples, n_outputs, name)
     values = as_array(y, name)
     if values.ndim == 1 and task == "regression":
         values = values[:, None]
@@ -156,7 +218,7 @@ def balanced_weights(
     Parameters
     ----------
     y : numpy.ndarray of shape (n_samples,), int32
-        Class labels; classes without samples are ignored.
+        Codes of the classes; classes without samples are ignored.
     weights : numpy.ndarray of shape (n_samples,), optional
         Sample weights, which are multiplied by those of the classes.
 
@@ -185,5 +247,5 @@ def check_task(task: str) -> Task:
 
 def task_of(y: npt.ArrayLike) -> Task:
     """Infer the task from the targets: multilabel if they have several columns, otherwise classification."""
-    shape = as_array(y, "y").shape
+    shape = as_dense(y, "y").shape
     return "multilabel" if len(shape) == 2 and shape[1] > 1 else "classification"

@@ -128,8 +128,8 @@ class BaseMLP(CallbackSupport, BaseEstimator):
     def _out_activation(self) -> str:
         raise NotImplementedError
 
-    def _class_names(self) -> tuple[str, ...] | None:
-        """Names of the classes, if their labels are strings."""
+    def _model_classes(self) -> NDArray[Any] | None:
+        """The classes of the network; None for multilabel and regression."""
         return None
 
     def _fit(
@@ -157,7 +157,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         batch_size = self._clip_batch_size(samples.X.shape[0])
         config = config_of(self, self._loss_settings(), params.theta.dtype.name, batch_size, seed)
         n_epochs = self.model_.n_epochs if is_continued else 0
-        self.model_ = Model(config, params, None, self._class_names(), n_epochs)
+        self.model_ = Model(config, params, None, None, n_epochs, self._model_classes())
         self._init_fit_attributes(validation is not None, is_continued)
         callbacks = CallbackRunner(self, functions, X, y, sample_weight, with_protocol=not incremental)
         state = self._partial_fit_state if incremental and is_continued else None

@@ -94,7 +94,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     out_activation_ : str
         "softmax", or "logistic" for two classes and for multilabel targets.
     model_ : fastmlp.Model
-        The network. If the class labels are strings, they are its `class_names`.
+        The network, which predicts the same class labels: its `classes` are `classes_`.
     repeats_ : list of MLPClassifier
         The other repeats.
 
@@ -265,9 +265,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _out_activation(self) -> str:
         return "softmax" if self.n_outputs_ > 1 and not self._is_multilabel else "logistic"
 
-    def _class_names(self) -> tuple[str, ...] | None:
-        are_names = len(self.classes_) > 1 and all(isinstance(label, str) for label in self.classes_)
-        return tuple(map(str, self.classes_)) if are_names else None
+    def _model_classes(self) -> NDArray[Any] | None:
+        return None if self._is_multilabel else self.classes_
 
     def _count_outputs(self) -> int:
         """Number of outputs of the network: a single sigmoid for two classes."""

@@ -19,9 +19,8 @@ LOSS_OF_OUTPUT = {loss.sklearn_output: name for name, loss in reversed(LOSSES.it
 def from_sklearn(estimator: Any) -> Model:
     """Convert a fitted scikit-learn MLP to a network with the same predictions.
 
-    The weights are copied unchanged: one logistic output for two classes remains one sigmoid output. Class names are
-    the ``classes_`` as strings, unless these are 0 .. n - 1. Settings that both libraries have are copied, so that
-    training can be continued.
+    The weights are copied unchanged: one logistic output for two classes remains one sigmoid output. The classes are
+    the ``classes_``, in their dtype. Settings that both libraries have are copied, so that training can be continued.
 
     Parameters
     ----------
@@ -74,7 +73,10 @@ def from_sklearn(estimator: Any) -> Model:
     params = Params((len(weights[0]), *map(len, biases)), config.dtype)
     params.weights.assign(weights)
     params.biases.assign(biases)
-    return Model(config, params, None, _class_names(estimator), int(estimator.n_iter_))
+    model = Model(config, params, None, None, int(estimator.n_iter_))
+    if model.task == "classification":
+        model.classes = estimator.classes_
+    return model
 
 
 def sgd_variant(estimator: Any) -> Literal["sgd", "momentum", "nesterov"]:
@@ -113,10 +115,3 @@ def _config(estimator: Any, weights: list[Any], loss: str) -> Config:
         "precision": "float32" if weights[0].dtype == np.float32 else "float64",
     }
     return Config.from_dict(settings)
-
-
-def _class_names(estimator: Any) -> tuple[str, ...] | None:
-    classes = getattr(estimator, "classes_", None)
-    if classes is None or np.array_equal(classes, np.arange(len(classes))):
-        return None
-    return tuple(map(str, classes))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmlp.data.label import is_range
 from fastmlp.errors import ConfigError, MissingExtraError, OutputError
 from fastmlp.io.atomic import write_atomic
 from fastmlp.model.model import Model
@@ -37,9 +38,9 @@ class Graph:
         self.nodes.append(self._onnx.helper.make_node(operator, list(inputs), [name], name=name, **attributes))
         return name
 
-    def array(self, name: str, array: NDArray[Any]) -> str:
-        """Add a constant array, in the network's dtype; return its name."""
-        array = np.asarray(array, self._dtype, order="C")
+    def array(self, name: str, array: NDArray[Any], dtype: str | None = None) -> str:
+        """Add a constant array, by default in the network's dtype; return its name."""
+        array = np.asarray(array, dtype or self._dtype, order="C")
         self.constants.append(self._onnx.numpy_helper.from_array(array, name))
         return name
 
@@ -171,5 +172,25 @@ def _add_output(graph: Graph, logits: str, model: Model) -> list[tuple[str, str,
         shape[1] = 2
     else:
         graph.add("Softmax", logits, result="probabilities", axis=1)
-    graph.add("ArgMax", "probabilities", result="label", axis=1, keepdims=0)
-    return [("probabilities", network_dtype, shape), ("label", "int64", shape[:1])]
+    return [("probabilities", network_dtype, shape), ("label", _add_label(graph, model), shape[:1])]
+
+
+def _add_label(graph: Graph, model: Model) -> str:
+    """Add the class of the largest probability; return its dtype."""
+    if model.classes is None or is_range(model.classes):
+        graph.add("ArgMax", "probabilities", result="label", axis=1, keepdims=0)
+        return "int64"
+    dtype = _label_dtype(model.classes)
+    classes = model.classes.astype(str) if dtype == "object" else model.classes
+    code = graph.add("ArgMax", "probabilities", axis=1, keepdims=0)
+    graph.add("Gather", graph.array("classes", np.resize(classes, model.n_classes), dtype), code, result="label")
+    return dtype
+
+
+def _label_dtype(classes: NDArray[Any]) -> str:
+    """The dtype of the label output; onnx takes strings from arrays of objects. A duration is a number of its unit."""
+    if classes.dtype.kind in "ium":
+        return "uint64" if classes.dtype == np.uint64 and classes[-1] > np.iinfo(np.int64).max else "int64"
+    if classes.dtype.kind == "f":
+        return "float32" if classes.dtype.itemsize <= 4 else "float64"
+    return "bool" if classes.dtype.kind == "b" else "object"

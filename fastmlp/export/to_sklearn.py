@@ -3,13 +3,12 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastmlp.config import Config
-from fastmlp.errors import ConfigError, DataError, MissingExtraError
+from fastmlp.errors import ConfigError, MissingExtraError
 from fastmlp.export.folding import WeightsAndBiases, as_dtype, folded_layers
 from fastmlp.model.model import Model
-from fastmlp.model.parts import is_binary, output_of
+from fastmlp.model.parts import output_of
 from fastmlp.settings import ACTIVATIONS, LOSSES, OPTIMIZERS
 
 
@@ -22,7 +21,7 @@ def make_estimator(model: Model) -> Any:
     output, layers = output_of(model.config), folded_layers(model)
     if output in ("softmax", "sigmoid"):
         estimator = MLPClassifier(**_settings(model.config))
-        layers[-1] = _name_classes(estimator, model, layers[-1], output)
+        layers[-1] = _set_classes(estimator, model, layers[-1])
     elif output == "exp" and "loss" not in MLPRegressor().get_params():
         raise ConfigError(
             "loss: expected scikit-learn 1.7 or newer for 'poisson', got an older one; use to_onnx or to_torch"
@@ -63,35 +62,17 @@ def _settings(config: Config) -> dict[str, Any]:
     return settings | {"momentum": momentum, "nesterovs_momentum": config.optimizer != "momentum"}
 
 
-def _name_classes(estimator: Any, model: Model, layer: WeightsAndBiases, output: str) -> WeightsAndBiases:
-    """Set the classes; return the output layer with its columns in their order, and one column for two classes."""
+def _set_classes(estimator: Any, model: Model, layer: WeightsAndBiases) -> WeightsAndBiases:
+    """Set the classes; return the output layer, with one column for two classes."""
     from sklearn.preprocessing import LabelBinarizer
 
     W, b = layer
-    n_outputs = len(b)
-    binary = is_binary(model.config, model.params)
-    if output == "sigmoid" and not binary:
-        estimator._label_binarizer = LabelBinarizer().fit(np.eye(n_outputs, dtype=np.int64))
-    else:
-        names = _names(model.class_names, 2 if binary else n_outputs)
-        estimator._label_binarizer = LabelBinarizer().fit(names)
-        order = names.argsort()
-        if binary:
-            sign = 1 - 2 * order[0]
-            W, b = sign * W, sign * b
-        else:
-            W, b = W[:, order], b[order]
-        if n_outputs == 2:
-            W, b = W[:, 1:] - W[:, :1], b[1:] - b[:1]
+    labels = np.eye(len(b), dtype=np.int64) if model.classes is None else model.classes
+    estimator._label_binarizer = LabelBinarizer().fit(labels)
     estimator.classes_ = estimator._label_binarizer.classes_
+    if model.classes is not None and len(b) == 2:
+        return W[:, 1:] - W[:, :1], b[1:] - b[:1]
     return W, b
-
-
-def _names(class_names: tuple[str, ...] | None, n_classes: int) -> NDArray[Any]:
-    names: NDArray[Any] = np.arange(n_classes) if class_names is None else np.array(class_names)
-    if len(names) != n_classes or len(np.unique(names)) != n_classes:
-        raise DataError(f"class_names: expected {n_classes} distinct names for scikit-learn, got {class_names!r}")
-    return names
 
 
 def _set_fitted(estimator: Any, layers: list[WeightsAndBiases]) -> None:

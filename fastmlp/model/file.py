@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from fastmlp.config import Config
+from fastmlp.data.label import classes_from_json, classes_to_json
 from fastmlp.errors import DataError
 from fastmlp.io.npz import Arrays, Npz, read_npz, write_npz
 from fastmlp.io.safetensors import SUFFIX, read_safetensors, write_safetensors
 from fastmlp.model.params import Params
-from fastmlp.model.parts import Parts, Scaling, is_binary
+from fastmlp.model.parts import Parts, Scaling, classes_of, is_binary
 
 FILE_VERSION = 1
 
@@ -19,6 +20,7 @@ FILE_VERSION = 1
 def write_model(path: str | os.PathLike[str], parts: Parts) -> None:
     """Write a model file; see `fastmlp.Model.save`."""
     header = {"config": parts.config.to_dict(), "class_names": parts.class_names, "n_epochs": parts.n_epochs}
+    header["classes"] = None if parts.classes is None else classes_to_json(parts.classes)
     arrays = {f"weights_{i}": W for i, W in enumerate(parts.params.weights)}
     arrays |= {f"biases_{i}": b for i, b in enumerate(parts.params.biases)}
     if parts.scaling is not None:
@@ -39,7 +41,9 @@ def read_model(path: str | os.PathLike[str]) -> Parts:
             raise DataError(f"its class names are {names!r}; expected {n_classes} strings")
         if not isinstance(n_epochs, int) or n_epochs < 0:
             raise DataError(f"its number of epochs is {n_epochs!r}; expected an integer >= 0")
-        return Parts(config, params, scaling, names and tuple(names), n_epochs)
+        entry = header.get("classes")  # absent from older files
+        classes = classes_of(config, params, None if entry is None else classes_from_json(entry))
+        return Parts(config, params, scaling, names and tuple(names), n_epochs, classes)
 
 
 def _is_safetensors(path: str | os.PathLike[str]) -> bool:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastmlp.codegen.cpu import row_stride
 from fastmlp.config import Config
 from fastmlp.data.check import check_X, read_only
+from fastmlp.data.label import encode_labels, names_of
 from fastmlp.data.scaling import check_representable
 from fastmlp.data.target import check_loss, check_target
 from fastmlp.errors import ConfigError, DataTypeError
@@ -28,8 +29,10 @@ from fastmlp.model.parts import (
     check_config,
     check_n_epochs,
     check_scaling,
+    classes_of,
     is_binary,
     n_classes_of,
+    task_of_network,
 )
 from fastmlp.model.workspace import Workspace
 from fastmlp.settings import Task
@@ -79,8 +82,12 @@ class Model:
     scaling : tuple of ndarray or None
         factor and offset, (n_features,) of float64: the network's input is ``X * factor + offset``. None for X itself.
         They are copied, and read-only.
+    classes : ndarray (n_classes,), or None
+        The labels of the classes in ascending order, as `predict` returns them: integers, floats, booleans, strings or
+        dates (datetime64), read-only. By default 0 .. n_classes - 1; None for multilabel and regression. An array that
+        is assigned to it is checked and copied.
     class_names : tuple of str or None
-        Names of the classes.
+        Names of the classes to be displayed: the classes themselves if they are strings.
     n_epochs : int
         Number of epochs trained so far.
 
@@ -99,15 +106,16 @@ class Model:
         scaling: Scaling | None = None,
         class_names: tuple[str, ...] | None = None,
         n_epochs: int = 0,
+        classes: ArrayLike | None = None,
     ) -> None:
         if not isinstance(params, Params):
             raise DataTypeError(f"params: expected a Params, got {params!r:.200}")
         self._params = params
-        self._class_names: tuple[str, ...] | None = None
         self.config = config
         self.scaling = scaling
         self.class_names = class_names
         self.n_epochs = n_epochs
+        self.classes = classes
 
     @property
     def params(self) -> Params:
@@ -126,8 +134,10 @@ class Model:
     @config.setter
     def config(self, config: Config) -> None:
         check_config(config, self.params)
-        if self._class_names is not None:
-            check_class_names(self._class_names, n_classes_of(config, self.params))
+        if hasattr(self, "_config") and task_of_network(config, self.params) != self.task:
+            raise ConfigError(
+                f"loss: expected one for {self.task}, the task of the network, got {config.loss!r}; make a new network"
+            )
         self._config = config
 
     @property
@@ -175,9 +185,18 @@ class Model:
     @property
     def task(self) -> Task:
         """Task of the network: classification, multilabel or regression, see `Dataset`."""
-        if self.config.loss == "cross_entropy" or is_binary(self.config, self.params):
-            return "classification"
-        return "multilabel" if self.config.loss == "binary_cross_entropy" else "regression"
+        return task_of_network(self.config, self.params)
+
+    @property
+    def classes(self) -> NDArray[Any] | None:
+        """Labels of the classes (n_classes,) in ascending order; None for multilabel and regression."""
+        return self._classes
+
+    @classes.setter
+    def classes(self, classes: ArrayLike | None) -> None:
+        self._classes = classes_of(self.config, self.params, classes)
+        if self._classes is not None:
+            self.class_names = names_of(self._classes) or self.class_names
 
     @property
     def weights(self) -> Views:
@@ -237,16 +256,27 @@ class Model:
         Returns
         -------
         ndarray
-            Classification: index of the most probable class, (n_samples,) of int64. Multilabel: 0 or 1 for each label,
-            (n_samples, n_labels) of int64. Regression: values in the dtype of the config, (n_samples, n_outputs), or
-            (n_samples,) for one output.
+            Classification: label of the most probable class, (n_samples,) in the dtype of `classes`. Multilabel: 0 or 1
+            for each label, (n_samples, n_labels) of int64. Regression: values in the dtype of the config, (n_samples,
+            n_outputs), or (n_samples,) for one output.
 
         Raises
         ------
         DataError, DataTypeError
             If X is not an array of finite numbers of that shape.
+
+        Examples
+        --------
+        >>> import fastmlp
+        >>> data = fastmlp.Dataset([[0.0], [1.0]], ["cat", "dog"], [[0.5]], ["dog"])
+        >>> model = fastmlp.train(data, fastmlp.Config(hidden=(), learning_rate=1.0, batch_size=2, n_epochs=9)).model
+        >>> model.predict([[-1.0], [2.0]])
+        array(['cat', 'dog'], dtype='<U3')
         """
-        return self._predictions(self._outputs(X))
+        predictions = self._predictions(self._outputs(X))
+        if self.classes is None:
+            return predictions
+        return np.asarray(self.classes[np.minimum(predictions, len(self.classes) - 1)])
 
     def evaluate(self, X: ArrayLike, y: ArrayLike) -> Evaluation:
         """Evaluate the network on labelled samples: mean loss, and accuracy or R2.
@@ -256,7 +286,8 @@ class Model:
         X : array_like (n_samples, n_features)
             Raw samples: the scaling is applied to them.
         y : array_like (n_samples,) or (n_samples, n_outputs)
-            Classification: classes 0 .. n_classes - 1. Multilabel: 0 or 1 for each label. Regression: target values.
+            Classification: labels, each of them one of `classes`; for those of a Dataset, whose y_test holds codes,
+            ``dataset.classes[dataset.y_test]``. Multilabel: 0 or 1 for each label. Regression: target values.
 
         Returns
         -------
@@ -269,12 +300,15 @@ class Model:
             If X or y has another shape or other values.
         """
         X = check_representable(check_X(X, self.n_features), self.scaling, self.config.dtype)
-        y = check_target(y, len(X), self.task, self.n_classes)
+        if self.classes is not None:
+            y = encode_labels(y, len(X), self.classes)
+        else:
+            y = check_target(y, len(X), self.task, self.n_classes)
         check_loss(y, self.config.loss, self.config.dtype)
         return self.evaluate_validated(X, y)
 
     def evaluate_validated(self, X: NDArray[Any], y: NDArray[Any]) -> Evaluation:
-        """`evaluate` without its validation, for the arrays of a Dataset."""
+        """`evaluate` without its validation, for the arrays of a Dataset: y are codes of the classes."""
         outputs, losses = self.forward_validated(X, y)
         predicted = self._predictions(outputs)
         score = score_of(self.config.loss, predicted, y if predicted.ndim == y.ndim else y[:, 0])
@@ -285,7 +319,7 @@ class Model:
         return self.forward_validated(X)[0]
 
     def _predictions(self, outputs: NDArray[Any]) -> NDArray[Any]:
-        """Classes, labels or values for the outputs of the network."""
+        """Codes of the classes, labels or values for the outputs of the network."""
         if self.config.loss == "cross_entropy":
             return np.asarray(outputs.argmax(axis=1))
         values = outputs if self.task == "regression" else (outputs > 0.5).astype(np.int64)
@@ -329,7 +363,7 @@ class Model:
 
     def copy(self) -> "Model":
         """A copy that shares no memory."""
-        return Model(self.config, self.params.copy(), self.scaling, self.class_names, self.n_epochs)
+        return Model(self.config, self.params.copy(), self.scaling, self.class_names, self.n_epochs, self.classes)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a file. An existing file is replaced atomically.
@@ -346,7 +380,8 @@ class Model:
         MissingExtraError
             If the format is safetensors, and safetensors is not installed.
         """
-        write_model(path, Parts(self.config, self.params, self.scaling, self.class_names, self.n_epochs))
+        parts = Parts(self.config, self.params, self.scaling, self.class_names, self.n_epochs, self.classes)
+        write_model(path, parts)
 
     def to_sklearn(self) -> Any:
         """Convert the network to a fitted scikit-learn estimator with the same predictions for the same raw samples.
@@ -357,9 +392,8 @@ class Model:
         the offset subtracted before.
 
         Two classes become one logistic output, as in scikit-learn: its weights are the differences of the two columns.
-        Class names become ``classes_``. As always in scikit-learn, these are sorted, and the columns of
-        ``predict_proba`` are in their order. Settings that both libraries have are copied. ``partial_fit`` and
-        ``warm_start`` continue from the weights, on raw samples without scaling.
+        ``classes_`` are the `classes`, which `predict` returns, not their `class_names`. Settings that both libraries
+        have are copied. ``partial_fit`` and ``warm_start`` continue from the weights, on raw samples without scaling.
 
         Returns
         -------
@@ -373,7 +407,7 @@ class Model:
         ConfigError
             If scikit-learn lacks the activation or the loss.
         DataError
-            If two classes have the same name, or if the dtype cannot represent the weights with the scaling folded in.
+            If the dtype cannot represent the weights with the scaling folded in.
 
         Examples
         --------
@@ -432,6 +466,9 @@ class Model:
         `predict_proba` and `predict`; for the task multilabel, ``label`` has one column per label. For regression the
         only output is ``values``. Class names are stored in the file's metadata as JSON.
 
+        ``label`` holds the classes: integers as int64, booleans as bool, floats as float or double, strings as strings,
+        and dates as strings in ISO format, since ONNX has no dates.
+
         The operators are those of opset 13, in the config's dtype. Activations that ONNX or onnxruntime lack, or
         support in one dtype only, are composed of other operators.
 
@@ -478,7 +515,7 @@ def init_model(config: Config, n_features: int, n_classes: int) -> Model:
     Returns
     -------
     Model
-        The network, without scaling.
+        The network, without scaling. Its classes are 0 .. n_classes - 1; training gives it those of the data.
 
     Raises
     ------

@@ -1,16 +1,17 @@
 """The parts of a network, properties derived from them, and checks that they fit each other."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fastmlp.config import Config
 from fastmlp.data.check import as_array, read_only
+from fastmlp.data.label import check_classes
 from fastmlp.errors import ConfigError, DataError, DataTypeError
 from fastmlp.model.params import Params
-from fastmlp.settings import LOSSES, Output
+from fastmlp.settings import LOSSES, Output, Task
 
 #: Factor and offset of each input feature.
 Scaling = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -31,6 +32,8 @@ class Parts(NamedTuple):
         Names of the classes.
     n_epochs : int
         Number of epochs trained so far.
+    classes : ndarray (n_classes,), or None
+        The labels of the classes in ascending order.
     """
 
     config: Config
@@ -38,6 +41,7 @@ class Parts(NamedTuple):
     scaling: Scaling | None = None
     class_names: tuple[str, ...] | None = None
     n_epochs: int = 0
+    classes: NDArray[Any] | None = None
 
 
 def output_of(config: Config) -> Output:
@@ -71,6 +75,19 @@ def n_classes_of(config: Config, params: Params) -> int:
     2
     """
     return 2 if is_binary(config, params) else params.sizes[-1]
+
+
+def task_of_network(config: Config, params: Params) -> Task:
+    """Task of a network, see `fastmlp.Dataset`.
+
+    Examples
+    --------
+    >>> task_of_network(Config(loss="binary_cross_entropy"), Params((3, 4), "float32"))
+    'multilabel'
+    """
+    if output_of(config) == "softmax" or is_binary(config, params):
+        return "classification"
+    return "multilabel" if output_of(config) == "sigmoid" else "regression"
 
 
 def check_config(config: Config, params: Params) -> Config:
@@ -177,3 +194,26 @@ def check_n_epochs(n_epochs: int) -> int:
     if not isinstance(n_epochs, int | np.integer) or isinstance(n_epochs, bool) or n_epochs < 0:
         raise ConfigError(f"n_epochs: expected an integer >= 0, got {n_epochs!r:.200}")
     return int(n_epochs)
+
+
+def classes_of(config: Config, params: Params, classes: ArrayLike | None = None) -> NDArray[Any] | None:
+    """Validate the classes of a network; by default 0 .. n_classes - 1, and None for multilabel and regression.
+
+    Raises
+    ------
+    DataError
+        If there are classes for another task than classification, or their number, type or order is wrong.
+
+    Examples
+    --------
+    >>> classes_of(Config(), Params((3, 2), "float32"), ["cat", "dog"])
+    array(['cat', 'dog'], dtype='<U3')
+    """
+    if task_of_network(config, params) != "classification":
+        if classes is not None:
+            raise DataError(f"classes: expected None for a network of several labels or values, got {classes!r:.200}")
+        return None
+    n_classes = n_classes_of(config, params)
+    array = np.arange(n_classes) if classes is None else np.asarray(classes)
+    # An estimator that was fitted to a single class has the network of two.
+    return check_classes(array, 1 if is_binary(config, params) and array.shape == (1,) else n_classes)

@@ -1,18 +1,24 @@
 """Compatibility checks of a data set, a config and a model."""
 
 import warnings
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastmlp.config import Config
 from fastmlp.data import Dataset
+from fastmlp.data.label import have_same_labels, list_labels
 from fastmlp.data.target import check_loss
 from fastmlp.errors import ConfigError, DataError, DataTypeError
 from fastmlp.model.model import Model
 from fastmlp.settings import LOSSES
 
-#: Above this number, more classes than samples are refused: the labels are probably target values, such as prices.
+#: Above this number, more classes than samples are refused.
 MAX_CLASSES = 1000
+#: Above this number, labels that are other numbers than 0 .. n_classes - 1 are refused if there are fewer than two
+#: samples per class.
+MAX_NUMBERS = 100
 #: Regression targets with a larger root mean square are learnt slowly, or make training diverge.
 MAX_TARGET_RMS = 100.0
 
@@ -32,11 +38,10 @@ def n_outputs_of(dataset: Dataset, config: Config) -> int:
         raise ConfigError(f"loss: expected one of {accepted} for the task {dataset.task}, got {config.loss!r}")
     if config.class_weight == "balanced" and dataset.task != "classification":
         raise ConfigError(f"class_weight: expected 'none' for the task {dataset.task}, got 'balanced'")
-    if dataset.task == "classification" and dataset.n_classes > max(MAX_CLASSES, len(dataset.X_train)):
+    if dataset.classes is not None and dataset.n_classes > _max_classes(dataset.classes, len(dataset.X_train)):
         raise DataError(
-            f"y_train: expected class labels numbered from 0, got labels up to {dataset.n_classes - 1} for "
-            f"{len(dataset.X_train)} samples; to predict numbers, use the task regression and a loss such as "
-            "squared_error"
+            f"y_train: expected class labels, got {dataset.n_classes} different ones for {len(dataset.X_train)} "
+            "samples; to predict numbers, use the task regression and a loss such as squared_error"
         )
     for name in ("y_train", "y_test", "y_val"):
         if getattr(dataset, name) is not None:
@@ -49,6 +54,26 @@ def n_outputs_of(dataset: Dataset, config: Config) -> int:
             )
         return 1
     return dataset.n_classes
+
+
+def _max_classes(classes: NDArray[Any], n_samples: int) -> float:
+    """Number of classes above which the labels are probably target values, such as prices."""
+    if classes.dtype.kind in "if" and not have_same_labels(classes, np.arange(len(classes))):
+        return max(MAX_NUMBERS, n_samples / 2)
+    return max(MAX_CLASSES, n_samples)
+
+
+def _check_classes(dataset: Dataset, model: Model) -> None:
+    """Refuse a trained network of other classes than those of the data; an untrained one takes the data's."""
+    if model.class_names is not None and dataset.class_names is not None:
+        if model.class_names != dataset.class_names:
+            raise DataError(f"model: expected the classes of the data, {dataset.class_names}, got {model.class_names}")
+        return  # older files have nothing but the names
+    if model.n_epochs == 0 or model.classes is None or dataset.classes is None:
+        return
+    if not have_same_labels(model.classes, dataset.classes):
+        expected, got = list_labels(dataset.classes), list_labels(model.classes)
+        raise DataError(f"model: expected the classes of the data, {expected}, got a network of the classes {got}")
 
 
 def warn_about_target_scale(dataset: Dataset) -> None:
@@ -85,8 +110,7 @@ def check_compatibility(dataset: Dataset, config: Config, model: Model | None) -
             f"model: expected {n_features} features and {n_outputs} outputs for this data, "
             f"got {model.n_features} features and {model.n_outputs} outputs"
         )
-    if None not in (model.class_names, dataset.class_names) and model.class_names != dataset.class_names:
-        raise DataError(f"model: expected the classes of the data, {dataset.class_names}, got {model.class_names}")
+    _check_classes(dataset, model)
     for name in ("hidden", "activation", "loss"):
         given, of_model = getattr(config, name), getattr(model.config, name)
         if given != of_model:

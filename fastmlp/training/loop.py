@@ -109,6 +109,7 @@ def train(
     n_outputs = n_outputs_of(dataset, config)
     model = init_model(config, dataset.n_features, n_outputs) if model is None else model.copy()
     model.config, model.class_names = config, dataset.class_names or model.class_names
+    model.classes = dataset.classes
     model.scaling = model.scaling or dataset.scaling()
     for X in (dataset.X_train, dataset.X_test, dataset.X_val):
         if X is not None:

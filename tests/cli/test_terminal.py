@@ -4,7 +4,11 @@ import os
 import re
 import subprocess
 
+import numpy as np
 import pytest
+
+from fastmlp.cli.terminal import note_classes
+from fastmlp.data import Dataset
 
 
 @pytest.mark.parametrize(("n_epochs", "n_lines"), [(1, 1), (20, 20), (21, 11), (100, 20)])
@@ -15,6 +19,22 @@ def test_without_a_terminal_at_most_twenty_lines_are_printed_including_the_last_
     assert re.fullmatch(
         rf"epoch {n_epochs}/{n_epochs}  train loss \d\.\d+  test accuracy 0\.\d{{4}}  [\d,]+ samples/s", lines[-1]
     )
+
+
+@pytest.mark.parametrize(
+    ("labels", "line"),
+    [
+        ([0, 1], ""),
+        ([10, 30], "classes: 10, 30 (coded 0, 1)\n"),
+        (["ant", "bee"], "classes: ant, bee (coded 0, 1)\n"),
+        (range(1, 21), "classes: 1, 2, 3, 4, 5, 6, 7, 8, ..., 20 (coded 0, 1, 2, 3, 4, 5, 6, 7, ..., 19)\n"),
+    ],
+)
+def test_the_codes_of_labels_are_printed_unless_they_are_the_labels(labels, line, capsys):
+    X, y = np.ones((len(labels), 1)), list(labels)
+    note_classes(Dataset(X, y, X, y))
+    note_classes(Dataset(X, X, X, X, task="regression"))
+    assert capsys.readouterr().err == line
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminals")

@@ -172,6 +172,36 @@ def test_predict_writes_class_names(tmp_path, run):
     assert out.startswith("label,ant,bee\n")
 
 
+@pytest.mark.parametrize("names", [(10, 30), ("ant", "bee")])
+def test_labels_are_coded_with_a_note_and_come_back(names, tmp_path, run):
+    data = write_insects(tmp_path, names)
+    np.save(tmp_path / "new.npy", np.array([[0.01], [1.01]]))
+    code, out, err = run("train", *data, "--batch-size", "4", "--n-epochs", "40", "--out", tmp_path)
+    assert code == 0
+    assert f"classes: {names[0]}, {names[1]} (coded 0, 1)\n" in err
+    assert fastmlp.load_model(tmp_path / "model.npz").classes.tolist() == list(names)
+    assert run("evaluate", tmp_path / "model.npz", *data)[1].split(",")[0] == out.split(",")[0]
+    lines = run("predict", tmp_path / "model.npz", tmp_path / "new.npy")[1].splitlines()
+    assert [line.split(",")[0] for line in lines] == ["label", *map(str, names)]
+
+
+def test_evaluate_compares_labels_not_codes(tmp_path, run):
+    data = write_insects(tmp_path, (10, 30))
+    assert run("train", *data, "--batch-size", "4", "--n-epochs", "1", "--out", tmp_path)[0] == 0
+    code, _, err = run("evaluate", tmp_path / "model.npz", *write_insects(tmp_path, (10, 31)))
+    assert (code, err.split(" at ")[0]) == (2, "error: y: expected one of the classes 10, 30, got 31")
+
+
+def test_a_model_without_recorded_classes_is_evaluated_by_their_names(tmp_path, run):
+    data = write_insects(tmp_path, ("ant", "bee"))
+    assert run("train", *data, "--batch-size", "4", "--n-epochs", "9", "--out", tmp_path)[0] == 0
+    out, model = run("evaluate", tmp_path / "model.npz", *data)[1], fastmlp.load_model(tmp_path / "model.npz")
+    model.classes = None
+    model.save(tmp_path / "model.npz")
+    assert fastmlp.load_model(tmp_path / "model.npz").classes.tolist() == [0, 1]
+    assert run("evaluate", tmp_path / "model.npz", *data)[1] == out
+
+
 def test_evaluate_refuses_data_with_other_class_names(tmp_path, run):
     data = write_insects(tmp_path, ("ant", "bee"))
     assert run("train", *data, "--batch-size", "4", "--n-epochs", "1", "--out", tmp_path)[0] == 0

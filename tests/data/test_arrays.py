@@ -58,8 +58,8 @@ def test_another_number_of_labels_than_of_samples_is_refused(labels, tmp_path):
 
 
 def test_an_error_of_the_data_is_not_one_of_the_file(tmp_path):
-    np.savez(tmp_path / "bad.npz", **PARTS | {"y_test": np.array([0, 0, -1])})
-    with pytest.raises(DataError, match="y_test: expected labels 0 to 2147483647, got -1 at index 2"):
+    np.savez(tmp_path / "bad.npz", **PARTS | {"y_test": np.array([0, 0, 0.5])})
+    with pytest.raises(DataError, match=r"y_test: expected labels, .*, got 0.5 at index 2"):
         load_npz(tmp_path / "bad.npz")
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastmlp.data import check
-from fastmlp.data.check import check_X, check_y, read_only, row_blocks
+from fastmlp.data.check import check_X, read_only, row_blocks
 from fastmlp.errors import DataError, DataTypeError
 
 
@@ -195,51 +195,6 @@ def test_a_sparse_matrix_of_scipy_is_refused():
 def test_wrong_shapes_are_refused(X, message):
     with pytest.raises(DataError, match=f"^X: .*{message}"):
         check_X(X, n_features=4)
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.bool_, np.int32])
-def test_labels_become_a_copy_in_int32(dtype):
-    y = np.array([0, 1, 1]).astype(dtype)
-    got = check_y(y, 3, 2)
-    assert got.dtype == np.int32
-    assert not np.shares_memory(got, y)
-    assert got.tolist() == [0, 1, 1]
-
-
-def test_a_column_of_labels_is_accepted():
-    assert check_y(np.array([[3], [4]]), 2).tolist() == [3, 4]
-
-
-@pytest.mark.parametrize(
-    ("y", "message"),
-    [
-        ([0, 1], "expected 3 labels, one per sample, got 2"),
-        ([], "expected 3 labels, one per sample, got 0"),
-        ([0, 1, 5], "expected labels 0 to 4, got 5 at index 2"),
-        ([0, -1, 1], "expected labels 0 to 4, got -1 at index 1"),
-        ([0.0, 1.5, 1.0], "integers >= 0, got 1.5 at index 1"),
-        ([0.0, np.nan, 1.0], "integers >= 0, got nan at index 1"),
-        ([0.0, np.inf, 1.0], "integers >= 0, got inf at index 1"),
-        (np.eye(3), "argmax"),
-        (2, "one label per sample"),
-        (np.array([0, 2**40, 1]), "1099511627776"),
-        (np.array([0, 2**64 - 1, 1], dtype=np.uint64), "18446744073709551615"),
-    ],
-)
-def test_wrong_labels_are_refused(y, message):
-    with pytest.raises(DataError, match=f"^y: .*{message}"):
-        check_y(y, 3, 5)
-
-
-@pytest.mark.parametrize("y", [["cat", "dog", "cat"], [1j, 0, 1], np.array([0, 1, 2], dtype=object)])
-def test_labels_that_are_not_numbers_are_refused(y):
-    with pytest.raises(DataTypeError, match="y: expected real numbers, got dtype"):
-        check_y(y, 3, 5)
-
-
-def test_labels_beyond_int32_are_refused_without_a_number_of_classes():
-    with pytest.raises(DataError, match="2147483648"):
-        check_y(np.array([2**31, 0]), 2)
 
 
 @given(n_rows=st.integers(0, 1000), row_bytes=st.integers(0, 1 << 22))

@@ -23,13 +23,35 @@ def test_features_and_target_are_separated(name, write):
     got = read_table(write("a,label,b\n1,0,2.5\n-3,1,4e2\n", name))
     np.testing.assert_array_equal(got.X, [[1, 2.5], [-3, 400]])
     assert got.y.tolist() == [0, 1]
-    assert got.class_names is None
 
 
-def test_names_become_labels_in_alphabetical_order(write):
-    got = read_table(write("a,class\n1, dog\n2,cat\n3,dog\n"))
-    assert got.y.tolist() == [1, 0, 1]
-    assert got.class_names == ("cat", "dog")
+@pytest.mark.parametrize(
+    ("cells", "dtype", "y"),
+    [
+        ("1 -2", "int64", [1, -2]),
+        ("1 -2.0", "float64", [1, -2]),
+        ("1 99999999999999999999", "float64", [1, 1e20]),
+        ("1 x", "object", ["1", "x"]),
+        ("True False", "object", ["True", "False"]),
+    ],
+)
+def test_a_target_has_the_type_of_its_cells(cells, dtype, y, write):
+    got = read_table(write("a,y\n" + "".join(f"0,{cell}\n" for cell in cells.split()))).y
+    assert (got.dtype, got.tolist()) == (dtype, y)
+
+
+def test_names_are_coded_in_alphabetical_order(write):
+    dataset = load_table(write("a,class\n" + "1, dog\n2,cat\n" * 10))
+    assert dataset.classes.tolist() == ["cat", "dog"]
+    assert dataset.class_names == ("cat", "dog")
+    np.testing.assert_array_equal(dataset.y_train, dataset.X_train[:, 0] == 1)
+
+
+@pytest.mark.parametrize("labels", [(1, 2), (-1, 1), (0, 100)])
+def test_integers_are_coded_without_a_class_in_between(labels, write):
+    dataset = load_table(write("a,y\n" + f"1,{labels[0]}\n2,{labels[1]}\n" * 10))
+    assert (dataset.n_classes, dataset.classes.tolist(), dataset.class_names) == (2, list(labels), None)
+    np.testing.assert_array_equal(dataset.y_train, dataset.X_train[:, 0] == 2)
 
 
 def test_the_target_column_can_be_given(write):
@@ -101,10 +123,15 @@ def test_a_foreign_file_is_refused(name, content, tmp_path):
         read_table(path)
 
 
-@pytest.mark.parametrize("label", ["1.5", "-1"])
-def test_labels_that_are_numbers_but_not_integers_from_0_are_refused(label, write):
-    with pytest.raises(DataError, match=label):
+@pytest.mark.parametrize("label", ["1.5", "nan"])
+def test_labels_that_are_numbers_but_not_integers_are_refused(label, write):
+    with pytest.raises(DataError, match=f"expected labels, which are integers if they are numbers, got {label}"):
         load_table(write("a,y\n" + f"1,0\n2,{label}\n" * 10))
+
+
+def test_names_are_refused_for_regression(write):
+    with pytest.raises(DataError, match=r"expected numbers in the target column for the task regression, got .* 'cat'"):
+        load_table(write("a,y\n" + "1,dog\n2,cat\n" * 10), task="regression")
 
 
 def test_a_table_without_features_is_refused(write):

@@ -46,8 +46,52 @@ def test_the_numbers_of_features_and_classes_are_inferred():
     assert dataset.y_train.dtype == dataset.y_test.dtype == np.int32
 
 
-def test_a_class_of_the_test_set_alone_counts():
-    assert make(y_test=[0, 7]).n_classes == 8
+def test_a_class_of_the_test_or_validation_set_alone_counts_but_none_in_between():
+    assert make(y_test=[0, 7]).classes.tolist() == [0, 1, 2, 7]
+    dataset = make(X_val=X[:1], y_val=[-3])
+    assert (dataset.classes.tolist(), dataset.n_classes, dataset.y_val.tolist()) == ([-3, 0, 1, 2], 4, [0])
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [[10, 30, 31], [-1, 0, 1], [1.0, 2.0, 3.0], ["ant", "bee", "crane"], np.array(["2024", "2025", "2026"], "M8")],
+)
+def test_labels_are_coded_and_the_classes_give_them_back(labels):
+    given = np.array(labels)
+    dataset = make(y_train=given[y], y_test=given[y[:2]], X_val=X[:1], y_val=given[:1])
+    assert dataset.classes.tolist() == given.tolist()
+    assert (dataset.y_train.tolist(), dataset.y_test.tolist(), dataset.y_val.tolist()) == (y.tolist(), [0, 1], [0])
+    np.testing.assert_array_equal(dataset.targets()["y_train"], given[y])
+    assert dataset.class_names == (tuple(labels) if isinstance(labels[0], str) and given.dtype.kind == "U" else None)
+    assert dataset.checksum() == make(X_val=X[:1], y_val=[0]).checksum()
+
+
+def test_labels_from_0_and_named_ones_are_classes_of_int64():
+    for dataset in (make(), make(y_train=y.astype(np.uint8)), make(class_names=["a", "b", "c"])):
+        np.testing.assert_array_equal(dataset.classes, np.arange(3), strict=True)
+    assert not dataset.classes.flags.writeable
+
+
+def test_other_tasks_have_no_classes():
+    assert make(np.eye(2), [[1.0], [2.0]], np.eye(2), [[1.0], [2.0]], task="regression").classes is None
+    dataset = make(np.eye(2), [[0, 1], [1, 0]], np.eye(2), [[0, 1], [1, 0]], task="multilabel", class_names=("a", "b"))
+    assert (dataset.classes, dataset.class_names, dataset.n_classes) == (None, ("a", "b"), 2)
+
+
+def test_a_copy_has_the_same_classes():
+    for options in ({"y_train": y * 10, "y_test": [0, 10]}, {"y_train": y.astype(str), "y_test": ["0", "1"]},
+                    {"class_names": ["a", "b", "c", "d"]}):  # fmt: skip
+        dataset = make(**options)
+        copy = dataset.replace(scale="none")
+        assert (copy.scale, copy.class_names, copy.checksum()) == ("none", dataset.class_names, dataset.checksum())
+        np.testing.assert_array_equal(copy.classes, dataset.classes, strict=True)
+        np.testing.assert_array_equal(pickle.loads(pickle.dumps(dataset)).classes, dataset.classes, strict=True)
+
+
+def test_a_copy_with_names_has_the_classes_of_the_names():
+    dataset = make(y_train=[0, 2, 0, 2, 0, 2], y_test=[0, 2])
+    assert (dataset.n_classes, dataset.replace(class_names=("a", "b", "c")).n_classes) == (2, 3)
+    assert dataset.replace(class_names=("a", "b", "c")).y_test.tolist() == [0, 2]
 
 
 def test_class_names_determine_the_number_of_classes():

@@ -102,6 +102,24 @@ def test_class_names_are_stored_in_the_metadata(tmp_path):
     assert json.loads(session.get_modelmeta().custom_metadata_map["class_names"]) == ["käse", "brot"]
 
 
+@pytest.mark.parametrize(
+    ("classes", "label"),
+    [
+        (np.array([0, 1, 2], np.int8), np.array([0, 1, 2])),
+        (np.array([0, 1, 2**64 - 1], np.uint64), np.array([0, 1, 2**64 - 1], np.uint64)),
+        (np.array([0, 1, 2], np.float16), np.array([0, 1, 2], np.float32)),
+        (np.array([1, 2, 3], "timedelta64[h]"), np.array([1, 2, 3])),
+        (np.array(["2024", "2025", "2026"], "datetime64[Y]"), np.array(["2024", "2025", "2026"], dtype=object)),
+    ],
+    ids=str,
+)
+def test_labels_are_of_the_types_that_onnx_has(classes, label, run, networks):
+    network, X = networks.make(), networks.samples().astype(np.float32)
+    network.classes = classes
+    ref = label[network.predict_proba(X).argmax(axis=1)]
+    np.testing.assert_array_equal(run(network, X)["label"], ref, strict=True)
+
+
 def test_the_same_network_gives_the_same_file_and_replaces_the_old_one(networks, tmp_path):
     path = tmp_path / "model.onnx"
     path.write_bytes(b"old")

@@ -28,6 +28,16 @@ def test_an_untrained_model_with_class_names_is_restored(tmp_path):
     np.testing.assert_array_equal(loaded.weights[0], model.weights[0])
 
 
+@pytest.mark.parametrize("names", [None, ["ant", "bee", "crane"]])
+def test_a_file_of_before_classes_were_recorded_has_the_classes_from_0(names, tmp_path):
+    """Whether its names were given or were the labels is not recorded."""
+    path = tmp_path / "model.npz"
+    write_npz(path, "model", 1, {"config": {"hidden": []}, "class_names": names, "n_epochs": 0}, arrays_of_a_file())
+    model = load_model(path)
+    np.testing.assert_array_equal(model.classes, [0, 1, 2], strict=True)
+    assert model.class_names == (names and tuple(names))
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(DataNotFoundError, match=r"there is no model at .*nowhere\.npz"):
         load_model(tmp_path / "nowhere.npz")
@@ -49,22 +59,48 @@ def arrays_of_a_file(**changes):
         ({"config": {"hidden": [4]}}, {}, "weights_1"),
         ({"config": {"hidden": [4]}}, {"weights_1": np.ones((3, 2))}, r"hidden layers are \(3,\); expected \(4,\)"),
         ({"config": {"hidden": [], "lr": 1}}, {}, "unknown setting 'lr'"),
-        ({"config": {"hidden": []}}, {"biases_0": np.zeros(4)}, r"biases\[0\]: expected an array of shape \(3,\)"),
+        ({}, {"biases_0": np.zeros(4)}, r"biases\[0\]: expected an array of shape \(3,\)"),
         (
-            {"config": {"hidden": []}},
+            {},
             {"weights_0": np.full((2, 3), np.nan)},
             r"weights\[0\]: expected numbers that are",
         ),
-        ({"config": {"hidden": []}}, {"offset": np.zeros(3)}, "its scaling is not"),
-        ({"config": {"hidden": []}}, {"factor": np.full(2, np.inf)}, "its scaling is not"),
-        ({"config": {"hidden": []}, "class_names": ["a"]}, {}, r"class names are \['a'\]; expected 3 strings"),
-        ({"config": {"hidden": []}, "n_epochs": -1}, {}, "number of epochs is -1; expected an integer >= 0"),
-        ({}, {}, "config"),
+        ({}, {"offset": np.zeros(3)}, "its scaling is not"),
+        ({}, {"factor": np.full(2, np.inf)}, "its scaling is not"),
+        ({"class_names": ["a"]}, {}, r"class names are \['a'\]; expected 3 strings"),
+        ({"classes": {"dtype": "int64", "values": [0, 1]}}, {}, "classes: expected 3 labels"),
+        (
+            {"classes": {"dtype": "int64", "values": [0, 1, 1]}},
+            {},
+            "classes: expected distinct labels in ascending order",
+        ),
+        (
+            {"classes": {"dtype": "int64", "values": [2, 1, 0]}},
+            {},
+            "classes: expected distinct labels in ascending order",
+        ),
+        ({"classes": {"dtype": "int64", "values": [0, 1, 2.5]}}, {}, "classes: expected values of the dtype int64"),
+        ({"classes": {"dtype": "float64", "values": [0, 1, np.nan]}}, {}, "classes: expected"),
+        ({"classes": {"dtype": "str", "values": [0, 1, 2]}}, {}, ""),
+        (
+            {"classes": {"dtype": "object", "values": [0, 1, 2]}},
+            {},
+            "classes: expected booleans, integers, .* 'object'",
+        ),
+        ({"classes": [0, 1, 2]}, {}, ""),
+        (
+            {"config": {"hidden": [], "loss": "squared_error"}, "classes": {"dtype": "int64", "values": [0, 1, 2]}},
+            {},
+            "classes: expected None for a network of several labels or values",
+        ),
+        ({"n_epochs": -1}, {}, "number of epochs is -1; expected an integer >= 0"),
+        ({"config": None}, {}, ""),
     ],
 )
 def test_a_file_with_incompatible_content_is_refused(header, arrays, reason, tmp_path):
     path = tmp_path / "model.npz"
-    write_npz(path, "model", 1, {"class_names": None, "n_epochs": 0, **header}, arrays_of_a_file(**arrays))
+    header = {"config": {"hidden": []}, "class_names": None, "n_epochs": 0, **header}
+    write_npz(path, "model", 1, header, arrays_of_a_file(**arrays))
     with pytest.raises(FileFormatError, match=rf"model\.npz is not a model that this fastmlp reads: .*{reason}"):
         load_model(path)
 

@@ -147,6 +147,41 @@ def test_invalid_labels_are_refused(y, model):
         model.evaluate(X, y)
 
 
+# classes
+
+
+def test_classes_that_are_assigned_are_checked_and_copied(model):
+    classes = np.array(["ant", "bee", "crane"])
+    model.classes = classes
+    classes[0] = "wasp"
+    assert (model.classes.tolist(), model.class_names) == (["ant", "bee", "crane"], ("ant", "bee", "crane"))
+    assert set(model.predict(X)) <= {"ant", "bee", "crane"}
+    with pytest.raises(DataError, match=r"^classes: expected 3 labels"):
+        model.classes = [0, 1]
+    model.classes = None
+    assert model.classes.tolist() == [0, 1, 2]
+
+
+def test_labels_are_evaluated_and_others_refused_with_the_classes(model):
+    ref = model.evaluate(X, Y)
+    model.classes = [-5, 0, 7]
+    assert model.evaluate(X, np.array([-5, 0, 7])[Y]) == ref
+    with pytest.raises(
+        DataError, match=r"^y: expected one of the classes -5, 0, 7, got 1 at index \d+; y seems to hold"
+    ):
+        model.evaluate(X, Y)
+    model.classes = ["ant", "bee", "crane"]
+    with pytest.raises(DataError, match=r"got \d at index 0; .* give dataset.classes\[dataset.y_test\] instead$"):
+        model.evaluate(X, Y)
+
+
+def test_networks_of_several_labels_or_values_have_no_classes():
+    for loss, n_outputs in (("binary_cross_entropy", 3), ("squared_error", 1)):
+        model = init_model(Config(hidden=(), loss=loss), 5, n_outputs)
+        assert model.classes is None
+        assert model.predict(X).dtype.kind == ("i" if n_outputs == 3 else "f")
+
+
 # init_model, copy, repr
 
 
@@ -223,14 +258,13 @@ def test_a_value_that_does_not_fit_is_refused_and_changes_nothing(name, value, e
     assert (model.scaling, model.class_names, model.n_epochs) == (None, None, 0)
 
 
-def test_a_config_that_changes_the_number_of_classes_is_refused_if_they_have_names():
+def test_a_config_for_another_task_is_refused():
     model = init_model(Config(hidden=(), loss="binary_cross_entropy"), 5, 1)
-    model.class_names = ["no", "yes"]
-    with pytest.raises(DataError, match="class_names: expected 1 names, one per class, got 2"):
+    with pytest.raises(ConfigError, match="^loss: expected one for classification, .* got 'squared_error'"):
         model.config = model.config.replace(loss="squared_error")
-    model.class_names = None
+    model = init_model(Config(hidden=(), loss="huber"), 5, 1)
     model.config = model.config.replace(loss="squared_error")
-    assert model.task == "regression"
+    assert (model.task, model.config.loss) == ("regression", "squared_error")
 
 
 def test_a_scaling_that_is_assigned_is_used_copied_and_read_only(model):

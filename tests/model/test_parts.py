@@ -10,9 +10,11 @@ from fastmlp.model.parts import (
     check_config,
     check_n_epochs,
     check_scaling,
+    classes_of,
     is_binary,
     n_classes_of,
     output_of,
+    task_of_network,
 )
 from fastmlp.settings import LOSSES
 
@@ -37,9 +39,23 @@ def test_only_one_sigmoid_output_is_binary(loss, n_outputs, ref):
     assert n_classes_of(Config(loss=loss), params) == (2 if ref else n_outputs)
 
 
-def test_scaling_and_class_names_are_optional():
+@pytest.mark.parametrize(
+    ("loss", "n_outputs", "ref"),
+    [
+        ("binary_cross_entropy", 1, "classification"),
+        ("binary_cross_entropy", 2, "multilabel"),
+        ("cross_entropy", 2, "classification"),
+        ("squared_error", 1, "regression"),
+        ("poisson", 2, "regression"),
+    ],
+)
+def test_the_task_follows_from_the_loss_and_the_number_of_outputs(loss, n_outputs, ref):
+    assert task_of_network(Config(loss=loss), Params((3, n_outputs), "float32")) == ref
+
+
+def test_scaling_and_classes_are_optional():
     parts = Parts(Config(), Params((3, 2), "float32"))
-    assert (parts.scaling, parts.class_names, parts.n_epochs) == (None, None, 0)
+    assert (parts.scaling, parts.class_names, parts.n_epochs, parts.classes) == (None, None, 0, None)
 
 
 PARAMS = Params((3, 4, 2), "float32")
@@ -116,3 +132,25 @@ def test_a_number_of_epochs_is_an_integer(n_epochs):
     with pytest.raises(ConfigError, match=r"^n_epochs: expected an integer >= 0, got "):
         check_n_epochs(n_epochs)
     assert type(check_n_epochs(np.int32(2))) is int
+
+
+@pytest.mark.parametrize(
+    ("loss", "n_outputs", "ref"),
+    [
+        ("cross_entropy", 3, [0, 1, 2]),
+        ("binary_cross_entropy", 1, [0, 1]),
+        ("binary_cross_entropy", 2, None),
+        ("squared_error", 1, None),
+    ],
+)
+def test_classes_are_numbered_from_0_by_default(loss, n_outputs, ref):
+    got = classes_of(Config(loss=loss), Params((3, n_outputs), "float32"))
+    assert ref is got is None or got.tolist() == ref
+
+
+def test_only_the_one_output_of_an_estimator_may_have_a_single_class():
+    assert classes_of(Config(loss="binary_cross_entropy"), Params((3, 1), "float32"), ["ant"]).tolist() == ["ant"]
+    with pytest.raises(DataError, match=r"^classes: expected 2 labels, got an array of shape \(1,\)$"):
+        classes_of(Config(), Params((3, 2), "float32"), ["ant"])
+    with pytest.raises(DataError, match=r"^classes: expected None for a network of several labels or values, got"):
+        classes_of(Config(loss="squared_error"), Params((3, 2), "float32"), ["ant", "bee"])

@@ -5,12 +5,26 @@ import pytest
 
 import fastmlp
 from fastmlp.errors import WorkerError
+from fastmlp.study.scheduler import _data_source
+from fastmlp.study.worker import WorkerJob, _load
 
 
 def test_a_worker_with_another_version_is_refused(blobs, config, monkeypatch):
     monkeypatch.setattr("fastmlp.study.scheduler.__version__", "9.9.9")
     with pytest.raises(WorkerError, match=r"has fastmlp \S+, the study has 9\.9\.9; install the same version"):
         fastmlp.repeat(blobs, config, 2, 1, backend="processes")
+
+
+@pytest.mark.parametrize("labels", [[-1, 4, 7], ["ant", "bee", "crane"], [0, 1, 2]], ids=str)
+def test_the_codes_of_labels_reach_other_processes(labels, blobs):
+    """A name without a sample remains a class."""
+    names = ("a", "b", "c", "d") if labels == [0, 1, 2] else None
+    y_train, y_test = (np.array(labels)[y] for y in (blobs.y_train, blobs.y_test))
+    dataset = fastmlp.Dataset(blobs.X_train, y_train, blobs.X_test, y_test, class_names=names)
+    with _data_source(dataset) as source:
+        got = _load(WorkerJob(fastmlp.__version__, source, dataset.class_names, dataset.checksum()))
+    np.testing.assert_array_equal(got.y_train, dataset.y_train)
+    assert (got.n_classes, got.class_names) == (dataset.n_classes, dataset.class_names)
 
 
 def test_arrays_with_class_names_weights_and_a_validation_set_reach_other_processes(blobs):

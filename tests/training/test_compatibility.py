@@ -53,11 +53,24 @@ def test_a_loss_for_another_task_is_refused_with_the_losses_for_the_task(loss, t
         train(data, SMALL.replace(loss=loss))
 
 
-def test_more_classes_than_samples_are_refused(make_regression):
-    X, _ = make_regression()
-    data = Dataset(X, np.arange(200) * 1000, X, np.arange(200) * 1000)
-    with pytest.raises(DataError, match=r"got labels up to 199000 for 200 samples; .* use the task regression"):
-        train(data, SMALL)
+@pytest.mark.parametrize(
+    ("n_classes", "n_samples", "is_refused"),
+    [(200, 200, True), (101, 200, True), (100, 200, False), (100, 110, False), (300, 600, False), (301, 600, True)],
+)
+def test_numbers_with_fewer_than_two_samples_each_are_no_classes(n_classes, n_samples, is_refused):
+    X, y = np.ones((n_samples, 1)), np.arange(n_samples) % n_classes * 1000
+    data = Dataset(X, y, X, y)
+    if is_refused:
+        with pytest.raises(DataError, match=rf"got {n_classes} different ones for {n_samples} samples; .* regression"):
+            n_outputs_of(data, SMALL)
+    else:
+        assert n_outputs_of(data, SMALL) == n_classes
+
+
+@pytest.mark.parametrize("labels", [np.arange(200), np.arange(200.0), np.arange(200).astype(str)])
+def test_names_and_labels_from_0_may_be_as_many_as_the_samples(labels):
+    X = np.ones((200, 1))
+    assert n_outputs_of(Dataset(X, labels, X, labels), SMALL) == 200
 
 
 def test_balanced_class_weights_require_classes(make_regression):
@@ -133,3 +146,29 @@ def test_a_model_with_other_class_names_than_the_data_is_refused():
     with pytest.raises(DataError, match="'ant', 'bee'"):
         train(Dataset(X, y, X, y, class_names=("cat", "dog")), run.config, run.model)
     assert train(Dataset(X, y, X, y), run.config, run.model).model.class_names == ("ant", "bee")
+
+
+@pytest.mark.parametrize(
+    ("labels", "others"),
+    [(["ant", "bee"], ["ant", "cat"]), ([10, 30], [10, 31]), ([10, 30], [0, 1]), (["0", "1"], [0, 1])],
+    ids=str,
+)
+def test_a_trained_model_of_other_classes_than_the_data_is_refused(labels, others):
+    X, config = np.eye(4), Config(hidden=(), n_epochs=1, batch_size=4)
+    model = train(Dataset(X, others * 2, X, others * 2), config).model
+    with pytest.raises(DataError, match=r"^model: expected the classes of the data, .*, got"):
+        train(Dataset(X, labels * 2, X, labels * 2), config, model)
+
+
+def test_an_untrained_model_takes_the_classes_of_the_data():
+    X, config = np.eye(4), Config(hidden=(), n_epochs=1, batch_size=4)
+    run = train(Dataset(X, [10, 30] * 2, X, [10, 30] * 2), config, fastmlp.init_model(config, 4, 2))
+    assert run.model.classes.tolist() == [10, 30]
+    assert train(Dataset(X, [10, 30] * 2, X, [10, 30] * 2), config, run.model).model.n_epochs == 2
+
+
+def test_a_model_with_the_names_of_the_data_but_without_their_classes_is_accepted():
+    """As from a file that was written before classes were recorded."""
+    X, y, config = np.eye(4), ["ant", "bee"] * 2, Config(hidden=(), n_epochs=1, batch_size=4)
+    model = train(Dataset(X, [0, 1, 0, 1], X, [0, 1, 0, 1], class_names=("ant", "bee")), config).model
+    assert train(Dataset(X, y, X, y), config, model).model.classes.tolist() == ["ant", "bee"]

@@ -111,9 +111,10 @@ def test_a_given_validation_set_is_monitored(blobs):
     assert without.history[-1]["val_loss"] == without.model.evaluate(X, y).loss
 
 
-def test_a_validation_label_that_is_not_in_the_training_set_is_refused(blobs):
+def test_a_validation_label_that_has_no_name_is_refused(blobs):
+    data = {"class_names": ("a", "b", "c"), "X_val": blobs.X_test, "y_val": np.full(40, 3)}
     with pytest.raises(DataError, match="y_val: expected labels 0 to 2, got 3"):
-        Dataset(blobs.X_train, blobs.y_train, blobs.X_test, blobs.y_test, X_val=blobs.X_test, y_val=np.full(40, 3))
+        Dataset(blobs.X_train, blobs.y_train, blobs.X_test, blobs.y_test, **data)
 
 
 def test_the_plateau_schedule_reduces_the_learning_rate(blobs):
