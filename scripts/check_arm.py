@@ -148,11 +148,16 @@ def make_dataset(kind: str) -> fastmlp.Dataset:
     return fastmlp.Dataset(X[:n_train], y[:n_train], X[n_train:], y[n_train:], task=task, name=kind, **options)
 
 
+def train(kind: str, settings: Mapping[str, Any]) -> fastmlp.Run:
+    """Train a network on one kind of data."""
+    return fastmlp.train(make_dataset(kind), fastmlp.Config(**{"n_epochs": 10, "batch_size": 47, **settings}))
+
+
 def digests_of(kind: str, settings: Mapping[str, Any]) -> tuple[str, str]:
-    """Digests of the weights and of the history, times excluded, of a network that is trained on one kind of data."""
-    run = fastmlp.train(make_dataset(kind), fastmlp.Config(**{"n_epochs": 10, "batch_size": 47, **settings}))
-    history = {name: values for name, values in run.history.to_dict().items() if not name.endswith("_s")}
-    return digest(run.model)[:16], hashlib.sha256(json.dumps(history).encode()).hexdigest()[:16]
+    """Digests of the weights and of the history, without times, of a network that is trained on one kind of data."""
+    result = train(kind, settings)
+    history = {name: values for name, values in result.history.to_dict().items() if not name.endswith("_s")}
+    return digest(result.model)[:16], hashlib.sha256(json.dumps(history).encode()).hexdigest()[:16]
 
 
 def print_digests() -> None:
