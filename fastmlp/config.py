@@ -30,7 +30,7 @@ class Config:
     """The settings of a training run; the defaults are the paper's.
 
     NumPy scalars are stored as Python types, and a list or an array for `hidden` as a tuple. Equation numbers are the
-    paper's.
+    paper's. docs/definitions.md lists where PyTorch, scikit-learn and Keras define a setting differently.
 
     Parameters
     ----------
@@ -40,19 +40,22 @@ class Config:
         Activation of the hidden layers; the paper's is sigmoid (eq. 3). gelu is the tanh approximation.
     dropout : float
         Fraction of the hidden neurons that are dropped in a training step, drawn anew for each sample (Srivastava et
-        al. 2014).
+        al. 2014); the others are multiplied by 1 / (1 - dropout). It is rounded to a multiple of 1/65,536; a positive
+        rate that this makes 0 is refused.
     init : str
         Initialisation of the weights, which the paper does not specify: Glorot uniform, without the activation's gain
         or with it.
     loss : str
-        Loss to minimise. Classification: cross_entropy of a softmax (eq. 1 and 2). Several labels per sample, or two
-        classes: binary_cross_entropy of one sigmoid per label. Regression: squared_error (half the squared error),
-        huber, or poisson (half the deviance of exp(output)).
+        Loss to minimise: the sum over the outputs, and the mean over the samples of a batch. Classification:
+        cross_entropy of a softmax (eq. 1 and 2). Several labels per sample, or two classes: binary_cross_entropy of one
+        sigmoid per label. Regression: squared_error (half the squared error), huber, or poisson (half the deviance of
+        exp(output)).
     label_smoothing : float
         Label smoothing of cross_entropy and binary_cross_entropy: fraction of a target that is spread evenly over the
-        classes.
+        classes. train_loss is the loss of the smoothed targets; test_loss and val_loss are those of the labels.
     huber_delta : float
-        Absolute error above which the huber loss is linear.
+        Absolute error above which the huber loss is linear, with the slope huber_delta; below, it is half the squared
+        error.
     class_weight : str
         Class weights for classification. balanced: a sample has the weight n_samples / (n_classes * samples of its
         class).
@@ -61,13 +64,14 @@ class Config:
     learning_rate : float
         Base learning rate, gamma_0 of eq. 11.
     schedule : str
-        Learning rate schedule over the epochs. The paper's is exponential, which is constant at a decay_rate of 0.
+        Learning rate schedule over the epochs; within an epoch the rate is constant. The paper's is exponential, which
+        is constant at a decay_rate of 0.
     decay_rate : float
         exponential schedule: the learning rate of epoch t, counted from 0, is learning_rate * exp(-decay_rate * t) (eq.
         11).
     step_epochs : int
-        step schedule: epochs between two reductions of the learning rate. plateau schedule: epochs without improvement
-        of the loss before a reduction.
+        step schedule: epochs between two reductions of the learning rate. plateau schedule: number of consecutive
+        epochs without improvement of the loss after which the rate is reduced.
     step_factor : float
         step and plateau schedules: factor that the learning rate is multiplied by at each reduction.
     power : float
@@ -75,16 +79,18 @@ class Config:
     warmup_epochs : int
         cosine schedule: epochs of linear warm-up, before the learning rate decays to 0 over the rest of n_epochs.
     l2 : float
-        L2 regularisation strength, lambda of eq. 8: l2 * weight is added to the gradient of each weight. Biases are not
-        regularised.
+        L2 regularisation strength, lambda of eq. 8: l2 * weight is added to the gradient of each weight, after
+        clipping. Biases are not regularised. With weight_decay, the weight is the one that the step's decay has already
+        shrunk.
     l2_scale : str
         step: l2 is used as in eq. 8. batch: l2 is divided by the number of samples in the batch, or by the sum of their
         weights, as in eq. 1 and as scikit-learn's alpha is; train_loss then includes the penalty.
     weight_decay : float
         Decoupled weight decay (Loshchilov and Hutter 2019): each step subtracts learning rate * weight_decay * weight
-        from each weight. Biases do not decay.
+        from each weight, before the gradient is applied. Biases do not decay. With sgd it is added to l2.
     momentum : float
-        Momentum coefficient of momentum and nesterov (Sutskever et al. 2013).
+        Momentum coefficient of momentum and nesterov (Sutskever et al. 2013): velocity = momentum * velocity - learning
+        rate * gradient, so that a change of the learning rate does not rescale past gradients.
     beta1 : float
         Decay rate of the first-moment estimate of adam, adamw and nadam (eq. 10).
     beta2 : float
@@ -96,7 +102,8 @@ class Config:
         Position of eps in adam, adamw and nadam. eps: added to the square root after its bias correction. eps_hat:
         added before the bias correction (Kingma and Ba 2015, end of section 2), as in scikit-learn and TensorFlow.
     clip_norm : float
-        Maximum global gradient norm (Pascanu et al. 2013); 0 disables clipping.
+        Maximum global gradient norm (Pascanu et al. 2013), of the gradient of the loss without l2 and weight_decay; 0
+        disables clipping.
     batch_size : int
         Number of samples per step. The last batch of an epoch may be smaller.
     n_epochs : int

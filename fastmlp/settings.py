@@ -18,6 +18,8 @@ Task = Literal["classification", "multilabel", "regression"]
 #: Activation of the output layer.
 Output = Literal["softmax", "sigmoid", "identity", "exp"]
 
+#: Number of values of a draw of dropout, which has 16 bits: rates are multiples of one over it.
+DROPOUT_DRAWS = 1 << 16
 #: Slope of the leaky rectifier for negative inputs (Maas, Hannun and Ng 2013).
 LEAKY_SLOPE = 0.01
 
@@ -196,6 +198,17 @@ def uses_bf16(fan_in: int, fan_out: int, batch_size: int) -> bool:
     return fan_in >= 64 and fan_out >= 32 and batch_size >= 32
 
 
+def dropped_draws(dropout: float) -> int:
+    """Number of the DROPOUT_DRAWS values of a draw for which a unit is dropped.
+
+    Examples
+    --------
+    >>> dropped_draws(0.25), dropped_draws(1e-6)
+    (16384, 0)
+    """
+    return round(dropout * DROPOUT_DRAWS)
+
+
 class Accepted(NamedTuple):
     """The values that a setting accepts, in words, and the function that reads a value or raises."""
 
@@ -262,13 +275,17 @@ _POSITIVE = _real("a finite number > 0", lambda number: number > 0.0)
 _NON_NEGATIVE = _real("a finite number >= 0", lambda number: number >= 0.0)
 _FACTOR = _real("a number in (0, 1]", lambda number: 0.0 < number <= 1.0)
 _HALF_OPEN_FRACTION = _real("a number in [0, 1)", lambda number: 0.0 <= number < 1.0)
+_DROPOUT = _real(
+    "0, or a number > 1/131,072 and < 1 - 1/131,072, since rates are rounded to multiples of 1/65,536",
+    lambda number: number == 0.0 or 0 < dropped_draws(number) < DROPOUT_DRAWS,
+)
 _FRACTION = _real("a number in [0, 1]", lambda number: 0.0 <= number <= 1.0)
 _OPEN_FRACTION = _real("a number in (0, 1)", lambda number: 0.0 < number < 1.0)
 
 SETTINGS: dict[str, Accepted] = {
     "hidden": _sizes(),
     "activation": _choice(ActivationName),
-    "dropout": _HALF_OPEN_FRACTION,
+    "dropout": _DROPOUT,
     "init": _choice(Init),
     "loss": _choice(LossName),
     "label_smoothing": _HALF_OPEN_FRACTION,

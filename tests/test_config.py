@@ -12,6 +12,7 @@ from fastmlp.config import Config
 from fastmlp.errors import ConfigError
 from fastmlp.settings import (
     ACTIVATIONS,
+    DROPOUT_DRAWS,
     OPTIMIZERS,
     SETTINGS,
     ActivationName,
@@ -20,6 +21,7 @@ from fastmlp.settings import (
     OptimizerName,
     Precision,
     Schedule,
+    dropped_draws,
 )
 
 positive = st.floats(1e-30, 1e30)
@@ -56,6 +58,12 @@ INVALID = [
     ("activation", np.array(["tanh", "relu"])),
     ("init", None),
     ("optimizer", "adagrad"),
+    ("dropout", -0.1),
+    ("dropout", 1.0),
+    ("dropout", 1e308),
+    ("dropout", 1e-9),
+    ("dropout", 2.0**-17),
+    ("dropout", 1 - 2.0**-17),
     ("learning_rate", 0),
     ("learning_rate", -0.1),
     ("learning_rate", float("nan")),
@@ -135,6 +143,23 @@ def test_a_number_that_float32_cannot_represent_is_refused(name, value, rounded)
 @pytest.mark.parametrize(("name", "value"), [("eps", 1e-40), ("beta2", 1 - 1e-12), ("l2", 1e39)])
 def test_the_same_number_is_accepted_in_float64(name, value):
     assert getattr(Config(**{name: value}, precision="float64"), name) == value
+
+
+@pytest.mark.parametrize("rate", [0.0, 8e-6, 0.3, 0.99999])
+def test_a_dropout_rate_that_rounds_to_neither_0_nor_1_is_accepted_as_it_is(rate):
+    assert Config(dropout=rate).dropout == rate
+    assert 0 <= dropped_draws(rate) < DROPOUT_DRAWS
+    assert (dropped_draws(rate) == 0) == (rate == 0)
+
+
+def test_a_dropout_rate_that_rounds_to_0_is_refused_by_the_estimators():
+    pytest.importorskip("sklearn")
+    from fastmlp import MLPClassifier, MLPRegressor
+
+    X, y = np.eye(4), np.array([0, 1, 0, 1])
+    for make in (MLPClassifier, MLPRegressor):
+        with pytest.raises(ConfigError, match="dropout: expected 0, or a number > 1/131,072"):
+            make(dropout=1e-9).fit(X, y)
 
 
 def test_numpy_scalars_become_python_numbers():

@@ -2,15 +2,20 @@
 
 import ast
 import importlib.util
+import json
 import os
+import platform
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from fastmlp.codegen import cpu, jit
+from fastmlp.config import Config
+from fastmlp.settings import ACTIVATIONS, LOSSES, OPTIMIZERS, Schedule
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
@@ -38,12 +43,17 @@ def test_measure_init_prints_a_line_per_init():
     assert all(re.fullmatch(r"\w+ +0\.\d{4} ± \d\.\d{4}   \d\.\d{4} ± \d\.\d{4}", line) for line in lines[2:])
 
 
-@pytest.fixture(scope="module")
-def tune_blocks():
-    spec = importlib.util.spec_from_file_location("tune_blocks", SCRIPTS / "tune_blocks.py")
+def load(name):
+    """A script as a module."""
+    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def tune_blocks():
+    return load("tune_blocks")
 
 
 def test_every_candidate_tile_fits_into_the_registers(tune_blocks):
@@ -104,3 +114,72 @@ def test_soak_leaves_no_files_open():
     head, *lines = run("soak.py", "--n-runs", "8", "--n-processes", "0").splitlines()
     assert head.split() == ["runs", "MB", "files", "seconds"]
     assert len({line.split()[2] for line in lines}) == 1
+
+
+@pytest.fixture(scope="module")
+def check_arm():
+    return load("check_arm")
+
+
+def test_check_arm_trains_every_activation_loss_optimizer_and_schedule(check_arm):
+    configs = [Config(**settings) for _, settings in check_arm.CASES.values()]
+    for name, values in (
+        ("activation", ACTIVATIONS), ("loss", LOSSES), ("optimizer", OPTIMIZERS), ("schedule", get_args(Schedule)),
+    ):  # fmt: skip
+        assert {getattr(config, name) for config in configs} == set(values)
+    assert {config.precision for config in configs} == {"float32", "float64"}
+
+
+def test_check_arm_prints_the_same_digests_in_every_process(check_arm):
+    (machine, width, versions), *lines = (json.loads(line) for line in run("check_arm.py", "--digests").splitlines())
+    assert (machine, width) == (platform.machine(), f"{cpu.vector_bits()}-bit vectors")
+    assert set(versions) == {"python", "numpy", "numba", "llvmlite"}
+    assert [name for name, *_ in lines] == list(check_arm.CASES)
+    assert len({tuple(digests) for _, *digests, _ in lines}) == len(lines)
+    for name, *digests, _ in lines[-2:]:
+        assert check_arm.digests_of(*check_arm.CASES[name]) == tuple(digests)
+
+
+def test_check_arm_s_subnormal_weights_are_flushed_to_zero(check_arm):
+    kind, settings = check_arm.CASES["subnormal weights"]
+    model = check_arm.train(kind, settings).model
+    assert not model.weights[0][-1].any()
+    assert model.weights[0][:-1].all()
+
+
+@pytest.mark.parametrize(("digest", "line"), [("0" * 16, "1 of 1 equal"), ("1" * 16, "0 of 1 equal")])
+def test_check_arm_compares_digests(check_arm, capsys, digest, line):
+    head, ref = ["x86_64", "512-bit vectors", {"numpy": "2.4.6"}], ["adam", "0" * 16, "2" * 16, 1.0]
+    is_equal = check_arm.compare(iter([head, ref]), iter([head, ["adam", digest, "2" * 16, 20.0]]))
+    printed = capsys.readouterr().out
+    assert is_equal == line.startswith("1")
+    assert line in printed
+    assert ("weights differ" in printed) == (not is_equal)
+
+
+def test_check_arm_names_the_emulator_that_is_missing(check_arm, tmp_path):
+    command, environment = [sys.executable, SCRIPTS / "check_arm.py"], {**os.environ, "PATH": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    is_supported = sys.platform == "linux" and platform.machine() == "x86_64"
+    expected = "qemu-aarch64-static: not found; apt install qemu-user-static" if is_supported else "expected Linux on"
+    assert (done.returncode, done.stdout) == (2, "")
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif((sys.platform, platform.machine()) != ("linux", "x86_64"), reason="needs Linux on x86-64")
+def test_check_arm_says_which_download_failed_and_leaves_nothing(check_arm, tmp_path):
+    """With an emulator and an apt-get on the path that do what a machine without network does."""
+    programs, temporary = tmp_path / "bin", tmp_path / "tmp"
+    programs.mkdir()
+    temporary.mkdir()
+    for name, line in (("qemu-aarch64", "echo qemu 7"), ("apt-get", "echo 'Could not connect' >&2; exit 100")):
+        (programs / name).write_text(f"#!/bin/sh\n{line}\n")
+        (programs / name).chmod(0o755)
+    environment = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "TMPDIR": str(temporary)}
+    command = [sys.executable, SCRIPTS / "check_arm.py"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 2
+    assert "downloading apt's lists of arm64 packages failed" in done.stderr
+    assert "Could not connect" in done.stderr
+    assert list(temporary.iterdir()) == []

@@ -83,9 +83,9 @@ def prepare_folder(out: Path, fresh: bool) -> None:
 
 def identify(config: Config, dataset: Dataset) -> dict[str, Any]:
     """The settings, data and version of a run by name, as JSON represents them: they determine its results."""
-    classes = None if dataset.classes is None else classes_to_json(dataset.classes)
-    labels = {"classes": classes, "class_names": dataset.class_names}
-    data = {"scale": dataset.scale, "data": dataset.checksum(), **labels}
+    names = None if dataset.class_names is None else list(dataset.class_names)
+    classes = names or (None if dataset.classes is None else classes_to_json(dataset.classes))
+    data = {"scale": dataset.scale, "data": dataset.checksum(), "classes": classes}
     return dict(json.loads(json.dumps({**config.to_dict(), **data, "fastmlp": __version__})))
 
 

@@ -17,9 +17,6 @@ from fastmlp.kernels.update import N_COEFFICIENTS
 from fastmlp.model.params import Params, aligned_zeros
 from fastmlp.settings import ACTIVATIONS, BF16_TERMS, LOSSES
 
-#: Number of values of a dropout draw, which has 16 bits.
-DRAWS = 1 << 16
-
 
 class Workspace:
     """Scratch memory for batches of up to `batch_size` samples through a network.
@@ -80,7 +77,7 @@ class Workspace:
         common[at.TARGETS] = self._reserve((1 if config.loss == "cross_entropy" else sizes[-1]) * stride)
         common[at.SCALARS] = self._reserve(self._per_line)
         common[at.LOSS_CODE] = LOSSES[config.loss].code
-        common[at.DROPPED] = min(round(config.dropout * DRAWS), DRAWS - 1) if for_training else 0
+        common[at.DROPPED] = settings.dropped_draws(config.dropout) if for_training else 0
         self.bf16 = True if for_training and config.precision in BF16_TERMS else None
         if self.bf16:
             layers[:, at.BF16] = [settings.uses_bf16(*pair, batch_size) for pair in pairwise(sizes)]
@@ -94,7 +91,7 @@ class Workspace:
         scalars[at.ON], scalars[at.OFF] = 1.0 - smoothing + smoothing / n_classes, smoothing / n_classes
         scalars[at.HUBER_DELTA], scalars[at.SMOOTHING] = config.huber_delta, smoothing
         scalars[at.PIXEL_SCALE] = 1.0 if pixel_scale is None else pixel_scale
-        scalars[at.KEEP_SCALE] = DRAWS / (DRAWS - common[at.DROPPED])
+        scalars[at.KEEP_SCALE] = settings.DROPOUT_DRAWS / (settings.DROPOUT_DRAWS - common[at.DROPPED])
         self.layers, self.work, self.common = layers, work, common
 
     def network(self, arrays: at.ParamArrays) -> at.NetworkArrays:

@@ -128,7 +128,7 @@ class Network:
         self.m, self.v = ([np.zeros_like(array) for array in self.theta] for _ in "mv")
         self.powers, self.n_samples = np.ones(4), config.batch_size
         self.terms = BF16_TERMS.get(config.precision, 0)
-        self.dropped = min(round(config.dropout * 65536), 65535)
+        self.dropped = round(config.dropout * 65536)
 
     def is_bf16(self, place: int) -> bool:
         """Whether training computes a layer's products in bf16."""
