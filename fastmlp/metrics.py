@@ -85,7 +85,7 @@ def sum_of_losses(losses: ArrayLike) -> float:
         return math.fsum(losses * 2.0**-64) * 2.0**64
 
 
-def r2(predicted: Floats, y: Floats) -> float:
+def r2(predicted: Floats, y: Floats, weights: Floats | None = None) -> float:
     """R2, the mean over the outputs, see `score_of`; NaN if a prediction is not finite.
 
     The formula squares, and a square of 1e155 is beyond float64. Residuals and deviations are therefore divided by
@@ -96,6 +96,8 @@ def r2(predicted: Floats, y: Floats) -> float:
     ----------
     predicted, y : ndarray (n_samples, n_outputs) of float64
         Predicted and true values; the latter are finite.
+    weights : ndarray (n_samples,) of float64, optional
+        Sample weights.
 
     Returns
     -------
@@ -113,11 +115,13 @@ def r2(predicted: Floats, y: Floats) -> float:
     # By the range: the deviations of a constant from its rounded mean are noise.
     is_constant = y.min(axis=0) == y.max(axis=0)
     with np.errstate(over="ignore", under="ignore"):
+        w = np.ones((len(y), 1)) if weights is None else np.ldexp(weights, -exponents(weights))[:, None]
         of_y = exponents(y)
         of_both = np.maximum(of_y, exponents(predicted))
         scaled = np.ldexp(y, -of_y)
-        residual, of_residual = _sum_of_squares(np.ldexp(predicted, -of_both) - np.ldexp(y, -of_both), of_both)
-        total, of_total = _sum_of_squares(scaled - scaled.mean(axis=0), of_y)
+        mean = (w * scaled).sum(axis=0) / w.sum(axis=0)
+        residual, of_residual = _sum_of_squares(np.ldexp(predicted, -of_both) - np.ldexp(y, -of_both), of_both, w)
+        total, of_total = _sum_of_squares(scaled - mean, of_y, w)
         ratio = np.ldexp(residual / np.where(is_constant, 1.0, total), of_residual - of_total)
         scores = np.where(is_constant, np.where(residual == 0, 1.0, 0.0), 1 - ratio)
         return max(float(scores.mean()), -float(np.finfo(np.float64).max))
@@ -146,7 +150,7 @@ def root_mean_square(values: Floats) -> Floats:
     return np.asarray(np.ldexp(np.sqrt(np.square(np.ldexp(values, -exponent)).mean(axis=0)), exponent))
 
 
-def _sum_of_squares(values: Floats, exponent: NDArray[np.int32]) -> tuple[Floats, NDArray[np.int32]]:
-    """Sum s and exponent e of each column: ``s * 2**e`` is the sum of the squares of ``values * 2**exponent``."""
+def _sum_of_squares(values: Floats, exponent: NDArray[np.int32], w: Floats) -> tuple[Floats, NDArray[np.int32]]:
+    """Sum s and exponent e of each column: ``s * 2**e`` is the weighted sum of squares of ``values * 2**exponent``."""
     own = exponents(values)
-    return np.square(np.ldexp(values, -own)).sum(axis=0), 2 * (own + exponent)
+    return (w * np.square(np.ldexp(values, -own))).sum(axis=0), 2 * (own + exponent)

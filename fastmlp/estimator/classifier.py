@@ -322,7 +322,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if self.class_weight is None:
             return samples
         weights = np.ones(len(samples.y)) if samples.weights is None else samples.weights
-        product = weights * class_weights(self.class_weight, samples.y, self.classes_, weights)
+        product = class_weights(self.class_weight, samples.y, self.classes_, weights)
         return samples._replace(weights=check_weights(product, len(weights), "class_weight times sample_weight"))
 
     def _has_partial_fit(self) -> bool:

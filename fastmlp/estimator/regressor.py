@@ -3,17 +3,24 @@
 from numbers import Real
 from typing import Any, ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
+from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
+from fastmlp.data.scaling import largest_magnitude
 from fastmlp.errors import DataError
 from fastmlp.estimator.base import BaseMLP
 from fastmlp.estimator.config_mapping import CONSTRAINTS
 from fastmlp.estimator.loop import Samples
+from fastmlp.metrics import r2
 from fastmlp.settings import LOSSES
+
+#: Magnitude below which a sum of a billion squares is within float32: scikit-learn squares in the dtype of the values.
+MAX_SQUARED = 1e14
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -174,6 +181,25 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         outputs = self._outputs(X)
         return outputs[:, 0] if self.n_outputs_ == 1 else outputs
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R2 of the predictions, the mean over the outputs, see `sklearn.metrics.r2_score`.
+
+        Parameters
+        ----------
+        X : array_like or sparse (n_samples, n_features)
+            Samples to predict.
+        y : array_like (n_samples,) or (n_samples, n_outputs)
+            True values, of any magnitude.
+        sample_weight : array_like (n_samples,), optional
+            Sample weights.
+
+        Returns
+        -------
+        float
+            At most 1.
+        """
+        return _r2(y, self.predict(X), sample_weight)
+
     def _loss_settings(self) -> dict[str, Any]:
         return {"loss": self.loss, "huber_delta": self.huber_delta}
 
@@ -181,7 +207,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return LOSSES[self.loss].sklearn_output
 
     def _encode_targets(self, y: NDArray[Any], is_encoding_known: bool) -> NDArray[Any]:
-        self._check_counts(y, "y")
         values = y.reshape(len(y), -1)
         if is_encoding_known and hasattr(self, "model_") and values.shape[1] != self.n_outputs_:
             raise DataError(
@@ -191,16 +216,21 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return values
 
     def _encode_validation_targets(self, y: NDArray[Any]) -> NDArray[Any]:
-        self._check_counts(y, "y_val")
         values = y.reshape(len(y), -1)
         if values.shape[1] != self.n_outputs_:
             raise DataError(f"y_val: expected {self.n_outputs_} columns, as many as y has, got {values.shape[1]}")
         return values
 
-    def _check_counts(self, y: NDArray[Any], name: str) -> None:
-        """Refuse negative targets if the loss is "poisson"."""
-        if self.loss == "poisson" and y.min() < 0:
-            raise DataError(f"{name}: expected values >= 0 for the loss 'poisson', got {y.min():g}")
-
     def _score_outputs(self, outputs: NDArray[Any], validation: Samples) -> float:
-        return float(r2_score(validation.y, outputs, sample_weight=validation.weights))
+        return _r2(validation.y, outputs, validation.weights)
+
+
+def _r2(y: NDArray[Any], predicted: NDArray[Any], sample_weight: Any) -> float:
+    """scikit-learn's R2; computed by `fastmlp.metrics.r2` where its squares would overflow."""
+    y = check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
+    largest = max(largest_magnitude(values) for values in (y, predicted))
+    if largest < MAX_SQUARED or len(predicted) < 2:
+        return float(r2_score(y, predicted, sample_weight=sample_weight))
+    check_consistent_length(y, predicted, sample_weight)
+    predicted, y = (np.asarray(values, np.float64).reshape(len(values), -1) for values in (predicted, y))
+    return r2(predicted, y, None if sample_weight is None else np.asarray(sample_weight, np.float64))
