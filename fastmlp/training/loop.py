@@ -22,7 +22,7 @@ from fastmlp.settings import LOSSES
 from fastmlp.training.checkpoint import RESTART_HINT, Checkpoint, State, run_identity
 from fastmlp.training.compatibility import check_compatibility, n_outputs_of, warn_about_target_scale
 from fastmlp.training.early_stopping import Monitor, Plateau, monitored_column
-from fastmlp.training.history import History, Progress, Row
+from fastmlp.training.history import History, Progress, Row, columns_of
 from fastmlp.training.precision import resolve
 from fastmlp.training.schedule import learning_rate_at
 from fastmlp.training.trainer import Trainer
@@ -162,7 +162,8 @@ class _TrainingLoop:
             weights = check_weights(balanced_weights(y, weights), len(y), "weight_train")
         self.n_samples = len(X)
         self.trainer = Trainer(model, X, y, weights)
-        self.history, self.n_epochs_before, self.train_s = History(), model.n_epochs, 0.0
+        columns = columns_of(LOSSES[config.loss].metric, self.X_val is not None)
+        self.history, self.n_epochs_before, self.train_s = History(columns=columns), model.n_epochs, 0.0
         self.epoch_start = model.params.theta
         self.monitor = Monitor(config.early_stopping == "score", config.tol)
         self.plateau = Plateau(config)

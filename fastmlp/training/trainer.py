@@ -204,8 +204,8 @@ class Trainer:
 
 def _check_l2(config: Config, batch_weight: float) -> None:
     """Refuse sample weights that make the L2 coefficient overflow where it is divided by their sum in a batch."""
-    if config.l2_scale == "batch" and config.l2 / np.finfo(config.dtype).max > batch_weight:
+    if config.l2_scale == "batch" and config.l2 / float(np.finfo(config.dtype).max) > batch_weight:
         raise DataError(
-            f"sample weights: expected a sum per batch by which the L2 coefficient {config.l2:g} (alpha) can be "
-            f"divided, got {batch_weight:.3g} on average; multiply all weights by a constant, or set it to 0"
+            f"weight_train (sample_weight): expected a sum per batch by which the L2 coefficient {config.l2:g} (alpha) "
+            f"can be divided, got {batch_weight:.3g} on average; multiply all weights by a constant, or set it to 0"
         )

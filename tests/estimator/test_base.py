@@ -170,7 +170,8 @@ def test_only_the_ratios_of_the_sample_weights_count(make_classifier, X, y, size
 @pytest.mark.parametrize("size", [5e-324, 1e-300])
 def test_weights_that_make_alpha_too_large_are_named(make_classifier, X, y, size):
     with pytest.raises(
-        ValueError, match=r"sample weights: .* \(alpha\)|alpha divided by the sum of .* is \d\.?\d*e\+\d{3}:"
+        ValueError,
+        match=r"weight_train \(sample_weight\): .* \(alpha\)|alpha divided by the sum of .* is \d\.?\d*e\+\d{3}:",
     ):
         make_classifier(max_iter=3).fit(X, y, np.full(120, size))
 

@@ -304,7 +304,7 @@ def test_weights_by_which_the_l2_coefficient_cannot_be_divided_are_refused(blobs
     data = Dataset(blobs.X_train, blobs.y_train, blobs.X_test, blobs.y_test, weight_train=np.full(120, 1e-300))
     train(data, SMALL.replace(l2=1e-3))
     with pytest.raises(
-        DataError, match=r"sample weights: expected a sum per batch .* 0\.001 \(alpha\) .*, got 1\.6e-299"
+        DataError, match=r"weight_train .*: expected a sum per batch .* 0\.001 \(alpha\) .*, got 1\.6e-299"
     ):
         train(data, SMALL.replace(l2=1e-3, l2_scale="batch"))
 
@@ -367,6 +367,7 @@ def test_a_fill_value_among_other_than_the_training_targets_is_reported_as_diver
     assert caught.value.column == f"{part}_loss"
     assert caught.value.largest[f"y_{part}"] == FILL
     assert len(caught.value.history) == 0
+    assert caught.value.history.columns[2:7] == ("train_loss", "val_loss", "val_r2", "test_loss", "test_r2")
     assert np.isfinite(caught.value.model.params.theta).all()
 
 
