@@ -92,7 +92,7 @@ def test_a_fill_value_in_the_validation_set_exits_with_2_and_one_message(flags, 
     y_val = np.where(np.arange(10) == 3, 9.96921e36, y[:10])
     path = tmp_path / "filled.npz"
     np.savez(path, X_train=X, y_train=y, X_test=X[:10], y_test=y[:10], X_val=X[:10], y_val=y_val)
-    command = ("train", "--data", path, "--loss", "squared_error", "--hidden", "4", "--learning-rate", "0.01", *flags)
+    command = ("train", "--data", path, "--loss", "squared_error", "--hidden", "4", "--batch-size", "16", *flags)
     code, out, err = run(*command, "--out", tmp_path / "runs")
     assert (code, out, err.count("error")) == (2, "", 1 + err.count("squared_error"))
     assert "error: val_loss: expected a finite number, got inf in epoch 1" in err
