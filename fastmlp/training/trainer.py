@@ -65,7 +65,7 @@ class Trainer:
     ConfigError
         If the config's precision is not available on this machine: apply `fastmlp.training.precision.resolve` first.
     DataError
-        If the L2 coefficient is divided by sample weights so small that it overflows.
+        If the L2 coefficient is divided by sample weights so small that it overflows float32.
 
     Attributes
     ----------
@@ -203,8 +203,11 @@ class Trainer:
 
 
 def _check_l2(config: Config, batch_weight: float) -> None:
-    """Refuse sample weights that make the L2 coefficient overflow where it is divided by their sum in a batch."""
-    if config.l2_scale == "batch" and config.l2 / float(np.finfo(config.dtype).max) > batch_weight:
+    """Refuse sample weights whose sum in a batch, by which the L2 coefficient is divided, is next to nothing.
+
+    The limit is the range of float32 for both dtypes: the penalty would be the whole loss long before that of float64.
+    """
+    if config.l2_scale == "batch" and config.l2 / float(np.finfo(np.float32).max) > batch_weight:
         raise DataError(
             f"weight_train (sample_weight): expected a sum per batch by which the L2 coefficient {config.l2:g} (alpha) "
             f"can be divided, got {batch_weight:.3g} on average; multiply all weights by a constant, or set it to 0"
