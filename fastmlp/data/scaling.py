@@ -1,5 +1,6 @@
 """Scaling of features by a factor and an offset, fitted to the training samples, and checks of its result."""
 
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -200,6 +201,37 @@ def _check_range(X: Array, factor: Floats, offset: Floats, limit: float, precisi
             f"{name}: got values of feature {column} (counted from 0) that are beyond {precision}'s range once they "
             f"are scaled as in training, multiplied by {factor[column]:.3g}; {REMEDY}"
         )
+
+
+def warn_if_not_finite(outputs: Array, X: Any) -> Array:
+    """Warn about outputs of a network that overflowed on samples within the range of its precision; return them.
+
+    Parameters
+    ----------
+    outputs : numpy.ndarray of shape (n_samples, n_outputs)
+        The outputs.
+    X : numpy.ndarray or CSR matrix of shape (n_samples, n_features)
+        The samples.
+
+    Returns
+    -------
+    numpy.ndarray
+        The outputs.
+
+    Examples
+    --------
+    >>> warn_if_not_finite(np.array([[0.5]]), np.array([[1.0]]))
+    array([[0.5]])
+    """
+    is_finite = np.isfinite(outputs)
+    if not is_finite.all():
+        row = int(is_finite.all(axis=1).argmin())
+        text = f"X: the outputs for row {row} (counted from 0) are not finite: its values, up to "
+        text += (
+            f"{largest_magnitude(X[[row]]):.3g}, are too large for the network's weights and {outputs.dtype}; {REMEDY}"
+        )
+        warnings.warn(text, stacklevel=4)
+    return outputs
 
 
 def largest_magnitude(values: Array) -> float:

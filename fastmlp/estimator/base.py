@@ -16,6 +16,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from fastmlp.data.scaling import warn_if_not_finite
 from fastmlp.data.target import check_weights
 from fastmlp.errors import ConfigError, DataError
 from fastmlp.estimator.callbacks import CallbackRunner, CallbackSupport, check_callbacks
@@ -317,7 +318,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):
             X = validate_data(self, X, reset=False, **_X_OPTIONS)
         X = _aligned(X)
         check_range(X, self.model_.params.theta.dtype)
-        outputs = forward(self.model_, X)[0]
+        outputs = warn_if_not_finite(forward(self.model_, X)[0], X)
         if not self.repeats_:
             return outputs
         others = (forward(repeat.model_, X)[0] for repeat in self.repeats_)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastmlp.codegen.cpu import row_stride
 from fastmlp.config import Config
 from fastmlp.data.check import check_X
-from fastmlp.data.scaling import check_representable
+from fastmlp.data.scaling import check_representable, warn_if_not_finite
 from fastmlp.data.target import check_loss, check_target
 from fastmlp.errors import ConfigError
 from fastmlp.kernels.epoch import predict_chunk
@@ -216,7 +216,7 @@ class Model:
 
     def _outputs(self, X: ArrayLike) -> NDArray[Any]:
         X = check_representable(check_X(X, self.n_features), self.scaling, self.config.dtype)
-        return self.forward_validated(X)[0]
+        return warn_if_not_finite(self.forward_validated(X)[0], X)
 
     def _predictions(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """Classes, labels or values for the outputs of the network."""

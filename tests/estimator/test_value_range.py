@@ -55,3 +55,18 @@ def test_a_refused_fit_leaves_the_estimator_as_it_was(make_regressor, X, values)
     with pytest.raises(FastMLPError, match="beyond float32"):
         network.fit(X.astype(np.float32), 1e39 * values)
     np.testing.assert_array_equal(network.predict(X), ref)
+
+
+@pytest.mark.parametrize("make", [np.asarray, csr_array])
+def test_outputs_that_overflow_on_samples_within_float32_give_a_warning(make_classifier, X, y, make):
+    network = make_classifier(max_iter=2).fit(X.astype(np.float32), y)
+    samples = make(np.r_[X[:5], np.full((1, 3), 3e38)].astype(np.float32))
+    message = r"^X: the outputs for row 5 \(counted from 0\) are not finite: its values, up to 3e\+38, are too large"
+    for predict in (network.predict, network.predict_proba):
+        with pytest.warns(UserWarning, match=message) as caught:
+            predict(samples)
+        assert caught[0].filename == __file__
+    if make is np.asarray:
+        with pytest.warns(UserWarning, match=message) as caught:
+            network.model_.predict(samples)
+        assert caught[0].filename == __file__
