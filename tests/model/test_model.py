@@ -194,3 +194,13 @@ def test_samples_beyond_the_range_of_float32_are_refused_in_float32():
         else:
             with pytest.raises(DataError, match="beyond float32's range"):
                 model.predict_proba([[1e60]])
+
+
+def test_evaluation_and_objective_of_huge_numbers_are_infinite_not_errors():
+    model = init_model(Config(hidden=(), loss="squared_error", precision="float64", l2=1.0), 2, 1)
+    X = np.eye(2)
+    assert model.evaluate(X, [1.3e154, 1.0]).loss == pytest.approx(1.3e154**2 / 4)
+    assert model.evaluate(X, [1.5e154, -1.5e154]).loss == np.inf
+    assert np.isfinite(model.evaluate(X, [1.5e154, -1.5e154]).score)
+    model.weights[0] = np.full((2, 1), 1e200)
+    assert model.objective(X, [1.0, 2.0]) == np.inf
