@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fastmlp.config import Config
 from fastmlp.data.scaling import largest_magnitude
 from fastmlp.estimator.callbacks import CallbackRunner
+from fastmlp.metrics import exponents
 from fastmlp.model.model import Model
 from fastmlp.settings import LOSSES, OPTIMIZERS
 from fastmlp.training.early_stopping import Plateau
@@ -272,8 +273,11 @@ class Loop:
         """Append the loss and the score on the validation set to the estimator's lists."""
         estimator = self.estimator
         outputs, losses = forward(self.model, validation.X, validation.y)
+        weights = validation.weights
+        if weights is not None:
+            weights = np.ldexp(weights, -exponents(weights))  # a loss times 1e300 might overflow
         with np.errstate(over="ignore", invalid="ignore"):
-            loss = float(np.average(losses, weights=validation.weights))
+            loss = float(np.average(losses, weights=weights))
         estimator.validation_losses_.append(loss / self.loss_divisor)
         is_finite = np.isfinite(outputs).all()
         estimator.validation_scores_.append(estimator._score_outputs(outputs, validation) if is_finite else math.nan)

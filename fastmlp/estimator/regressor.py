@@ -16,10 +16,12 @@ from fastmlp.errors import DataError
 from fastmlp.estimator.base import BaseMLP
 from fastmlp.estimator.config_mapping import CONSTRAINTS
 from fastmlp.estimator.loop import Samples
-from fastmlp.metrics import r2
+from fastmlp.metrics import exponents, r2
 from fastmlp.settings import LOSSES
 
-#: Magnitude below which a sum of a billion squares is within float32: scikit-learn squares in the dtype of the values.
+#: Largest magnitudes of values whose squares, and the sum of a billion of them, are within float32's range:
+#: scikit-learn squares in the dtype of the values.
+MIN_SQUARED = 1e-12
 MAX_SQUARED = 1e14
 
 
@@ -230,11 +232,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
 
 def _r2(y: NDArray[Any], predicted: NDArray[Any], sample_weight: Any) -> float:
-    """scikit-learn's R2; computed by `fastmlp.metrics.r2` where its squares would overflow."""
+    """scikit-learn's R2; computed by `fastmlp.metrics.r2` where its squares would overflow or vanish."""
     y = check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
+    weights = None if sample_weight is None else np.asarray(sample_weight, np.float64)
+    if weights is not None:
+        weights = np.ldexp(weights, -exponents(weights))
     largest = max(largest_magnitude(values) for values in (y, predicted))
-    if largest < MAX_SQUARED or len(predicted) < 2:
-        return float(r2_score(y, predicted, sample_weight=sample_weight))
-    check_consistent_length(y, predicted, sample_weight)
+    if MIN_SQUARED < largest < MAX_SQUARED or len(predicted) < 2:
+        return float(r2_score(y, predicted, sample_weight=weights))
+    check_consistent_length(y, predicted, weights)
     predicted, y = (np.asarray(values, np.float64).reshape(len(values), -1) for values in (predicted, y))
-    return r2(predicted, y, None if sample_weight is None else np.asarray(sample_weight, np.float64))
+    return r2(predicted, y, weights)

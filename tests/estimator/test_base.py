@@ -167,6 +167,17 @@ def test_only_the_ratios_of_the_sample_weights_count(make_classifier, X, y, size
     np.testing.assert_allclose(got.loss_curve_, ref.loss_curve_, rtol=1e-12)
 
 
+@pytest.mark.parametrize("size", [5e-324, 1e-300, 1e305])
+def test_only_the_ratios_of_the_weights_of_held_out_samples_count(make_regressor, X, values, size):
+    weights = 1.0 + np.arange(120) % 3
+    got, ref = (
+        make_regressor(max_iter=3, alpha=0.0, early_stopping=True).fit(X, 1e5 * values, given)
+        for given in (size * weights, weights)
+    )
+    np.testing.assert_allclose(got.validation_losses_, ref.validation_losses_, rtol=1e-12)
+    np.testing.assert_allclose(got.validation_scores_, ref.validation_scores_, rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("size", "message"),
     [

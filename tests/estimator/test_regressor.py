@@ -59,6 +59,15 @@ def test_the_score_is_scikit_learns_and_finite_for_values_of_any_magnitude(make_
     assert np.isfinite(network.score(X, values * 1e300, weights))
 
 
+@pytest.mark.parametrize("size", [1e-200, 1e-30, 1.0, 1e30, 1e300])
+def test_the_score_does_not_depend_on_the_magnitude(make_regressor, X, values, size):
+    network = make_regressor(max_iter=5).fit(X, values)
+    ref = network.score(X, values)
+    network.coefs_[1][:] *= size
+    network.intercepts_[1][:] *= size
+    assert network.score(X, size * values) == pytest.approx(ref, rel=1e-12)
+
+
 @pytest.mark.parametrize("early_stopping", [True, False])
 def test_targets_of_1e154_have_finite_validation_scores(make_regressor, X, values, early_stopping):
     network = make_regressor(loss="huber", early_stopping=early_stopping, max_iter=5)
