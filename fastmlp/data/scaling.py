@@ -234,15 +234,17 @@ def warn_if_not_finite(outputs: Array, X: Any) -> Array:
     return outputs
 
 
-def largest_magnitude(values: Array) -> float:
-    """Largest absolute value, without a copy.
+def largest_magnitude(values: Any) -> float:
+    """Largest absolute value of an array or CSR matrix; a memory-mapped file is read once, block by block.
 
     Examples
     --------
     >>> largest_magnitude(np.array([[1.0], [-3.0]]))
     3.0
     """
-    return max(float(values.max()), -float(values.min()))
+    numbers = values.data if hasattr(values, "indptr") else values
+    blocks = row_blocks(len(numbers), numbers.nbytes // max(1, len(numbers)))
+    return max((max(float(numbers[rows].max()), -float(numbers[rows].min())) for rows in blocks), default=0.0)
 
 
 def pixel_scale_of(scaling: tuple[Floats, Floats] | None, X: Any) -> float | None:

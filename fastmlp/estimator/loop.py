@@ -234,8 +234,11 @@ class Loop:
         for name, (attribute, y_name, X_name, samples) in names.items():
             losses = getattr(self.estimator, attribute)
             if losses and not math.isfinite(losses[-1]):
-                found = (
-                    f"{y_name} ({largest_magnitude(samples.y):.3g}) and {X_name} ({largest_magnitude(samples.X):.3g})"
+                arrays = {y_name: samples.y, X_name: samples.X}
+                found = " and ".join(
+                    f"{label} ({largest_magnitude(array):.3g})"
+                    for label, array in arrays.items()
+                    if array.dtype.kind == "f"
                 )
                 warnings.warn(NON_FINITE_LOSS.format(name, losses[-1], found), ConvergenceWarning, stacklevel=5)
                 return

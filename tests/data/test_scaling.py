@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy.sparse import csr_array
 
 from fastmlp.data.scaling import check_representable, fit_moments, fit_scaling, largest_magnitude
 from fastmlp.errors import DataError
@@ -122,3 +123,5 @@ def test_a_value_that_scaling_brings_beyond_the_range_is_refused(dtype, value):
 
 def test_the_largest_magnitude_is_that_of_either_sign():
     assert [largest_magnitude(np.array(values)) for values in ([1.0, -3.0], [-1.0, 2.0])] == [3.0, 2.0]
+    assert largest_magnitude(np.r_[np.zeros(1 << 18), -7.0][:, None]) == 7.0
+    assert [largest_magnitude(csr_array(values)) for values in ([[0.0, -5.0]], [[0.0]])] == [5.0, 0.0]
