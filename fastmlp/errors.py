@@ -4,6 +4,8 @@ Each class derives from `FastMLPError` and from the built-in exception that a ca
 ValueError`` works as usual. A message states what was wrong, what was given, what is accepted and what to do.
 """
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -71,29 +73,56 @@ class MissingExtraError(FastMLPError, ImportError):
 
 
 class DivergedError(FastMLPError, ArithmeticError):
-    """Training diverged: the loss of an epoch is not finite.
+    """Training diverged: a loss or a score of an epoch is not finite.
 
     Attributes
     ----------
     epoch : int
-        Epoch whose loss is not finite, counted from 1.
+        Epoch whose metrics are not finite, counted from 1.
     learning_rate : float
         Learning rate of that epoch.
     model : fastmlp.Model
-        The network after the last epoch with a finite loss.
+        The network after the last epoch with finite metrics.
     history : fastmlp.History
-        The rows of the epochs with a finite loss.
+        The rows of the epochs with finite metrics.
+    column : str
+        Name of the metric, such as train_loss, val_loss or test_r2; train_loss if that and others are not finite.
+    value : float
+        Its value: infinite or NaN.
+    largest : dict of str to float
+        Largest magnitude in the targets and the samples that the metric was computed on, such as ``{"y_val": 9.97e36,
+        "X_val": 3.2}``; empty if the training loss or a weight is not finite.
     """
 
-    def __init__(self, epoch: int, learning_rate: float, model: Any, history: Any) -> None:
+    def __init__(
+        self,
+        epoch: int,
+        learning_rate: float,
+        model: Any,
+        history: Any,
+        column: str = "train_loss",
+        value: float = math.nan,
+        largest: Mapping[str, float] | None = None,
+    ) -> None:
+        advice = "try a smaller learning rate"
+        if largest:
+            found = " and ".join(f"{name} ({magnitude:.3g})" for name, magnitude in largest.items())
+            advice += (
+                ". The training loss is finite: look also for fill values and other extreme values in "
+                f"{found}; the numbers are the largest magnitudes"
+            )
         super().__init__(
-            f"the loss is no longer finite in epoch {epoch} at learning rate {learning_rate:g}; try a smaller learning "
-            "rate. The model and the history of the last finite epoch are kept as attributes of this exception."
+            f"{column}: expected a finite number, got {value:g} in epoch {epoch} at learning rate {learning_rate:g}; "
+            f"{advice}. The model and the history of the last finite epoch are kept as attributes of this exception."
         )
         self.epoch = epoch
         self.learning_rate = learning_rate
         self.model = model
         self.history = history
+        self.column = column
+        self.value = value
+        self.largest = dict(largest or {})
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.epoch, self.learning_rate, self.model, self.history)
+        arguments = self.epoch, self.learning_rate, self.model, self.history, self.column, self.value, self.largest
+        return type(self), arguments

@@ -8,6 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastmlp.settings import LOSSES, LossName
 
+Floats = NDArray[np.float64]
+
 
 def display_name(column: str) -> str:
     """Format the name of a history column for display.
@@ -35,7 +37,7 @@ def score_of(loss: LossName, predicted: NDArray[Any], y: NDArray[Any]) -> float:
     float
         Accuracy: the fraction of samples whose labels are all correct. R2: the mean over the outputs of ``1 - sum of
         squared errors / sum of squared deviations from the mean``; for an output whose true values are constant it is 1
-        if all predictions are exact and 0 otherwise, as in scikit-learn.
+        if all predictions are exact and 0 otherwise, as in scikit-learn. Finite for finite values of any magnitude.
 
     Examples
     --------
@@ -47,11 +49,8 @@ def score_of(loss: LossName, predicted: NDArray[Any], y: NDArray[Any]) -> float:
     if LOSSES[loss].metric == "accuracy":
         correct = predicted == y
         return float(correct.mean() if correct.ndim == 1 else correct.all(axis=1).mean())
-    predicted, y = (np.asarray(array, np.float64).reshape(len(array), -1) for array in (predicted, y))
-    residual = np.square(predicted - y).sum(axis=0)
-    total = np.square(y - y.mean(axis=0)).sum(axis=0)
-    if_constant = np.where(residual == 0, 1.0, 0.0)
-    return float(np.where(total > 0, 1 - residual / np.where(total > 0, total, 1.0), if_constant).mean())
+    values = (np.asarray(array, np.float64).reshape(len(array), -1) for array in (predicted, y))
+    return r2(*values)
 
 
 def sum_of_losses(losses: ArrayLike) -> float:
@@ -84,3 +83,74 @@ def sum_of_losses(losses: ArrayLike) -> float:
         return math.fsum(losses)
     except OverflowError:  # perhaps of a partial sum only
         return math.fsum(losses * 2.0**-64) * 2.0**64
+
+
+def r2(predicted: Floats, y: Floats, weights: Floats | None = None) -> float:
+    """R2, the mean over the outputs, see `score_of`; NaN if a prediction is not finite.
+
+    The formula squares, and a square of 1e155 is beyond float64. Residuals and deviations are therefore divided by
+    powers of two, which keeps every bit of an ordinary result. An R2 below the range of float64 becomes its lowest
+    number, so that the score of finite predictions is finite.
+
+    Parameters
+    ----------
+    predicted, y : ndarray (n_samples, n_outputs) of float64
+        Predicted and true values; the latter are finite.
+    weights : ndarray (n_samples,) of float64, optional
+        Sample weights.
+
+    Returns
+    -------
+    float
+        At most 1.
+
+    Examples
+    --------
+    >>> y = np.array([[1.0], [2.0], [6.0]])
+    >>> r2(y + 1, y) == r2((y + 1) * 2.0**1000, y * 2.0**1000)
+    True
+    """
+    if not np.isfinite(predicted).all():
+        return math.nan
+    # By the range: the deviations of a constant from its rounded mean are noise.
+    is_constant = y.min(axis=0) == y.max(axis=0)
+    with np.errstate(over="ignore", under="ignore"):
+        w = np.ones((len(y), 1)) if weights is None else np.ldexp(weights, -exponents(weights))[:, None]
+        of_y = exponents(y)
+        of_both = np.maximum(of_y, exponents(predicted))
+        scaled = np.ldexp(y, -of_y)
+        mean = (w * scaled).sum(axis=0) / w.sum(axis=0)
+        residual, of_residual = _sum_of_squares(np.ldexp(predicted, -of_both) - np.ldexp(y, -of_both), of_both, w)
+        total, of_total = _sum_of_squares(scaled - mean, of_y, w)
+        ratio = np.ldexp(residual / np.where(is_constant, 1.0, total), of_residual - of_total)
+        scores = np.where(is_constant, np.where(residual == 0, 1.0, 0.0), 1 - ratio)
+        return max(float(scores.mean()), -float(np.finfo(np.float64).max))
+
+
+def exponents(values: Floats) -> NDArray[np.int32]:
+    """Exponent e of each column, with ``2**(e - 1) <= largest magnitude < 2**e``; 0 for zeros.
+
+    Examples
+    --------
+    >>> exponents(np.array([[3.0, 0.0], [-4.0, 0.0]]))
+    array([3, 0], dtype=int32)
+    """
+    return np.asarray(np.frexp(np.abs(values).max(axis=0))[1], np.int32)
+
+
+def root_mean_square(values: Floats) -> Floats:
+    """Root mean square of each column, without overflow in the squares.
+
+    Examples
+    --------
+    >>> root_mean_square(np.array([[3e200], [3e200]]))
+    array([3.e+200])
+    """
+    exponent = exponents(values)
+    return np.asarray(np.ldexp(np.sqrt(np.square(np.ldexp(values, -exponent)).mean(axis=0)), exponent))
+
+
+def _sum_of_squares(values: Floats, exponent: NDArray[np.int32], w: Floats) -> tuple[Floats, NDArray[np.int32]]:
+    """Sum s and exponent e of each column: ``s * 2**e`` is the weighted sum of squares of ``values * 2**exponent``."""
+    own = exponents(values)
+    return (w * np.square(np.ldexp(values, -own))).sum(axis=0), 2 * (own + exponent)

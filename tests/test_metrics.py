@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import r2_score
 
-from fastmlp.metrics import display_name, score_of, sum_of_losses
+from fastmlp.metrics import display_name, root_mean_square, score_of, sum_of_losses
 from fastmlp.settings import LOSSES
 
 
@@ -45,6 +46,50 @@ def test_r2_is_computed_in_float64():
         score_of("squared_error", np.float32([0.1, 0.9]), y)
         == 1 - np.square(np.float64(np.float32([0.1, 0.9])) - y).sum() / 0.5
     )
+
+
+def plain_r2(predicted, y):
+    residual = np.square(predicted - y).sum(axis=0)
+    return float((1 - residual / np.square(y - y.mean(axis=0)).sum(axis=0)).mean())
+
+
+def ordinary_values(seed):
+    random = np.random.default_rng(seed)
+    n, size = random.integers(2, 60), 10.0 ** random.uniform(-60, 60, random.integers(1, 4))
+    y = random.normal(size=(n, size.size)) * size
+    return y + random.normal(size=y.shape) * size * 10.0 ** random.uniform(-8, 3), y
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_r2_of_ordinary_values_has_the_bits_of_the_formula(seed):
+    predicted, y = ordinary_values(seed)
+    assert score_of("huber", predicted, y) == plain_r2(predicted, y)
+    assert score_of("huber", predicted, y) == pytest.approx(r2_score(y, predicted), rel=1e-13)
+    np.testing.assert_array_equal(root_mean_square(y), np.sqrt(np.square(y).mean(axis=0)))
+
+
+@pytest.mark.parametrize("exponent", [-1040, -600, 512, 600, 1020])
+def test_r2_does_not_depend_on_the_magnitude_of_the_values(exponent):
+    predicted, y = np.array([1.0, 2.0, 5.0]), np.array([1.0, 3.0, 6.0])
+    scaled = (np.ldexp(values, exponent) for values in (predicted, y))
+    assert score_of("squared_error", *scaled) == plain_r2(predicted, y)
+    assert root_mean_square(np.ldexp(y, exponent)[:, None]) == np.ldexp(np.sqrt(np.square(y).mean()), exponent)
+
+
+def test_r2_of_finite_values_is_finite():
+    lowest = -np.finfo(np.float64).max
+    assert score_of("huber", np.array([1e300, 0.0]), np.array([1e-300, 0.0])) == lowest
+    assert score_of("huber", np.full((2, 3), 1e300), np.array([[1e-300] * 3, [0.0] * 3])) == lowest
+    assert score_of("huber", np.array([1.7e308, -1.7e308]), np.array([-1.7e308, 1.7e308])) == -3
+    assert score_of("huber", np.array([0.0, 5e-324]), np.array([5e-324, 0.0])) == -3
+    assert math.isnan(score_of("huber", np.array([np.inf, 0.0]), np.array([1.0, 0.0])))
+
+
+def test_r2_of_a_constant_whose_rounded_mean_is_another_number_is_1_or_0():
+    y = np.full(3, 0.1)
+    assert y.mean() != 0.1
+    assert score_of("squared_error", y, y) == 1.0
+    assert score_of("squared_error", y + 0.1, y) == 0.0
 
 
 def test_names_of_columns_are_displayed_as_words():

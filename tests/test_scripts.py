@@ -109,6 +109,15 @@ def test_fuzz_readers_counts_the_outcomes_of_a_reader():
     assert "".join(bugs) == ""
 
 
+def test_fuzz_training_counts_the_outcomes_of_the_runs():
+    head, counts, diverged, sweep = run("fuzz_training.py", "--n", "40", "--n-rates", "3").splitlines()
+    assert head.split() == ["runs", "finite", "diverged", "refused", "bugs", "seconds"]
+    n, *outcomes, n_bugs, _ = map(int, counts.split())
+    assert (n, sum(outcomes), n_bugs) == (40, 40, 0)
+    assert diverged.startswith("diverged in ")
+    assert sweep == "sweep: complete"
+
+
 @pytest.mark.skipif(os.name == "nt", reason="memory and open files are read from /proc or /dev")
 def test_soak_leaves_no_files_open():
     head, *lines = run("soak.py", "--n-runs", "8", "--n-processes", "0").splitlines()

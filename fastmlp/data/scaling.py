@@ -1,5 +1,6 @@
 """Scaling of features by a factor and an offset, fitted to the training samples, and checks of its result."""
 
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,10 @@ SCALES = ("auto", "none", "unit", "standard")
 
 #: Features with a smaller spread are treated as constant: 1 / spread would overflow float32.
 SMALLEST_SPREAD = 1e-37
+
+#: What an error about values beyond the range of a precision advises; also true of an estimator, whose precision is the
+#: dtype of its samples.
+REMEDY = "train in float64, or scale the data"
 
 Floats = npt.NDArray[np.float64]
 
@@ -132,7 +137,7 @@ def _centre_and_divide(centre: Floats, spread: Floats, moments: Moments) -> tupl
     return factor, -np.where(is_constant, moments.low, centre) * factor
 
 
-def check_representable(X: Array, scaling: tuple[Floats, Floats] | None, precision: str) -> Array:
+def check_representable(X: Array, scaling: tuple[Floats, Floats] | None, precision: str, name: str = "X") -> Array:
     """Refuse samples that a precision cannot represent, before or after scaling.
 
     Parameters
@@ -143,6 +148,8 @@ def check_representable(X: Array, scaling: tuple[Floats, Floats] | None, precisi
         Factor and offset of each feature.
     precision : {"float32", "float64"}
         Dtype of the network.
+    name : str
+        Name of the array in error messages.
 
     Returns
     -------
@@ -152,8 +159,8 @@ def check_representable(X: Array, scaling: tuple[Floats, Floats] | None, precisi
     Raises
     ------
     DataError
-        In float32, if a value is beyond its range, or a feature is so far from zero, compared with its spread, that
-        rounding loses more than 1 % of the spread.
+        If a value is beyond the range of the precision, as it is or scaled; in float32 also if a feature is so far from
+        zero, compared with its spread, that rounding loses more than 1 % of the spread.
 
     Examples
     --------
@@ -161,19 +168,83 @@ def check_representable(X: Array, scaling: tuple[Floats, Floats] | None, precisi
     >>> check_representable(np.array([[1.5]]), None, "float32")
     array([[1.5]])
     """
+    factor, offset = scaling or (np.ones(1), np.zeros(1))
+    limit = float(np.finfo(precision).max)
+    _check_range(X, factor, offset, limit, precision, name)
     if precision == "float64":
         return X
-    remedy = "use precision float64, or scale the data"
-    if X.dtype == np.float64 and (largest := max(X.max(), -X.min())) > np.finfo(np.float32).max:
-        raise DataError(f"X: got values up to {largest:.3g}, beyond float32's range; {remedy}")
-    factor, offset = scaling or (np.ones(1), np.zeros(1))
     distance = np.where(factor == 1.0, 0.0, abs(offset))  # a constant feature is subtracted exactly
     if distance.max() > MAX_DISTANCE:
         raise DataError(
-            f"X: got a feature, number {distance.argmax()} (counted from 0), that is {distance.max():.3g} times its "
-            f"spread away from zero, too far for float32 to distinguish its values; {remedy}"
+            f"{name}: got a feature, number {distance.argmax()} (counted from 0), that is {distance.max():.3g} times "
+            f"its spread away from zero, too far for float32 to distinguish its values; {REMEDY}"
         )
     return X
+
+
+def _check_range(X: Array, factor: Floats, offset: Floats, limit: float, precision: str, name: str) -> None:
+    """Refuse values that are beyond the limit of a precision as they are, or times factor plus offset."""
+    stretch = float(abs(factor).max())
+    if X.dtype == np.uint8 or (X.dtype == precision and stretch <= 1.0 and not offset.any()):
+        return
+    largest = largest_magnitude(X)
+    if largest > limit:
+        raise DataError(f"{name}: got values up to {largest:.3g}, beyond {precision}'s range; {REMEDY}")
+    # Half of each term, since the sum of two numbers below the limit may overflow.
+    if largest / 2 * stretch + float(abs(offset).max()) / 2 <= limit / 2:
+        return
+    with np.errstate(over="ignore"):
+        scaled = np.maximum(abs(X.max(axis=0)), abs(X.min(axis=0))) / 2.0 * abs(factor) + abs(offset) / 2
+    if scaled.max() > limit / 2:
+        column = int(scaled.argmax())
+        raise DataError(
+            f"{name}: got values of feature {column} (counted from 0) that are beyond {precision}'s range once they "
+            f"are scaled as in training, multiplied by {factor[column]:.3g}; {REMEDY}"
+        )
+
+
+def warn_if_not_finite(outputs: Array, X: Any) -> Array:
+    """Warn about outputs of a network that overflowed on samples within the range of its precision; return them.
+
+    Parameters
+    ----------
+    outputs : numpy.ndarray of shape (n_samples, n_outputs)
+        The outputs.
+    X : numpy.ndarray or CSR matrix of shape (n_samples, n_features)
+        The samples.
+
+    Returns
+    -------
+    numpy.ndarray
+        The outputs.
+
+    Examples
+    --------
+    >>> warn_if_not_finite(np.array([[0.5]]), np.array([[1.0]]))
+    array([[0.5]])
+    """
+    is_finite = np.isfinite(outputs)
+    if not is_finite.all():
+        row = int(is_finite.all(axis=1).argmin())
+        text = f"X: the outputs for row {row} (counted from 0) are not finite: its values, up to "
+        text += (
+            f"{largest_magnitude(X[[row]]):.3g}, are too large for the network's weights and {outputs.dtype}; {REMEDY}"
+        )
+        warnings.warn(text, stacklevel=4)
+    return outputs
+
+
+def largest_magnitude(values: Any) -> float:
+    """Largest absolute value of an array or CSR matrix; a memory-mapped file is read once, block by block.
+
+    Examples
+    --------
+    >>> largest_magnitude(np.array([[1.0], [-3.0]]))
+    3.0
+    """
+    numbers = values.data if hasattr(values, "indptr") else values
+    blocks = row_blocks(len(numbers), numbers.nbytes // max(1, len(numbers)))
+    return max((max(float(numbers[rows].max()), -float(numbers[rows].min())) for rows in blocks), default=0.0)
 
 
 def pixel_scale_of(scaling: tuple[Floats, Floats] | None, X: Any) -> float | None:

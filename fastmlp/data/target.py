@@ -158,9 +158,7 @@ def check_loss(y: npt.NDArray[Any], loss: str, precision: str, name: str = "y") 
     if loss == "poisson" and y.min() < 0:
         raise DataError(f"{name}: expected counts, numbers >= 0, for the loss 'poisson', got {y.min():g}")
     if y.dtype == np.float64 and precision == "float32" and abs(y).max() > np.finfo(np.float32).max:
-        raise DataError(
-            f"{name}: got {abs(y).max():.3g}, beyond float32's range; use precision float64, or scale {name}"
-        )
+        raise DataError(f"{name}: got {abs(y).max():.3g}, beyond float32's range; train in float64, or scale {name}")
 
 
 def check_weights(weights: npt.ArrayLike | None, n_samples: int, name: str) -> npt.NDArray[np.float64] | None:
@@ -169,7 +167,8 @@ def check_weights(weights: npt.ArrayLike | None, n_samples: int, name: str) -> n
     Parameters
     ----------
     weights : array_like of shape (n_samples,), or None
-        Finite numbers >= 0, not all 0.
+        Finite numbers >= 0, not all 0. A batch's loss is its weighted mean: only the ratios of its weights count. A
+        ratio to the batch's sum below the range of the precision, 1e-38 in float32, counts as 0.
     n_samples : int
         Expected number of weights.
     name : str
@@ -178,14 +177,15 @@ def check_weights(weights: npt.ArrayLike | None, n_samples: int, name: str) -> n
     Returns
     -------
     numpy.ndarray of shape (n_samples,), float64, or None
-        A copy; None for no weights.
+        A copy; None for no weights. If there are subnormal numbers among them, which the kernels count as 0, all are
+        multiplied by 2**52.
 
     Raises
     ------
     DataTypeError
         If the weights are not numbers.
     DataError
-        If their shape or values are invalid, or their sum overflows or underflows.
+        If their shape or values are invalid, their sum overflows, or float64 cannot represent their ratios.
 
     Examples
     --------
@@ -201,11 +201,15 @@ def check_weights(weights: npt.ArrayLike | None, n_samples: int, name: str) -> n
     refuse_non_finite(numbers[:, None], name)
     if numbers.min() < 0 or numbers.max() == 0:
         raise DataError(f"{name}: expected weights >= 0, not all 0, got {numbers.min():g} to {numbers.max():g}")
+    smallest, largest = numbers[numbers > 0].min(), numbers.max()
     with np.errstate(over="ignore"):
+        if smallest < np.finfo(np.float64).tiny:
+            numbers *= 2.0**52
         total = float(numbers.sum())
-    if not np.finfo(np.float64).tiny <= total < np.inf:
+    if total == np.inf:
         raise DataError(
-            f"{name}: sums up to {total:g}, expected a normal float64 number; multiply all weights by a constant"
+            f"{name}: expected weights whose sum and ratios float64 can represent, got {smallest:g} to {largest:g}; "
+            "multiply all weights by a constant, or set the smallest to 0"
         )
     return numbers
 
@@ -225,7 +229,7 @@ def balanced_weights(
     Returns
     -------
     numpy.ndarray of shape (n_samples,), float64
-        The weights; their sum is unchanged.
+        The weights; their sum is unchanged. A weight below 1e-308 of its class's sum becomes 0.
 
     Examples
     --------
@@ -233,9 +237,14 @@ def balanced_weights(
     array([0.66666667, 0.66666667, 0.66666667, 2.        ])
     """
     weights = np.ones(len(y)) if weights is None else weights
-    sums = np.bincount(y, weights)
-    by_class = weights.sum() / (np.count_nonzero(sums) * np.where(sums > 0, sums, 1.0))
-    return np.asarray(by_class[y] * weights)
+    sums, total = np.bincount(y, weights), weights.sum()
+    # Powers of two are divided out, which keeps every bit: 1e300 over 1e-300 would overflow.
+    (mantissa, exponent), (mantissa_of_total, exponent_of_total) = (
+        np.frexp(np.where(sums > 0, sums, 1.0)),
+        np.frexp(total),
+    )
+    by_class = mantissa_of_total / (np.count_nonzero(sums) * mantissa)
+    return np.asarray(np.ldexp(by_class[y] * np.ldexp(weights, -exponent[y]), exponent_of_total))
 
 
 def check_task(task: str) -> Task:

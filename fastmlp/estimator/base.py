@@ -16,11 +16,13 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from fastmlp.data.scaling import warn_if_not_finite
 from fastmlp.data.target import check_weights
 from fastmlp.errors import ConfigError, DataError
 from fastmlp.estimator.callbacks import CallbackRunner, CallbackSupport, check_callbacks
 from fastmlp.estimator.config_mapping import config_of, hidden_sizes
-from fastmlp.estimator.loop import Loop, PartialFitState, Samples, forward
+from fastmlp.estimator.loop import INTERRUPTED, Loop, PartialFitState, Samples, forward
+from fastmlp.estimator.value_range import check_range, check_training_range
 from fastmlp.export.from_sklearn import AUTO_BATCH
 from fastmlp.model.model import Model
 from fastmlp.model.params import Params, Views
@@ -151,25 +153,27 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         sizes = (samples.X.shape[1], *sizes, self.n_outputs_)
         self._random_state = check_random_state(self.random_state)
         params = self._current_params(sizes) if is_continued else self._initial_params(sizes, samples.X.dtype)
+        check_training_range(samples, validation, self._loss_settings()["loss"], params.theta.dtype)
         if self.early_stopping and validation is None:
             samples, validation = self._split(samples)
         seed = int(self._random_state.randint(MAX_SEED))
         batch_size = self._clip_batch_size(samples.X.shape[0])
         config = config_of(self, self._loss_settings(), params.theta.dtype.name, batch_size, seed)
         n_epochs = self.model_.n_epochs if is_continued else 0
-        self.model_ = Model(config, params, None, None, n_epochs, self._model_classes())
-        self._init_fit_attributes(validation is not None, is_continued)
-        callbacks = CallbackRunner(self, functions, X, y, sample_weight, with_protocol=not incremental)
         state = self._partial_fit_state if incremental and is_continued else None
-        loop = Loop(self, samples, validation, callbacks, state)
-        self._partial_fit_state = loop.state
-        loop.run(incremental)
+        try:
+            self.model_ = Model(config, params, None, None, n_epochs, self._model_classes())
+            self._init_fit_attributes(validation is not None, is_continued)
+            callbacks = CallbackRunner(self, functions, X, y, sample_weight, with_protocol=not incremental)
+            loop = Loop(self, samples, validation, callbacks, state)
+            self._partial_fit_state = loop.state
+            loop.run(incremental)
+        except KeyboardInterrupt:  # no step was taken: the weights are random
+            if not is_continued:
+                self.__dict__.pop("model_", None)
+            raise
         self._is_interrupted = loop.is_interrupted
-        if not np.isfinite(params.theta).all():
-            raise ValueError(
-                "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
-                "preprocessed."
-            )
+        loop.check_finite()
         callbacks.end_fit()
         return self
 
@@ -269,16 +273,20 @@ class BaseMLP(CallbackSupport, BaseEstimator):
     def _fit_repeats(self, method: str, *args: Any, **options: Any) -> None:
         """Call `fit` or `partial_fit` of the other repeats, unless Ctrl-C ended the one before.
 
-        After an exception, `repeats_` contains all repeats that have been trained.
+        After an exception, `repeats_` contains all repeats that have been trained. Ctrl-C before the first step of a
+        repeat is no exception: the network has been trained by then.
         """
         del self.repeats_[self.n_repeats - 1 :]
         previous: BaseMLP = self
         for index in range(self.n_repeats - 1):
             if previous._is_interrupted:
                 break
-            previous = self._repeat(index, int(self._random_state.randint(MAX_SEED)))
             try:
+                previous = self._repeat(index, int(self._random_state.randint(MAX_SEED)))
                 getattr(previous, method)(*args, **options)
+            except KeyboardInterrupt:
+                warnings.warn(INTERRUPTED, stacklevel=4)
+                break
             finally:
                 if index == len(self.repeats_) and hasattr(previous, "model_"):
                     self.repeats_.append(previous)
@@ -309,7 +317,8 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         if not self._needs_no_validation(X):
             X = validate_data(self, X, reset=False, **_X_OPTIONS)
         X = _aligned(X)
-        outputs = forward(self.model_, X)[0]
+        check_range(X, self.model_.params.theta.dtype)
+        outputs = warn_if_not_finite(forward(self.model_, X)[0], X)
         if not self.repeats_:
             return outputs
         others = (forward(repeat.model_, X)[0] for repeat in self.repeats_)

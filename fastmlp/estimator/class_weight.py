@@ -6,11 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_sample_weight
 
+from fastmlp.data.target import balanced_weights
+
 
 def class_weights(
     class_weight: Any, y: NDArray[Any], classes: NDArray[Any], weights: NDArray[np.float64]
 ) -> NDArray[Any]:
-    """Weight of each sample according to its class.
+    """Weight of each sample, multiplied by that of its class.
 
     Parameters
     ----------
@@ -33,15 +35,18 @@ def class_weights(
     >>> class_weights({"ash": 2.0}, np.array([0, 1, 1]), np.array(["ash", "beech"]), np.ones(3))
     array([2., 1., 1.])
     """
-    if y.ndim == 2:
-        if isinstance(class_weight, str):
-            return np.asarray(compute_sample_weight(class_weight, y))
-        # scikit-learn refuses a weight for a value that does not occur: add rows with both values of each label.
-        both_values = np.repeat([[0], [1]], y.shape[1], axis=1)
-        return np.asarray(compute_sample_weight(class_weight, np.vstack([y, both_values]))[: len(y)])
+    if isinstance(class_weight, str) and y.ndim == 1:
+        return balanced_weights(y, weights)
+    with np.errstate(over="ignore"):
+        return np.asarray(_factors(class_weight, y, classes) * weights)
+
+
+def _factors(class_weight: Any, y: NDArray[Any], classes: NDArray[Any]) -> NDArray[Any]:
+    """Weight of each sample's class, or the product of those of its labels."""
+    if y.ndim == 1:
+        return np.asarray(compute_sample_weight(class_weight, classes)[y])
     if isinstance(class_weight, str):
-        sums = np.bincount(y, weights)
-        by_class = weights.sum() / (np.count_nonzero(sums) * np.where(sums > 0, sums, 1.0))
-    else:
-        by_class = compute_sample_weight(class_weight, classes)
-    return np.asarray(by_class[y])
+        return np.asarray(compute_sample_weight(class_weight, y))
+    # scikit-learn refuses a weight for a value that does not occur: add rows with both values of each label.
+    both_values = np.repeat([[0], [1]], y.shape[1], axis=1)
+    return np.asarray(compute_sample_weight(class_weight, np.vstack([y, both_values]))[: len(y)])

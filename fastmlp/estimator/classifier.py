@@ -180,6 +180,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ------
         ValueError
             If parameters or data are not accepted, or the weights are no longer finite.
+        KeyboardInterrupt
+            After Ctrl-C before the first step. Later, training ends with a warning, as in scikit-learn.
         """
         is_continued = self.warm_start and hasattr(self, "model_")
         self._fit(X, y, sample_weight, (X_val, y_val), is_continued=is_continued)
@@ -207,6 +209,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ------
         ValueError
             If parameters or data are not accepted, or the weights are no longer finite.
+        KeyboardInterrupt
+            After Ctrl-C before the first step. Later, training ends with a warning, as in scikit-learn.
         """
         if not hasattr(self, "model_"):
             self.__dict__.pop("classes_", None)  # left by a first call that failed
@@ -321,7 +325,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if self.class_weight is None:
             return samples
         weights = np.ones(len(samples.y)) if samples.weights is None else samples.weights
-        product = weights * class_weights(self.class_weight, samples.y, self.classes_, weights)
+        product = class_weights(self.class_weight, samples.y, self.classes_, weights)
         return samples._replace(weights=check_weights(product, len(weights), "class_weight times sample_weight"))
 
     def _has_partial_fit(self) -> bool:

@@ -13,15 +13,25 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from fastmlp.config import Config
+from fastmlp.data.scaling import largest_magnitude
 from fastmlp.estimator.callbacks import CallbackRunner
+from fastmlp.metrics import exponents
 from fastmlp.model.model import Model
 from fastmlp.settings import LOSSES, OPTIMIZERS
 from fastmlp.training.early_stopping import Plateau
 from fastmlp.training.schedule import learning_rate_at
 from fastmlp.training.trainer import WINDOW_BYTES, Trainer
 
-#: scikit-learn's text.
+#: The first three are scikit-learn's.
 NOT_CONVERGED = "Stochastic Optimizer: Maximum iterations ({}) reached and the optimization hasn't converged yet."
+INTERRUPTED = "Training interrupted by user."
+NON_FINITE = (
+    "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
+)
+NON_FINITE_LOSS = (
+    "{}: expected a finite number in the last epoch, got {:g}; try a smaller learning_rate_init, and look for extreme "
+    "values in {}; the numbers are the largest magnitudes"
+)
 #: With ``learning_rate="adaptive"``: the divisor of the learning rate after epochs without improvement, and the rate
 #: at or below which training stops instead. Both are scikit-learn's.
 ADAPTIVE_DIVISOR, ADAPTIVE_MIN_RATE = 5.0, 1e-6
@@ -172,7 +182,7 @@ class Loop:
     ) -> None:
         self.estimator, self.validation, self.callbacks = estimator, validation, callbacks
         self.model, self.n_samples = estimator.model_, train.X.shape[0]
-        self.trainer = Trainer(self.model, *train)
+        self.trainer, self.train = Trainer(self.model, *train), train
         self.rate, self.is_interrupted = LearningRate(estimator, self.model.config), False
         # scikit-learn's squared error is the mean over the outputs, ours the sum; the gradients are the same.
         self.loss_divisor = self.model.n_outputs if LOSSES[self.model.config.loss].output == "identity" else 1
@@ -185,6 +195,7 @@ class Loop:
             ):
                 array[:] = stored
             self.rate = state.rate
+        self.n_steps_before = self.trainer.n_steps_done
 
     @property
     def state(self) -> PartialFitState:
@@ -194,7 +205,8 @@ class Loop:
     def run(self, incremental: bool) -> None:
         """Train for one epoch if `incremental`, otherwise for up to ``max_iter`` epochs.
 
-        An exception in a callback ends training; the estimator keeps the weights reached so far.
+        An exception in a callback ends training; the estimator keeps the weights reached so far. Ctrl-C ends training
+        with a warning, as in scikit-learn, once a step has been taken; before that it raises KeyboardInterrupt.
         """
         estimator = self.estimator
         estimator.n_iter_ = 0
@@ -204,11 +216,41 @@ class Loop:
                     warnings.warn(NOT_CONVERGED.format(estimator.max_iter), ConvergenceWarning, stacklevel=5)
                     break
         except KeyboardInterrupt:
+            if self.trainer.n_steps_done == self.n_steps_before:
+                raise
             self.is_interrupted = True
-            warnings.warn("Training interrupted by user.", stacklevel=5)
+            warnings.warn(INTERRUPTED, stacklevel=5)
         finally:
             if estimator.early_stopping:
                 self.model.params.theta[:] = estimator._best_theta
+
+    def check_finite(self) -> None:
+        """Raise scikit-learn's ValueError if a weight is not finite; warn if a loss of the last epoch is not."""
+        if not np.isfinite(self.model.params.theta).all():
+            raise ValueError(NON_FINITE + self._advice_on_alpha())
+        names = {"loss_": ("loss_curve_", "y", "X", self.train)}
+        if self.validation is not None:
+            names["validation_losses_"] = ("validation_losses_", "y_val", "X_val", self.validation)
+        for name, (attribute, y_name, X_name, samples) in names.items():
+            losses = getattr(self.estimator, attribute)
+            if losses and not math.isfinite(losses[-1]):
+                arrays = {y_name: samples.y, X_name: samples.X}
+                found = " and ".join(
+                    f"{label} ({largest_magnitude(array):.3g})"
+                    for label, array in arrays.items()
+                    if array.dtype.kind == "f"
+                )
+                warnings.warn(NON_FINITE_LOSS.format(name, losses[-1], found), ConvergenceWarning, stacklevel=5)
+                return
+
+    def _advice_on_alpha(self) -> str:
+        """Sentence for an error where small sample weights, by whose sum alpha is divided, make the L2 term large."""
+        if self.train.weights is None:
+            return ""
+        batch_weight = float(self.train.weights.mean()) * self.model.config.batch_size
+        strength = self.model.config.l2 / batch_weight
+        text = f" alpha divided by the sum of a batch's sample weights is {strength:.3g}: multiply them by a constant."
+        return text if strength > 1 else ""
 
     def _run_epoch(self) -> bool:
         """Train for one epoch; return whether training ends after it."""
@@ -234,7 +276,12 @@ class Loop:
         """Append the loss and the score on the validation set to the estimator's lists."""
         estimator = self.estimator
         outputs, losses = forward(self.model, validation.X, validation.y)
-        estimator.validation_losses_.append(float(np.average(losses, weights=validation.weights)) / self.loss_divisor)
+        weights = validation.weights
+        if weights is not None:
+            weights = np.ldexp(weights, -exponents(weights))  # a loss times 1e300 might overflow
+        with np.errstate(over="ignore", invalid="ignore"):
+            loss = float(np.average(losses, weights=weights))
+        estimator.validation_losses_.append(loss / self.loss_divisor)
         is_finite = np.isfinite(outputs).all()
         estimator.validation_scores_.append(estimator._score_outputs(outputs, validation) if is_finite else math.nan)
         self.print(f"Validation score: {estimator.validation_scores_[-1]:f}")
@@ -244,12 +291,12 @@ class Loop:
         estimator = self.estimator
         if estimator.early_stopping:
             score = estimator.validation_scores_[-1]
-            is_stalled = score < estimator.best_validation_score_ + estimator.tol
+            is_stalled = not score >= estimator.best_validation_score_ + estimator.tol  # NaN is no improvement
             if score > estimator.best_validation_score_:
                 estimator.best_validation_score_ = score
                 estimator._best_theta = self.model.params.theta.copy()
         else:
-            is_stalled = estimator.loss_ > estimator.best_loss_ - estimator.tol
+            is_stalled = not estimator.loss_ <= estimator.best_loss_ - estimator.tol
             estimator.best_loss_ = min(estimator.best_loss_, estimator.loss_)
         estimator._no_improvement_count = estimator._no_improvement_count + 1 if is_stalled else 0
 

@@ -3,17 +3,26 @@
 from numbers import Real
 from typing import Any, ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
+from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
+from fastmlp.data.scaling import largest_magnitude
 from fastmlp.errors import DataError
 from fastmlp.estimator.base import BaseMLP
 from fastmlp.estimator.config_mapping import CONSTRAINTS
 from fastmlp.estimator.loop import Samples
+from fastmlp.metrics import exponents, r2
 from fastmlp.settings import LOSSES
+
+#: Largest magnitudes of values whose squares, and the sum of a billion of them, are within float32's range:
+#: scikit-learn squares in the dtype of the values.
+MIN_SQUARED = 1e-12
+MAX_SQUARED = 1e14
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -127,6 +136,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         ------
         ValueError
             If parameters or data are not accepted, or the weights are no longer finite.
+        KeyboardInterrupt
+            After Ctrl-C before the first step. Later, training ends with a warning, as in scikit-learn.
         """
         is_continued = self.warm_start and hasattr(self, "model_")
         self._fit(X, y, sample_weight, (X_val, y_val), is_continued=is_continued)
@@ -152,6 +163,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         ------
         ValueError
             If parameters or data are not accepted, or the weights are no longer finite.
+        KeyboardInterrupt
+            After Ctrl-C before the first step. Later, training ends with a warning, as in scikit-learn.
         """
         is_continued = hasattr(self, "model_")
         self._fit(X, y, sample_weight, incremental=True, is_continued=is_continued)
@@ -174,6 +187,25 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         outputs = self._outputs(X)
         return outputs[:, 0] if self.n_outputs_ == 1 else outputs
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R2 of the predictions, the mean over the outputs, see `sklearn.metrics.r2_score`.
+
+        Parameters
+        ----------
+        X : array_like or sparse (n_samples, n_features)
+            Samples to predict.
+        y : array_like (n_samples,) or (n_samples, n_outputs)
+            True values, of any magnitude.
+        sample_weight : array_like (n_samples,), optional
+            Sample weights.
+
+        Returns
+        -------
+        float
+            At most 1.
+        """
+        return _r2(y, self.predict(X), sample_weight)
+
     def _loss_settings(self) -> dict[str, Any]:
         return {"loss": self.loss, "huber_delta": self.huber_delta}
 
@@ -181,7 +213,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return LOSSES[self.loss].sklearn_output
 
     def _encode_targets(self, y: NDArray[Any], is_encoding_known: bool) -> NDArray[Any]:
-        self._check_counts(y, "y")
         values = y.reshape(len(y), -1)
         if is_encoding_known and hasattr(self, "model_") and values.shape[1] != self.n_outputs_:
             raise DataError(
@@ -191,16 +222,24 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return values
 
     def _encode_validation_targets(self, y: NDArray[Any]) -> NDArray[Any]:
-        self._check_counts(y, "y_val")
         values = y.reshape(len(y), -1)
         if values.shape[1] != self.n_outputs_:
             raise DataError(f"y_val: expected {self.n_outputs_} columns, as many as y has, got {values.shape[1]}")
         return values
 
-    def _check_counts(self, y: NDArray[Any], name: str) -> None:
-        """Refuse negative targets if the loss is "poisson"."""
-        if self.loss == "poisson" and y.min() < 0:
-            raise DataError(f"{name}: expected values >= 0 for the loss 'poisson', got {y.min():g}")
-
     def _score_outputs(self, outputs: NDArray[Any], validation: Samples) -> float:
-        return float(r2_score(validation.y, outputs, sample_weight=validation.weights))
+        return _r2(validation.y, outputs, validation.weights)
+
+
+def _r2(y: NDArray[Any], predicted: NDArray[Any], sample_weight: Any) -> float:
+    """scikit-learn's R2; computed by `fastmlp.metrics.r2` where its squares would overflow or vanish."""
+    y = check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
+    weights = None if sample_weight is None else np.asarray(sample_weight, np.float64)
+    if weights is not None:
+        weights = np.ldexp(weights, -exponents(weights))
+    largest = max(largest_magnitude(values) for values in (y, predicted))
+    if MIN_SQUARED < largest < MAX_SQUARED or len(predicted) < 2:
+        return float(r2_score(y, predicted, sample_weight=weights))
+    check_consistent_length(y, predicted, weights)
+    predicted, y = (np.asarray(values, np.float64).reshape(len(values), -1) for values in (predicted, y))
+    return r2(predicted, y, weights)

@@ -1,6 +1,5 @@
 """Model: a network that predicts, is evaluated, saved and loaded, and is trained by `fastmlp.train`."""
 
-import math
 import os
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -13,12 +12,12 @@ from fastmlp.codegen.cpu import row_stride
 from fastmlp.config import Config
 from fastmlp.data.check import check_X, read_only
 from fastmlp.data.label import encode_labels, names_of
-from fastmlp.data.scaling import check_representable
+from fastmlp.data.scaling import check_representable, warn_if_not_finite
 from fastmlp.data.target import check_loss, check_target
 from fastmlp.errors import ConfigError, DataTypeError
 from fastmlp.kernels.epoch import predict_chunk
 from fastmlp.kernels.layout import DataArrays
-from fastmlp.metrics import score_of
+from fastmlp.metrics import score_of, sum_of_losses
 from fastmlp.model.file import read_model, write_model
 from fastmlp.model.kernel_args import Targets, arrays_for_prediction, samples_in_memory
 from fastmlp.model.params import Params, Views, aligned_zeros, init_params
@@ -312,11 +311,11 @@ class Model:
         outputs, losses = self.forward_validated(X, y)
         predicted = self._predictions(outputs)
         score = score_of(self.config.loss, predicted, y if predicted.ndim == y.ndim else y[:, 0])
-        return Evaluation(math.fsum(losses) / len(y), score)
+        return Evaluation(sum_of_losses(losses) / len(y), score)
 
     def _outputs(self, X: ArrayLike) -> NDArray[Any]:
         X = check_representable(check_X(X, self.n_features), self.scaling, self.config.dtype)
-        return self.forward_validated(X)[0]
+        return warn_if_not_finite(self.forward_validated(X)[0], X)
 
     def _predictions(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """Codes of the classes, labels or values for the outputs of the network."""
@@ -332,7 +331,8 @@ class Model:
         W``. The paper's two equations differ by this factor of m.
         """
         n_samples = len(check_X(X, self.n_features))
-        squares = math.fsum(float(np.sum(np.square(W, dtype=np.float64))) for W in self.weights)
+        with np.errstate(over="ignore"):
+            squares = sum_of_losses([np.sum(np.square(W, dtype=np.float64)) for W in self.weights])
         return self.evaluate(X, y).loss + self.config.l2 / (2 * n_samples) * squares
 
     def forward_validated(self, X: NDArray[Any], y: NDArray[Any] | None = None) -> tuple[NDArray[Any], Losses]:

@@ -9,9 +9,12 @@ import warnings
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from fastmlp.config import Config
 from fastmlp.errors import DataNotFoundError, FileFormatError
+from fastmlp.settings import LOSSES
 from fastmlp.study.plan import Key, Plan, key_of
 from fastmlp.study.run import Record
+from fastmlp.training.early_stopping import monitored_column
 from fastmlp.training.history import check_columns
 
 #: Name of the file of all runs, and pattern of the files of shards.
@@ -96,6 +99,7 @@ class RecordReader:
             setting = self._settings.get(key_of(record["setting"], 0)[0])
             if setting is None or record["repeat"] not in range(self.plan.n_repeats):
                 raise ValueError("the study has no such setting or repeat")
+            _check_history(record, self.plan.config.replace(**setting))
         except (AttributeError, RecursionError, TypeError, ValueError) as error:
             remedy = "remove the line and start the study again to repeat its run"
             raise FileFormatError(f"{path}, line {number} is damaged: {error}; {remedy}") from error
@@ -114,8 +118,26 @@ def _check_record(record: Any) -> None:
     check_columns(record["history"])
     if len(set(map(len, columns))) != 1:
         raise ValueError("history: expected columns of equal length")
-    if not all(type(number) in (int, float) for column in columns for number in column):
+    if not all(_is_number(value) for column in columns for value in column):
         raise ValueError("history: expected numbers only")
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is a number that float64 represents: JSON has integers of any length."""
+    return type(value) is float or (type(value) is int and abs(value) < 2**53)
+
+
+def _check_history(record: Record, config: Config) -> None:
+    """Check that a history has the columns of its config; after divergence in the first epoch it has no rows."""
+    history = record["history"]
+    if not history["epoch"]:
+        if record["status"] == "finished":
+            raise ValueError("history: expected at least one epoch of a finished run, got none")
+        return
+    score = f"test_{LOSSES[config.loss].metric}"
+    required = {score} if config.early_stopping == "none" else {score, monitored_column(config)}
+    if not required <= history.keys():
+        raise ValueError(f"history: expected the columns {', '.join(sorted(required))}, got {', '.join(history)}")
 
 
 def _repair_last_line(file: BinaryIO) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastmlp.errors import ConfigError, StudyError
-from fastmlp.metrics import display_name
+from fastmlp.metrics import display_name, sum_of_losses
 from fastmlp.plot import Band, plot_bands
 from fastmlp.settings import LOSSES
 from fastmlp.study.plan import Key, Plan, Setting, key_of, label_of
@@ -31,8 +31,8 @@ class Statistics(NamedTuple):
     n : list of int
         Number of runs that reached the epoch. Runs that diverged or stopped early have fewer epochs than others.
     mean, std, min, max : list of float
-        Over those runs. The standard deviation is that of a sample, with n - 1 in the denominator; for a single run it
-        is nan.
+        Over those runs. The standard deviation is that of a sample, with n - 1 in the denominator; for a single run, or
+        if a value is not finite, it is nan. Of values beyond the range of float64 the mean is infinite.
     """
 
     epoch: list[int]
@@ -143,17 +143,13 @@ class Study:
         ConfigError
             If the study has no such setting or column.
         """
-        column = self.score if column is None else column
-        records = self.records_of(setting)
-        if records and not any(column in record["history"] for record in records):
-            raise ConfigError(f"column: expected one of {', '.join(records[0]['history'])}, got {column!r}")
-        curves = [record["history"][column] for record in records if column in record["history"]]
+        curves = list(self._curves(setting, column).values())
         epochs = range(max(map(len, curves), default=0))
         values = [[curve[epoch] for curve in curves if epoch < len(curve)] for epoch in epochs]
         return Statistics(
             epoch=[epoch + 1 for epoch in epochs],
             n=[len(group) for group in values],
-            mean=[statistics.fmean(group) for group in values],
+            mean=[_mean(group) for group in values],
             std=[_sample_std(group) for group in values],
             min=[min(group) for group in values],
             max=[max(group) for group in values],
@@ -215,15 +211,31 @@ class Study:
         -------
         list of float
             One value per finished run. If all runs diverged, the last values of those that reached the latest epoch.
+
+        Raises
+        ------
+        ConfigError
+            If the study has no such setting or column.
+        """
+        records, curves = self.records_of(setting), self._curves(setting, column)
+        finished = [index for index in curves if records[index]["status"] == "finished"]
+        if not finished:
+            n_epochs = max(map(len, curves.values()), default=0)
+            return [curve[-1] for curve in curves.values() if len(curve) == n_epochs]
+        config = self.config.replace(**setting)
+        return [curves[index][best_epoch(config, records[index]["history"]) - 1] for index in finished]
+
+    def _curves(self, setting: Mapping[str, Any], column: str | None) -> dict[int, list[float]]:
+        """The values of a column, by default the score, by the index of their run in `records_of`.
+
+        Runs that diverged in their first epoch have none: their histories have no rows, and so only default columns.
         """
         column = self.score if column is None else column
-        finished = [record for record in self.records_of(setting) if record["status"] == "finished"]
-        if not finished:
-            curves = [record["history"][column] for record in self.records_of(setting)]
-            n_epochs = max(map(len, curves), default=0)
-            return [curve[-1] for curve in curves if len(curve) == n_epochs > 0]
-        config = self.config.replace(**setting)
-        return [record["history"][column][best_epoch(config, record["history"]) - 1] for record in finished]
+        histories = {i: run["history"] for i, run in enumerate(self.records_of(setting)) if run["history"]["epoch"]}
+        known = [name for name in ALL_COLUMNS if not histories or any(name in one for one in histories.values())]
+        if column not in known:
+            raise ConfigError(f"column: expected one of {', '.join(known)}, got {column!r}")
+        return {index: history[column] for index, history in histories.items() if column in history}
 
     def best(self, column: str | None = None) -> Setting:
         """The setting with the best mean of the final values, see `finals`.
@@ -236,7 +248,8 @@ class Study:
         Returns
         -------
         dict
-            One of `settings`. Settings with a diverged run rank behind all settings without one.
+            One of `settings`. Settings with a diverged run rank behind all settings without one. A mean of NaN, which a
+            study of an earlier version may have, ranks behind all numbers.
 
         Raises
         ------
@@ -249,14 +262,21 @@ class Study:
         if column not in self._summary_columns:
             raise ConfigError(f"column: expected one of {', '.join(self._summary_columns)}, got {column!r}")
         sign = 1 if column == self.score else -1
+        means = [_mean(values) if (values := self.finals(setting, column)) else None for setting in self.settings]
         ranked = [
-            (self.n_diverged(setting) == 0, sign * statistics.fmean(values), -index, setting)
-            for index, setting in enumerate(self.settings)
-            if (values := self.finals(setting, column))
+            (
+                self.n_diverged(setting) == 0,
+                not math.isnan(mean),
+                0.0 if math.isnan(mean) else sign * mean,
+                -index,
+                setting,
+            )
+            for index, (setting, mean) in enumerate(zip(self.settings, means, strict=True))
+            if mean is not None
         ]
         if not ranked:
             raise StudyError("no best setting: no run has finished an epoch")
-        return dict(max(ranked, key=lambda entry: entry[:3])[3])
+        return dict(max(ranked, key=lambda entry: entry[:4])[4])
 
     def n_diverged(self, setting: Mapping[str, Any]) -> int:
         """Number of runs of a setting that diverged."""
@@ -323,14 +343,22 @@ def summary_row(study: Study, setting: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _mean_and_std(numbers: list[float]) -> str:
-    mean = f"{statistics.fmean(numbers):.4f}"
-    return f"{mean} ± {statistics.stdev(numbers):.4f}" if len(numbers) > 1 else mean
+    mean = f"{_mean(numbers):.4f}"
+    return f"{mean} ± {_sample_std(numbers):.4f}" if len(numbers) > 1 else mean
+
+
+def _mean(numbers: list[float]) -> float:
+    """Mean; infinite or NaN, not an error, for values that are not finite or whose sum is beyond float64."""
+    return sum_of_losses(numbers) / len(numbers)
 
 
 def _sample_std(numbers: list[float]) -> float:
     if len(numbers) < 2 or not all(map(math.isfinite, numbers)):
         return math.nan
-    return statistics.stdev(numbers)
+    exponent = math.frexp(max(map(abs, numbers)))[1]  # statistics.stdev raises OverflowError for 1e308 and -1e308
+    scaled = [math.ldexp(number, -exponent) for number in numbers]
+    half = exponent // 2
+    return statistics.stdev(scaled) * 2.0**half * 2.0 ** (exponent - half)
 
 
 def _frame(rows: Iterable[dict[str, Any]]) -> "Rows | Any":

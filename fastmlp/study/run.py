@@ -29,7 +29,7 @@ class Record(TypedDict):
     seed : int
         Seed of the initial weights and the batches; all settings of a repeat share it.
     status : str
-        finished, or diverged: the loss was no longer finite, and history and weights are those of the epochs before.
+        finished, or diverged: a loss or score was not finite, and history and weights are those of the epochs before.
     seconds : float
         Time of training and evaluation.
     weights_sha256 : str

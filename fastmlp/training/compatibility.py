@@ -11,6 +11,7 @@ from fastmlp.data import Dataset
 from fastmlp.data.label import have_same_labels, list_labels
 from fastmlp.data.target import check_loss
 from fastmlp.errors import ConfigError, DataError, DataTypeError
+from fastmlp.metrics import root_mean_square
 from fastmlp.model.model import Model
 from fastmlp.settings import LOSSES
 
@@ -80,7 +81,7 @@ def warn_about_target_scale(dataset: Dataset) -> None:
     """Warn if regression targets are so large that they are hard to learn."""
     if dataset.task != "regression":
         return
-    rms = np.sqrt(np.square(dataset.y_train).mean(axis=0)).max()
+    rms = root_mean_square(dataset.y_train).max()
     if rms > MAX_TARGET_RMS:
         text = f"y_train: expected targets of a root mean square near 1, got {rms:.3g}; divide the targets by it"
         warnings.warn(text, stacklevel=3)

@@ -37,9 +37,9 @@ class Monitor:
         self.n_without_improvement = 0
 
     def update(self, value: float) -> bool:
-        """Record the value of an epoch; return whether it is an improvement."""
+        """Record the value of an epoch; return whether it is an improvement, which infinity and NaN never are."""
         gain = value - self.best if self.larger_is_better else self.best - value
-        improved = gain > self.tol
+        improved = math.isfinite(value) and gain > self.tol
         self.n_without_improvement = 0 if improved else self.n_without_improvement + 1
         if improved:
             self.best = value
@@ -103,7 +103,8 @@ def best_epoch(config: Config, history: Mapping[str, Sequence[float]]) -> int:
     Returns
     -------
     int
-        With early stopping the last epoch that improved the monitored metric, otherwise the last epoch.
+        With early stopping the last epoch that improved the monitored metric. Without early stopping the last epoch, as
+        in the history of an earlier version whose metric was never finite: no weights were stored as the best then.
 
     Examples
     --------
@@ -114,4 +115,4 @@ def best_epoch(config: Config, history: Mapping[str, Sequence[float]]) -> int:
         return len(history["epoch"])
     monitor = Monitor(config.early_stopping == "score", config.tol)
     improved = [monitor.update(value) for value in history[monitored_column(config)]]
-    return len(improved) - improved[::-1].index(True)
+    return len(improved) - (improved[::-1].index(True) if any(improved) else 0)

@@ -101,6 +101,8 @@ class History:
     ----------
     rows : iterable of Row
         Initial rows. The first row determines the columns, out of ``fastmlp.training.history.ALL_COLUMNS``.
+    columns : iterable of str
+        Names of the columns while there is no row; by default those for classification without a validation set.
 
     Examples
     --------
@@ -109,8 +111,10 @@ class History:
     (2, 2.0, [1.0, 2.0])
     """
 
-    def __init__(self, rows: Iterable[Mapping[str, Any]] = ()) -> None:
+    def __init__(self, rows: Iterable[Mapping[str, Any]] = (), columns: Iterable[str] = COLUMNS) -> None:
         self._rows: list[Row] = []
+        self._initial_columns = set(columns)
+        check_columns(self._initial_columns)
         for row in rows:
             self.append(row)
 
@@ -135,7 +139,8 @@ class History:
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns, in the order of a table."""
-        return tuple(name for name in ALL_COLUMNS if name in self._rows[0]) if self._rows else COLUMNS
+        names = self._rows[0] if self._rows else self._initial_columns
+        return tuple(name for name in ALL_COLUMNS if name in names)
 
     @property
     def score(self) -> str:
@@ -284,6 +289,19 @@ class History:
         return cls(_parse(path, _rows_of_json))
 
 
+def columns_of(score: str, is_validated: bool) -> tuple[str, ...]:
+    """Names of the columns for a score, accuracy or r2, with or without a validation set.
+
+    Examples
+    --------
+    >>> columns_of("r2", is_validated=True)[2:7]
+    ('train_loss', 'val_loss', 'val_r2', 'test_loss', 'test_r2')
+    """
+    validated = {"val_loss", f"val_{score}"} if is_validated else set()
+    names = {*COLUMNS} - {"test_accuracy"} | {f"test_{score}"} | validated
+    return tuple(name for name in ALL_COLUMNS if name in names)
+
+
 def check_columns(names: Iterable[str]) -> None:
     """Check that names are those of the columns of a history, in any order.
 
@@ -293,13 +311,8 @@ def check_columns(names: Iterable[str]) -> None:
         If a column is missing, unknown or incompatible with another one.
     """
     given = set(names)
-    scores = [name for name in ("test_accuracy", "test_r2") if name in given]
-    validated = {"val_loss", scores[0].replace("test", "val")} if scores else set()
-    if (
-        len(scores) != 1
-        or given - validated != {*COLUMNS} - {"test_accuracy"} | {*scores}
-        or len(given & validated) == 1
-    ):
+    accepted = [set(columns_of(score, is_validated)) for score in ("accuracy", "r2") for is_validated in (False, True)]
+    if given not in accepted:
         columns = ", ".join(COLUMNS)
         raise ValueError(
             f"row: expected the columns {columns}, for regression test_r2 in place of test_accuracy, and with a "

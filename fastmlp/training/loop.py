@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from fastmlp.config import Config
 from fastmlp.data import Dataset
-from fastmlp.data.scaling import check_representable
-from fastmlp.data.target import balanced_weights
+from fastmlp.data.scaling import check_representable, largest_magnitude
+from fastmlp.data.target import balanced_weights, check_weights
 from fastmlp.errors import DataError, DivergedError, FileFormatError
 from fastmlp.kernels.update import STEPS
 from fastmlp.model.model import Model, init_model
@@ -22,7 +22,7 @@ from fastmlp.settings import LOSSES
 from fastmlp.training.checkpoint import RESTART_HINT, Checkpoint, State, holds_checkpoint, run_identity
 from fastmlp.training.compatibility import check_compatibility, n_outputs_of, warn_about_target_scale
 from fastmlp.training.early_stopping import Monitor, Plateau, monitored_column
-from fastmlp.training.history import History, Progress, Row
+from fastmlp.training.history import History, Progress, Row, columns_of
 from fastmlp.training.precision import resolve
 from fastmlp.training.schedule import learning_rate_at
 from fastmlp.training.trainer import Trainer
@@ -89,7 +89,8 @@ def train(
     Raises
     ------
     DivergedError
-        If the loss of an epoch is not finite. The exception holds the model and the history of the last finite epoch.
+        If a loss or a score of an epoch is not finite, on the training, validation or test set. The exception holds the
+        model and the history of the last finite epoch.
     DataError, DataTypeError, ConfigError
         If dataset, config or model has the wrong type, or if they are incompatible.
     CheckpointError, FileFormatError, OutputError
@@ -111,9 +112,9 @@ def train(
     model.config, model.class_names = config, dataset.class_names or model.class_names
     model.classes = dataset.classes
     model.scaling = model.scaling or dataset.scaling()
-    for X in (dataset.X_train, dataset.X_test, dataset.X_val):
-        if X is not None:
-            check_representable(X, model.scaling, config.dtype)
+    for name in ("X_train", "X_test", "X_val"):
+        if getattr(dataset, name) is not None:
+            check_representable(getattr(dataset, name), model.scaling, config.dtype, name)
     warn_about_target_scale(dataset)
     warmup(config.precision)
     loop = _TrainingLoop(dataset, config, model, progress or (lambda _: None))
@@ -124,8 +125,9 @@ def train(
         with Checkpoint(checkpoint, identity) as checkpoints:
             diverged = loop.run_with_checkpoints(checkpoints)
     if diverged is not None:
+        error = loop.divergence(diverged)
         loop.restore_epoch_start()
-        raise DivergedError(diverged["epoch"], diverged["learning_rate"], model, loop.history)
+        raise error
     loop.restore_best()
     return Run(model, loop.history, config)
 
@@ -158,10 +160,12 @@ class _TrainingLoop:
             raise DataError(
                 "weight_train: expected a weight > 0 among the samples that are not held out, got only zeros"
             )
-        weights = balanced_weights(y, weights) if config.class_weight == "balanced" else weights
+        if config.class_weight == "balanced":
+            weights = check_weights(balanced_weights(y, weights), len(y), "weight_train")
         self.n_samples = len(X)
         self.trainer = Trainer(model, X, y, weights)
-        self.history, self.n_epochs_before, self.train_s = History(), model.n_epochs, 0.0
+        columns = columns_of(LOSSES[config.loss].metric, self.X_val is not None)
+        self.history, self.n_epochs_before, self.train_s = History(columns=columns), model.n_epochs, 0.0
         self.epoch_start = model.params.theta
         self.monitor = Monitor(config.early_stopping == "score", config.tol)
         self.plateau = Plateau(config)
@@ -183,7 +187,7 @@ class _TrainingLoop:
         """Train to the end, calling `after_chunk` after each chunk of an epoch; return the row of a diverged epoch."""
         while not self.is_finished:
             row = self.run_epoch(len(self.history), after_chunk)
-            if not (math.isfinite(row["train_loss"]) and math.isfinite(row["test_loss"])):
+            if _non_finite_columns(row):
                 return row
             self.history.append(row)
             self.update_monitors(row)
@@ -278,6 +282,22 @@ class _TrainingLoop:
         if self.monitor.update(monitored):
             self.best = self.model.params.theta.copy()
 
+    def divergence(self, row: Row) -> DivergedError:
+        """The exception for the row of a diverged epoch, naming the first metric that is not finite.
+
+        It points to the data that the metric was computed on, unless the weights at the end of the epoch, with which it
+        was computed, are not finite: the training loss, each batch's with the weights before its step, may still be.
+        """
+        column, value = next(iter(_non_finite_columns(row).items()))
+        part = column.partition("_")[0] if np.isfinite(self.model.params.theta).all() else "train"
+        arrays: dict[str, Any] = {}
+        if part == "val":
+            arrays = {"y_val": self.y_val, "X_val": self.X_val}
+        elif part == "test":
+            arrays = {"y_test": self.dataset.y_test, "X_test": self.dataset.X_test}
+        largest = {name: largest_magnitude(array) for name, array in arrays.items() if array.dtype.kind == "f"}
+        return DivergedError(row["epoch"], row["learning_rate"], self.model, self.history, column, value, largest)
+
     def restore_epoch_start(self) -> None:
         """Restore the weights from before the current epoch."""
         self.model.params.theta[:] = self.epoch_start
@@ -291,6 +311,15 @@ class _TrainingLoop:
     def report_progress(self, epoch: int, n_seen: int, train_loss: float, row: Row | None = None) -> None:
         """Call the progress callback."""
         self.progress(Progress(epoch + 1, self.config.n_epochs, n_seen, self.n_samples, train_loss, row))
+
+
+def _non_finite_columns(row: Row) -> dict[str, float]:
+    """The losses and scores of an epoch that are not finite, those of the training set first, of the test set last."""
+    return {
+        name: value
+        for name, value in cast(dict[str, float], row).items()
+        if name.endswith(("_loss", "_accuracy", "_r2")) and not math.isfinite(value)
+    }
 
 
 def _check_consistency(state: State, required: dict[str, NDArray[Any]], steps_per_epoch: int, n_epochs: int) -> None:

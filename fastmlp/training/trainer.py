@@ -1,6 +1,5 @@
 """Trainer: the buffers and the optimizer state of a network in training, and the training of one epoch."""
 
-import math
 import warnings
 from collections.abc import Callable, Iterator
 from time import perf_counter
@@ -9,10 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmlp.config import Config
 from fastmlp.data.scaling import pixel_scale_of
+from fastmlp.errors import DataError
 from fastmlp.kernels.epoch import train_chunk
 from fastmlp.kernels.layout import OptimizerState
 from fastmlp.kernels.update import STEPS
+from fastmlp.metrics import sum_of_losses
 from fastmlp.model.kernel_args import Targets, arrays_for_training, hyperparameters_of, initial_powers, integers_of
 from fastmlp.model.model import Model
 from fastmlp.model.workspace import Workspace
@@ -62,6 +64,8 @@ class Trainer:
     ------
     ConfigError
         If the config's precision is not available on this machine: apply `fastmlp.training.precision.resolve` first.
+    DataError
+        If the L2 coefficient is divided by sample weights so small that it overflows float32.
 
     Attributes
     ----------
@@ -94,6 +98,8 @@ class Trainer:
             text = f"batch_size: expected at most {n_samples}, the number of training samples, got {given}"
             warnings.warn(f"{text}; each epoch is one batch", stacklevel=4)
         self.batch_size = min(self.config.batch_size, n_samples)
+        if weights is not None:
+            _check_l2(self.config, float(weights.mean()) * self.batch_size)
         scale = pixel_scale_of(model.scaling, X)
         self.workspace = Workspace(model.params, self.config, self.batch_size, pixel_scale=scale)
         self.order = np.arange(n_samples, dtype=np.int32)
@@ -143,7 +149,7 @@ class Trainer:
         return self._mean_loss(self.order.size)
 
     def _mean_loss(self, n_seen: int) -> EpochLoss:
-        return EpochLoss(math.fsum(self.loss_sum[:-1]) / n_seen, float(self.loss_sum[-1]) / n_seen)
+        return EpochLoss(sum_of_losses(self.loss_sum[:-1]) / n_seen, float(self.loss_sum[-1]) / n_seen)
 
     def _train_in_chunks(self, hyper: NDArray[np.float64], first: int) -> Iterator[int]:
         """Train for an epoch, chunk by chunk; yield the number of samples seen after each chunk."""
@@ -194,3 +200,15 @@ class Trainer:
         state = OptimizerState(hyper, self.powers, self.workspace.coefficients)
         integers = integers_of(self.config, first, stop, shuffle, order_state, dropout_state, offset)
         train_chunk(data, targets, order, self.net, state, self.loss_sum, integers, self.workspace.bf16)
+
+
+def _check_l2(config: Config, batch_weight: float) -> None:
+    """Refuse sample weights whose sum in a batch, by which the L2 coefficient is divided, is next to nothing.
+
+    The limit is the range of float32 for both dtypes: the penalty would be the whole loss long before that of float64.
+    """
+    if config.l2_scale == "batch" and config.l2 / float(np.finfo(np.float32).max) > batch_weight:
+        raise DataError(
+            f"weight_train (sample_weight): expected a sum per batch by which the L2 coefficient {config.l2:g} (alpha) "
+            f"can be divided, got {batch_weight:.3g} on average; multiply all weights by a constant, or set it to 0"
+        )

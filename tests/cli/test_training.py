@@ -71,8 +71,26 @@ def test_a_run_that_diverges_exits_with_2_and_writes_its_results(tmp_path, run):
     flags = ["--activation", "relu", "--learning-rate", "1e30"]
     code, out, err = run("train", *flags, "--out", tmp_path / "runs")
     assert (code, out) == (2, "")
-    assert "error: the loss is no longer finite in epoch 1" in err
+    assert "error: train_loss: expected a finite number, got nan in epoch 1" in err
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == sorted(RESULTS)
+
+
+@pytest.mark.parametrize(
+    "flags", [("--early-stopping", "loss"), ("--early-stopping", "score"), ("--schedule", "plateau")]
+)
+def test_a_fill_value_in_the_validation_set_exits_with_2_and_one_message(flags, tmp_path, run):
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    y = X @ [1.0, 2.0, 3.0]
+    y_val = np.where(np.arange(10) == 3, 9.96921e36, y[:10])
+    path = tmp_path / "filled.npz"
+    np.savez(path, X_train=X, y_train=y, X_test=X[:10], y_test=y[:10], X_val=X[:10], y_val=y_val)
+    command = ("train", "--data", path, "--loss", "squared_error", "--hidden", "4", "--batch-size", "16", *flags)
+    code, out, err = run(*command, "--out", tmp_path / "runs")
+    assert (code, out, err.count("error")) == (2, "", 1 + err.count("squared_error"))
+    assert "error: val_loss: expected a finite number, got inf in epoch 1" in err
+    assert "in y_val (9.97e+36) and X_val (" in err
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == sorted(RESULTS)
+    assert fastmlp.History.from_csv(tmp_path / "runs" / "history.csv") == fastmlp.History()
 
 
 def test_all_invalid_settings_are_reported_at_once(run):

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy.sparse import csr_array
 
-from fastmlp.data.scaling import fit_moments, fit_scaling
+from fastmlp.data.scaling import check_representable, fit_moments, fit_scaling, largest_magnitude
 from fastmlp.errors import DataError
 
 PIXELS = np.array([[0, 10], [255, 10], [51, 10]], dtype=np.uint8)
@@ -98,3 +99,29 @@ def test_moments_over_many_blocks_equal_those_of_numpy():
     got = fit_moments(X)
     np.testing.assert_allclose(got.mean, X.mean(axis=0), rtol=1e-14)
     np.testing.assert_allclose(got.std, X.std(axis=0), rtol=1e-11)
+
+
+@pytest.mark.parametrize("value", [1e39, -1e39])
+def test_a_value_beyond_the_range_of_float32_is_refused(value):
+    X = np.array([[0.0, 1.0], [value, 2.0]])
+    with pytest.raises(
+        DataError, match=r"^X_val: got values up to 1e\+39, beyond float32's range; train in float64, or"
+    ):
+        check_representable(X, None, "float32", "X_val")
+    assert check_representable(X, None, "float64") is X
+
+
+@pytest.mark.parametrize(("dtype", "value"), [("float32", 1e30), ("float64", 1e300)])
+def test_a_value_that_scaling_brings_beyond_the_range_is_refused(dtype, value):
+    X = np.array([[0.0, 0.0], [1.0, value]], dtype)
+    scaling = np.array([1.0, 1e20]), np.zeros(2)
+    message = rf"^X: got values of feature 1 \(counted from 0\) that are beyond {dtype}'s range .* by 1e\+20; "
+    with pytest.raises(DataError, match=message):
+        check_representable(X, scaling, dtype)
+    check_representable(np.array([[value, 1.0]], dtype), scaling, dtype)
+
+
+def test_the_largest_magnitude_is_that_of_either_sign():
+    assert [largest_magnitude(np.array(values)) for values in ([1.0, -3.0], [-1.0, 2.0])] == [3.0, 2.0]
+    assert largest_magnitude(np.r_[np.zeros(1 << 18), -7.0][:, None]) == 7.0
+    assert [largest_magnitude(csr_array(values)) for values in ([[0.0, -5.0]], [[0.0]])] == [5.0, 0.0]

@@ -96,7 +96,7 @@ def test_poisson_loss_needs_targets_from_0():
 
 def test_targets_beyond_the_range_of_float32_need_float64():
     check_loss(np.full((1, 1), 1e300), "squared_error", "float64")
-    with pytest.raises(DataError, match=r"^y: got 1e\+300, beyond float32's range; use precision float64, or scale y$"):
+    with pytest.raises(DataError, match=r"^y: got 1e\+300, beyond float32's range; train in float64, or scale y$"):
         check_loss(np.full((1, 1), -1e300), "squared_error", "float32")
 
 
@@ -108,6 +108,14 @@ def test_sample_weights_become_a_copy_in_float64():
     assert check_weights(None, 2, "weight_train") is None
 
 
+def test_subnormal_sample_weights_become_normal():
+    weights = np.array([5e-324, 1e-310, 0.0, 1.0])
+    got = check_weights(weights, 4, "weight_train")
+    np.testing.assert_array_equal(got, weights * 2.0**52)
+    assert got[0] >= np.finfo(np.float64).tiny
+    np.testing.assert_array_equal(check_weights([3e-308, 1.0], 2, "weight_train"), [3e-308, 1.0])
+
+
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
@@ -116,8 +124,11 @@ def test_sample_weights_become_a_copy_in_float64():
         ([1.0, np.inf], "expected finite numbers, got inf at row 1"),
         ([1.0, -1.0], "expected weights >= 0, not all 0, got -1 to 1"),
         ([0.0, 0.0], "expected weights >= 0, not all 0, got 0 to 0"),
-        ([1e308, 1e308], "sums up to inf, expected a normal float64 number; multiply all weights by a constant"),
-        ([1e-320, 0.0], "expected a normal float64 number; multiply all weights by a constant"),
+        ([1e308, 1e308], r"expected weights whose sum and ratios float64 can represent, got 1e\+308 to 1e\+308; mult"),
+        (
+            [1e-320, 1e300],
+            r"got 9\.99989e-321 to 1e\+300; multiply all weights by a constant, or set the smallest to 0",
+        ),
     ],
 )
 def test_invalid_sample_weights_are_refused(weights, message):
@@ -157,3 +168,23 @@ def test_an_unknown_task_is_refused():
 )
 def test_the_default_task_depends_on_the_number_of_columns(y, task):
     assert task_of(y) == task
+
+
+@pytest.mark.parametrize("size", [[1e-300, 1.0, 1e300], [1e300, 1e-300, 1e-300], [5e307, 5e307, 1e-307]])
+def test_balanced_weights_of_extreme_sample_weights_give_every_class_the_same_total(size):
+    y = np.array([0, 0, 0, 1, 1, 2], np.int32)
+    weights = np.array([3.0, 1.0, 4.0, 1.0, 5.0, 9.0]) / 9 * np.array(size)[y]
+    got = balanced_weights(y, weights)
+    totals = [got[y == label].sum() for label in range(3)]
+    np.testing.assert_allclose(totals, weights.sum() / 3, rtol=1e-14)
+    np.testing.assert_allclose(got[:3] / got[0], [1, 1 / 3, 4 / 3], rtol=1e-14)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_balanced_weights_of_ordinary_sample_weights_have_the_bits_of_the_formula(seed):
+    random = np.random.default_rng(seed)
+    y, weights = random.integers(0, 4, 50), random.random(50) * 10.0 ** random.uniform(-40, 40, 50)
+    sums = np.bincount(y, weights)
+    np.testing.assert_array_equal(
+        balanced_weights(y, weights), weights.sum() / (np.count_nonzero(sums) * sums)[y] * weights
+    )

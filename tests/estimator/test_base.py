@@ -160,6 +160,40 @@ def test_invalid_sample_weights_are_refused(make_classifier, X, y, weights, mess
         make_classifier().fit(X, y, weights)
 
 
+@pytest.mark.parametrize("size", [5e-324, 1e-308, 1e-300, 1e300])
+def test_only_the_ratios_of_the_sample_weights_count(make_classifier, X, y, size):
+    weights = 1.0 + np.arange(120) % 3
+    got, ref = (make_classifier(max_iter=3, alpha=0.0).fit(X, y, given) for given in (size * weights, weights))
+    np.testing.assert_allclose(got.loss_curve_, ref.loss_curve_, rtol=1e-12)
+
+
+@pytest.mark.parametrize("size", [5e-324, 1e-300, 1e305])
+def test_only_the_ratios_of_the_weights_of_held_out_samples_count(make_regressor, X, values, size):
+    weights = 1.0 + np.arange(120) % 3
+    got, ref = (
+        make_regressor(max_iter=3, alpha=0.0, early_stopping=True).fit(X, 1e5 * values, given)
+        for given in (size * weights, weights)
+    )
+    np.testing.assert_allclose(got.validation_losses_, ref.validation_losses_, rtol=1e-12)
+    np.testing.assert_allclose(got.validation_scores_, ref.validation_scores_, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        (5e-324, r"weight_train \(sample_weight\): expected a sum per batch .* 0\.0001 \(alpha\) can be divided"),
+        (
+            1e-300,
+            r"weight_train \(sample_weight\): expected a sum per batch .*, got 1\.2e-298 on average; multiply all",
+        ),
+        (1e-30, r"alpha divided by the sum of a batch's sample weights is 8\.33e\+23: multiply them by a constant"),
+    ],
+)
+def test_weights_that_make_alpha_too_large_are_named(make_classifier, X, y, size, message):
+    with pytest.raises(ValueError, match=message):
+        make_classifier(max_iter=50, solver="sgd").fit(X, y, np.full(120, size))
+
+
 def test_other_layer_sizes_than_those_of_the_fitted_network_are_refused(make_classifier, X, y):
     network = make_classifier(max_iter=2, warm_start=True).fit(X, y)
     message = r"expected those of the fitted network, \(3, 8, 3\), got \(3, 4, 3\); set warm_start=False"

@@ -38,6 +38,14 @@ def test_invalid_class_weights_are_refused(make_classifier, X, y, class_weight, 
         make_classifier(class_weight=class_weight, max_iter=2).fit(X, y, weights)
 
 
+def test_balanced_weights_of_extreme_sample_weights(make_classifier, X, y):
+    networks = [
+        make_classifier(max_iter=3, class_weight="balanced", alpha=0.0).fit(X, y, weights)
+        for weights in (None, np.choose(y, [1e-300, 1.0, 1e300]))
+    ]
+    np.testing.assert_allclose(networks[0].coefs_[0], networks[1].coefs_[0], rtol=1e-10)
+
+
 @pytest.mark.parametrize("class_weight", [{0: 1.0, 1: 2.0, 2: 5.0}, {1: 3.0}])
 def test_a_batch_may_lack_a_class_that_has_a_weight(make_classifier, X, y, class_weight):
     X, y = X[y > 0], y[y > 0]

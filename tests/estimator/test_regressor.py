@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import r2_score
 
 from fastmlp import FastMLPError
 from fastmlp.settings import LOSSES
@@ -24,9 +25,9 @@ def test_loss_and_score_of_a_validation_set_with_two_outputs(make_regressor, X, 
 
 
 def test_negative_targets_are_refused_for_the_poisson_loss(make_regressor, X, values):
-    with pytest.raises(FastMLPError, match=r"^y: expected values >= 0 for the loss 'poisson', got -"):
+    with pytest.raises(FastMLPError, match=r"^y: expected counts, numbers >= 0, for the loss 'poisson', got -"):
         make_regressor(loss="poisson").fit(X, values)
-    with pytest.raises(FastMLPError, match=r"^y_val: expected values >= 0 for the loss 'poisson', got -"):
+    with pytest.raises(FastMLPError, match=r"^y_val: expected counts, numbers >= 0, for the loss 'poisson', got -"):
         make_regressor(loss="poisson").fit(X, abs(values), X_val=X, y_val=values)
 
 
@@ -42,3 +43,33 @@ def test_another_number_of_outputs_is_refused(make_regressor, X, values):
 
 def test_finite_samples_with_an_infinite_sum_are_accepted(make_regressor, X, values):
     assert make_regressor(max_iter=2).fit(X, values).predict(np.full((3, 3), 1e308)).shape == (3,)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("weights", [None, np.linspace(0.1, 1, 120)])
+def test_the_score_is_scikit_learns_and_finite_for_values_of_any_magnitude(make_regressor, X, values, weights, dtype):
+    X, y = X.astype(dtype), values.astype(dtype)
+    network = make_regressor(max_iter=5).fit(X, y)
+    ref = r2_score(y, network.predict(X), sample_weight=weights)
+    assert network.score(X, y, weights) == ref
+    network.coefs_[1][:] *= 2.0**60
+    network.intercepts_[1][:] *= 2.0**60
+    huge = y * dtype(2.0**60)
+    assert network.score(X, huge, weights) == pytest.approx(ref, rel=1e-4 if dtype == np.float32 else 1e-12)
+    assert np.isfinite(network.score(X, values * 1e300, weights))
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e-30, 1.0, 1e30, 1e300])
+def test_the_score_does_not_depend_on_the_magnitude(make_regressor, X, values, size):
+    network = make_regressor(max_iter=5).fit(X, values)
+    ref = network.score(X, values)
+    network.coefs_[1][:] *= size
+    network.intercepts_[1][:] *= size
+    assert network.score(X, size * values) == pytest.approx(ref, rel=1e-12)
+
+
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_targets_of_1e154_have_finite_validation_scores(make_regressor, X, values, early_stopping):
+    network = make_regressor(loss="huber", early_stopping=early_stopping, max_iter=5)
+    network.fit(X, 1e154 * values, X_val=X, y_val=1e154 * values)
+    assert np.isfinite(network.validation_scores_).all()

@@ -231,6 +231,16 @@ def test_samples_beyond_the_range_of_float32_are_refused_in_float32():
                 model.predict_proba([[1e60]])
 
 
+def test_evaluation_and_objective_of_huge_numbers_are_infinite_not_errors():
+    model = init_model(Config(hidden=(), loss="squared_error", precision="float64", l2=1.0), 2, 1)
+    X = np.eye(2)
+    assert model.evaluate(X, [1.3e154, 1.0]).loss == pytest.approx(1.3e154**2 / 4)
+    assert model.evaluate(X, [1.5e154, -1.5e154]).loss == np.inf
+    assert np.isfinite(model.evaluate(X, [1.5e154, -1.5e154]).score)
+    model.weights[0] = np.full((2, 1), 1e200)
+    assert model.objective(X, [1.0, 2.0]) == np.inf
+
+
 # attributes that a user assigns to
 
 
@@ -260,7 +270,7 @@ def test_a_value_that_does_not_fit_is_refused_and_changes_nothing(name, value, e
 
 def test_a_config_for_another_task_is_refused():
     model = init_model(Config(hidden=(), loss="binary_cross_entropy"), 5, 1)
-    with pytest.raises(ConfigError, match="^loss: expected one for classification, .* got 'squared_error'"):
+    with pytest.raises(ConfigError, match=r"^loss: expected one for classification, .* got 'squared_error'"):
         model.config = model.config.replace(loss="squared_error")
     model = init_model(Config(hidden=(), loss="huber"), 5, 1)
     model.config = model.config.replace(loss="squared_error")

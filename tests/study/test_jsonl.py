@@ -6,6 +6,7 @@ import pytest
 
 import fastmlp
 from fastmlp.errors import DataNotFoundError, FileFormatError
+from fastmlp.training.history import COLUMNS
 
 
 def change_record(folder, **changes):
@@ -34,6 +35,30 @@ def test_a_record_with_values_of_other_types_is_refused(changes, message, folder
     change_record(folder, **changes)
     with pytest.raises(FileFormatError, match=rf"runs\.jsonl, line 1 is damaged: .*{message}.*; remove the line"):
         fastmlp.load_study(folder)
+
+
+@pytest.mark.parametrize(
+    ("history", "message"),
+    [
+        ({name: [] for name in COLUMNS}, "expected at least one epoch of a finished run, got none"),
+        (
+            {"test_r2" if name == "test_accuracy" else name: [1, 1] for name in COLUMNS},
+            "expected the columns test_accuracy, got epoch, ",
+        ),
+        ({name: [10**400] for name in COLUMNS}, "expected numbers only"),
+    ],
+)
+def test_a_history_that_does_not_belong_to_the_config_is_refused(history, message, folder):
+    change_record(folder, history=history)
+    with pytest.raises(FileFormatError, match=rf"runs\.jsonl, line 1 is damaged: history: {message}"):
+        fastmlp.load_study(folder)
+
+
+def test_a_history_without_the_metric_that_early_stopping_monitored_is_refused(blobs, tmp_path):
+    fastmlp.repeat(blobs, fastmlp.Config(hidden=(4,), n_epochs=1, early_stopping="score"), 1, out=tmp_path)
+    change_record(tmp_path, history={name: [1.0] for name in COLUMNS})
+    with pytest.raises(FileFormatError, match="expected the columns test_accuracy, val_accuracy, got epoch, "):
+        fastmlp.load_study(tmp_path)
 
 
 def test_a_deeply_nested_line_is_refused(folder):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fastmlp
-from fastmlp.errors import ConfigError
+from fastmlp.errors import ConfigError, StudyError
 from fastmlp.study.result import summary_row
 
 
@@ -27,6 +27,67 @@ def test_an_infinite_loss_has_no_standard_deviation(folder):
     path.write_text("\n".join([json.dumps(json.loads(first) | {"history": history}), *lines]) + "\n")
     study = fastmlp.load_study(folder)
     assert math.isnan(study.statistics({"l2": 0.0}, "test_loss").std[1])
+
+
+@pytest.mark.parametrize(
+    ("values", "mean", "std"),
+    [
+        ([1.7e308, 1.7e308], math.inf, 0.0),
+        ([1.7e308, -1.7e308], 0.0, math.inf),
+        ([1e200, 3e200], 2e200, 2**0.5 * 1e200),
+        ([math.inf, -math.inf], math.nan, math.nan),
+        ([math.nan, 1.0], math.nan, math.nan),
+        ([math.inf, 1.0], math.inf, math.nan),
+    ],
+)
+def test_statistics_of_huge_values_and_of_values_that_are_not_finite(values, mean, std, folder):
+    path = folder / "runs.jsonl"
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    of_setting = [record for record in records if record["setting"] == {"l2": 0.0}]
+    for value, record in zip(values, of_setting, strict=True):
+        for name in ("train_loss", "test_loss", "test_accuracy"):
+            record["history"][name] = [value] * 2
+    path.write_text("\n".join(map(json.dumps, records)) + "\n")
+    study = fastmlp.load_study(folder)
+    got = study.statistics({"l2": 0.0}, "test_loss")
+    np.testing.assert_allclose([got.mean[1], got.std[1]], [mean, std], rtol=1e-15)
+    assert study.best("test_loss") in study.settings
+    assert study.best() == {"l2": 0.01} if math.isnan(mean) else study.best() in study.settings
+    assert len(summary_row(study, {"l2": 0.0})) == 7
+    study.summary()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_study_whose_monitored_loss_was_never_finite_has_a_best_setting(value, blobs, tmp_path):
+    """Earlier versions did not count such a validation loss as divergence."""
+    config = fastmlp.Config(hidden=(4,), n_epochs=2, early_stopping="loss")
+    fastmlp.sweep(blobs, config, {"l2": [0.0, 0.01]}, 1, out=tmp_path)
+    path = tmp_path / "runs.jsonl"
+    first, second = (json.loads(line) for line in path.read_text().splitlines())
+    first["history"]["val_loss"] = [value] * 2
+    path.write_text(f"{json.dumps(first)}\n{json.dumps(second)}\n")
+    study = fastmlp.load_study(tmp_path)
+    assert study.finals(first["setting"], "test_loss") == first["history"]["test_loss"][-1:]
+    assert study.best() in study.settings
+
+
+@pytest.mark.parametrize("rates", [[1e30], [1e30, 0.01]])
+def test_a_regression_study_with_runs_that_diverged_in_their_first_epoch(rates, blobs, tmp_path):
+    X = blobs.X_train
+    data = fastmlp.Dataset(X[:90], X[:90, 0], X[90:], X[90:, 0], task="regression")
+    config = fastmlp.Config(hidden=(3,), n_epochs=2, loss="squared_error", activation="relu")
+    fastmlp.sweep(data, config, {"learning_rate": rates}, 2, out=tmp_path)
+    study = fastmlp.load_study(tmp_path)
+    assert (study.n_diverged({"learning_rate": 1e30}), study.finals({"learning_rate": 1e30})) == (2, [])
+    assert study.statistics({"learning_rate": 1e30}).mean == []
+    assert summary_row(study, {"learning_rate": 1e30})["test R2"] == "-"
+    study.summary()
+    study.plot()
+    if len(rates) == 2:
+        assert study.best() == {"learning_rate": 0.01}
+    else:
+        with pytest.raises(StudyError, match="no best setting: no run has finished an epoch"):
+            study.best()
 
 
 def test_the_table_has_one_row_per_run_and_epoch(blobs, config, grid):
@@ -58,7 +119,8 @@ def test_an_unknown_setting_or_column_is_refused(folder):
     study = fastmlp.load_study(folder)
     with pytest.raises(ConfigError, match=r"setting: expected one of this study \(l2 0; l2 0\.01\), got l2 1"):
         study.records_of({"l2": 1.0})
-    with pytest.raises(ConfigError, match=r"column: expected one of epoch, .*, got 'accuracy'"):
-        study.statistics({"l2": 0.0}, "accuracy")
+    for read in (study.statistics, study.finals):
+        with pytest.raises(ConfigError, match=r"column: expected one of epoch, .*, got 'accuracy'"):
+            read({"l2": 0.0}, "accuracy")
     with pytest.raises(ConfigError, match=r"column: expected one of train_loss, test_loss, test_accuracy, got 'epoch'"):
         study.best("epoch")

@@ -5,7 +5,7 @@ import fastmlp
 from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.errors import ConfigError, DataError, DataTypeError
-from fastmlp.training.compatibility import n_outputs_of
+from fastmlp.training.compatibility import n_outputs_of, warn_about_target_scale
 from fastmlp.training.loop import train
 
 SMALL = Config(hidden=(7, 6), n_epochs=3, batch_size=16)
@@ -80,6 +80,14 @@ def test_balanced_class_weights_require_classes(make_regression):
 
 
 # targets and samples
+
+
+def test_the_root_mean_square_of_huge_targets_is_finite(make_regression):
+    X, Y = make_regression()
+    text = r"y_train: expected targets of a root mean square near 1, got \d\.\d*e\+(199|200); divide the targets by it"
+    with pytest.warns(UserWarning, match=text) as caught:
+        warn_about_target_scale(Dataset(X, 1e200 * Y, X, Y, task="regression"))
+    assert len(caught) == 1
 
 
 def test_large_regression_targets_give_a_warning(make_regression):

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 
@@ -29,10 +31,22 @@ def test_a_monitor_of_a_score_records_increases_larger_than_tol():
     assert (monitor.best, monitor.n_without_improvement) == (0.2, 2)
 
 
-def test_nan_is_no_improvement():
-    monitor = Monitor(larger_is_better=False, tol=0.0)
-    assert [monitor.update(loss) for loss in (1.0, float("nan"))] == [True, False]
-    assert monitor.best == 1.0
+@pytest.mark.parametrize("larger_is_better", [True, False])
+@pytest.mark.parametrize("first", [(), (1.0,)])
+def test_a_value_that_is_not_finite_is_no_improvement(first, larger_is_better):
+    monitor = Monitor(larger_is_better, tol=0.0)
+    values = (*first, math.nan, math.inf, -math.inf)
+    assert [monitor.update(value) for value in values] == [True] * len(first) + [False] * 3
+    assert monitor.n_without_improvement == 3
+    assert monitor.update(2.0 if larger_is_better else 0.5)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_the_best_epoch_of_a_history_without_a_finite_value_is_the_last(value):
+    config = Config(early_stopping="loss")
+    assert best_epoch(config, {"val_loss": [value] * 3}) == 3
+    assert best_epoch(config.replace(early_stopping="score"), {"val_accuracy": [value] * 3}) == 3
+    assert best_epoch(config, {"val_loss": [value, 2.0, value, 3.0]}) == 2
 
 
 def test_a_plateau_reduces_the_factor_and_restarts_its_count():

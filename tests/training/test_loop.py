@@ -14,7 +14,7 @@ from fastmlp.data import Dataset
 from fastmlp.errors import DataError, DivergedError, FastMLPError
 from fastmlp.seeding import Purpose, stream, uniform
 from fastmlp.settings import ACTIVATIONS, OPTIMIZERS, Init, Precision
-from fastmlp.training.loop import train
+from fastmlp.training.loop import _hold_out, train
 
 SMALL = Config(hidden=(7, 6), n_epochs=3, batch_size=16)
 # Only the penalty changes these weights: each step multiplies them by 1 - 0.5 * 20 = -9, until float32 overflows.
@@ -254,8 +254,63 @@ def test_training_samples_that_all_have_weight_zero_are_refused(blobs):
         train(data, config)
 
 
+def weighted_cross_entropy(model, X, y, weights):
+    """Mean of the weighted means of the batches (here of 16), in float64."""
+    factor, offset = model.scaling
+    A, n_layers = X * factor + offset, len(model.weights)
+    for i, (W, b) in enumerate(zip(model.weights, model.biases, strict=True)):
+        A = A @ W.astype(np.float64) + b
+        A = A if i == n_layers - 1 else 1 / (1 + np.exp(-A))
+    A -= A.max(axis=1, keepdims=True)
+    losses = np.log(np.exp(A).sum(axis=1)) - A[np.arange(len(y)), y]
+    weights = weights / weights.max()
+    batches = [slice(start, start + 16) for start in range(0, len(y), 16)]
+    return sum(len(y[b]) * np.average(losses[b], weights=weights[b]) for b in batches) / len(y)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("size", [5e-324, 1e-310, 1e-308, 1e-300, 1.0, 1e300, 1e305])
+def test_only_the_ratios_of_the_sample_weights_count(size, precision, blobs):
+    weights = size * (1 + np.arange(120) % 3)
+    config = SMALL.replace(shuffle=False, precision=precision, learning_rate=1e-30, n_epochs=1)
+    data = Dataset(blobs.X_train, blobs.y_train, blobs.X_test, blobs.y_test, weight_train=weights)
+    run = train(data, config)
+    ref = weighted_cross_entropy(run.model, blobs.X_train, blobs.y_train, weights)
+    rtol = 1e-6 if precision == "float32" else 1e-13
+    assert run.history["train_loss"][0] == pytest.approx(ref, rel=rtol)
+
+
+def test_a_batch_of_tiny_weights_has_its_weighted_mean(blobs):
+    weights = np.where(np.arange(120) < 32, 1e-307, 1e300)
+    config = SMALL.replace(shuffle=False, precision="float64", learning_rate=1e-30, n_epochs=1)
+    one, two = (
+        Dataset(blobs.X_train, blobs.y_train, blobs.X_test, blobs.y_test, weight_train=given)
+        for given in (weights, np.ones(120))
+    )
+    assert train(one, config).history["train_loss"] == pytest.approx(train(two, config).history["train_loss"])
+
+
+def test_balanced_class_weights_of_extreme_sample_weights(blobs):
+    size = np.choose(blobs.y_train, [1e-300, 1.0, 1e300])
+    data, ref = (
+        Dataset(blobs.X_train, blobs.y_train, blobs.X_test, blobs.y_test, weight_train=weights)
+        for weights in (size, np.ones(120))
+    )
+    config = SMALL.replace(class_weight="balanced")
+    assert bits(train(data, config).model) == bits(train(ref, config).model)
+
+
+def test_weights_by_which_the_l2_coefficient_cannot_be_divided_are_refused(blobs):
+    data = Dataset(blobs.X_train, blobs.y_train, blobs.X_test, blobs.y_test, weight_train=np.full(120, 1e-300))
+    train(data, SMALL.replace(l2=1e-3))
+    with pytest.raises(
+        DataError, match=r"weight_train .*: expected a sum per batch .* 0\.001 \(alpha\) .*, got 1\.6e-299"
+    ):
+        train(data, SMALL.replace(l2=1e-3, l2_scale="batch"))
+
+
 @pytest.mark.parametrize(("weights", "error"), [
-    (np.full(120, 1e308), "sums up to inf"), (np.full(120, 1e-320), "multiply all weights"),
+    (np.full(120, 1e308), "multiply all weights"), (np.r_[np.full(119, 1e300), 1e-320], "got 9.99989e-321 to 1e"),
     (-np.ones(120), "weights >= 0"), (np.zeros(120), "not all 0"), (np.ones(119), "one weight per sample"),
     (np.full(120, np.nan), "finite"), (["a"] * 120, "real numbers"),
 ])  # fmt: skip
@@ -268,9 +323,10 @@ def test_invalid_sample_weights_are_refused(weights, error, blobs):
 
 
 def test_divergence_keeps_the_model_and_history_of_the_last_finite_epoch(blobs):
-    with pytest.raises(DivergedError, match=r"no longer finite in epoch \d+ at learning rate 0\.5") as caught:
+    with pytest.raises(DivergedError, match=r"_loss: .* in epoch \d+ at learning rate 0\.5; try a smaller") as caught:
         train(blobs, GROWING)
     error = caught.value
+    assert not math.isfinite(error.value)
     assert error.epoch == len(error.history) + 1 > 2
     assert error.learning_rate == 0.5
     ref = train(blobs, GROWING.replace(n_epochs=error.epoch - 1))
@@ -283,8 +339,70 @@ def test_divergence_in_the_first_epoch_keeps_the_initial_weights(blobs):
     config = SMALL.replace(activation="relu", learning_rate=1e30)
     with pytest.raises(DivergedError, match="in epoch 1") as caught:
         train(blobs, config)
+    assert (caught.value.column, caught.value.largest) == ("train_loss", {})
     assert bits(caught.value.model) == bits(fastmlp.init_model(config, blobs.n_features, blobs.n_classes))
     assert len(caught.value.history) == 0
+
+
+FILL = 9.96921e36  # NetCDF's for a missing value
+REGRESSION = Config(hidden=(4,), loss="squared_error", batch_size=32, n_epochs=4, learning_rate=0.01)
+MONITORS = [{}, {"early_stopping": "loss"}, {"early_stopping": "score"}, {"schedule": "plateau"}]
+
+
+def with_value(array, value):
+    changed = np.array(array, np.float64)
+    changed[3] = value
+    return changed
+
+
+@pytest.mark.parametrize("settings", MONITORS)
+@pytest.mark.parametrize("part", ["val", "test"])
+def test_a_fill_value_among_other_than_the_training_targets_is_reported_as_divergence(part, settings, make_regression):
+    X, Y = make_regression()
+    y_test, y_val = (with_value(Y[:40], FILL if name == part else 0.5) for name in ("test", "val"))
+    data = Dataset(X, Y, X[:40], y_test, task="regression", X_val=X[:40], y_val=y_val)
+    message = rf"^{part}_loss: .* got inf in epoch 1 .* values in y_{part} \(9\.97e\+36\) and X_{part} \(\d"
+    with pytest.raises(DivergedError, match=message) as caught:
+        train(data, REGRESSION.replace(**settings))
+    assert caught.value.column == f"{part}_loss"
+    assert caught.value.largest[f"y_{part}"] == FILL
+    assert len(caught.value.history) == 0
+    assert caught.value.history.columns[2:7] == ("train_loss", "val_loss", "val_r2", "test_loss", "test_r2")
+    assert np.isfinite(caught.value.model.params.theta).all()
+
+
+def test_a_fill_value_among_held_out_samples_is_reported_as_divergence(make_regression):
+    X, Y = make_regression()
+    config = REGRESSION.replace(early_stopping="loss", validation_fraction=0.5)
+    Y[_hold_out(len(X), config)[1][0]] = -FILL
+    with (
+        pytest.warns(UserWarning, match="root mean square"),
+        pytest.raises(DivergedError, match=r"^val_loss: .* values in y_val \(9\.97e\+36\) and X_val \(\d"),
+    ):
+        train(Dataset(X, Y, X[:50], np.zeros(50), task="regression"), config)
+
+
+def test_an_extreme_sample_of_the_test_set_is_reported_as_divergence(make_regression):
+    X, Y = make_regression()
+    data = Dataset(X, Y, with_value(X[:50], 3e38), Y[:50], task="regression", scale="none")
+    with pytest.raises(DivergedError, match=r"^test_loss: .* and X_test \(3e\+38\); the numbers are the largest"):
+        train(data, REGRESSION.replace(activation="relu"))
+
+
+def test_a_score_that_is_not_finite_beside_finite_losses_is_divergence(blobs, monkeypatch):
+    evaluation = fastmlp.model.model.Evaluation(1.0, math.nan)
+    monkeypatch.setattr(fastmlp.model.model.Model, "evaluate_validated", lambda *_: evaluation)
+    with pytest.raises(DivergedError, match=r"^test_accuracy: expected a finite number, got nan in epoch 1 .* X_test"):
+        train(blobs, SMALL)
+
+
+@pytest.mark.filterwarnings("ignore:y_train. expected targets of a root mean square near 1")
+@pytest.mark.parametrize("size", [1e-300, 1e153, 1e300])
+def test_targets_of_any_magnitude_have_a_finite_score(size, make_regression):
+    X, Y = make_regression()
+    data = Dataset(X, size * Y, X, size * Y, task="regression")
+    history = train(data, REGRESSION.replace(loss="huber", precision="float64")).history
+    assert np.isfinite(history["test_r2"] + history["test_loss"]).all()
 
 
 # any shape and setting

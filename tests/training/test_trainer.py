@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 
@@ -41,6 +43,15 @@ def test_the_state_is_the_arrays_themselves_and_none_is_empty(optimizer, blobs):
 def test_the_penalty_is_part_of_the_loss_only_where_l2_is_divided_by_the_batch(blobs):
     assert make_trainer(blobs, l2=0.1).run_epoch(0.1).penalty == 0
     assert make_trainer(blobs, l2=0.1, l2_scale="batch").run_epoch(0.1).penalty > 0
+
+
+@pytest.mark.parametrize(
+    ("losses", "ref"), [([math.inf, -math.inf], math.nan), ([1e308, 1e308], math.inf), ([math.nan, 1.0], math.nan)]
+)
+def test_the_loss_of_an_epoch_whose_sum_overflows_is_infinite_or_nan(losses, ref, blobs):
+    trainer = make_trainer(blobs)
+    trainer.loss_sum[:2] = losses
+    np.testing.assert_equal(trainer._mean_loss(120).loss, ref)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)

@@ -1,0 +1,66 @@
+"""Checks that samples and targets are within the range of a network's precision, as `fastmlp.train` does them."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import issparse
+
+from fastmlp.data.scaling import check_representable
+from fastmlp.data.target import check_loss
+from fastmlp.estimator.loop import Samples
+
+
+def check_training_range(samples: Samples, validation: Samples | None, loss: str, dtype: np.dtype[Any]) -> None:
+    """Refuse samples and targets beyond the range of a network's precision, and targets that are invalid for its loss.
+
+    Parameters
+    ----------
+    samples, validation : Samples
+        Checked samples and encoded targets of the training set and, optionally, of the validation set.
+    loss : str
+        Name of the loss.
+    dtype : numpy.dtype
+        Dtype of the network.
+
+    Raises
+    ------
+    DataError
+        If a number is beyond the range, or a target is negative with the loss poisson.
+    """
+    for part, X_name, y_name in ((samples, "X", "y"), (validation, "X_val", "y_val")):
+        if part is not None:
+            check_range(part.X, dtype, X_name)
+            check_loss(part.y, loss, dtype.name, y_name)
+
+
+def check_range(X: Any, dtype: np.dtype[Any], name: str = "X") -> None:
+    """Refuse checked samples, dense or CSR, that are beyond the range of a network's precision.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix (n_samples, n_features)
+        The samples.
+    dtype : numpy.dtype
+        Dtype of the network.
+    name : str
+        Name in error messages.
+
+    Raises
+    ------
+    DataError
+        If a number is beyond the range.
+
+    Examples
+    --------
+    >>> check_range(np.array([[1e39]]), np.dtype("float32"))
+    Traceback (most recent call last):
+    fastmlp.errors.DataError: X: got values up to 1e+39, beyond float32's range; train in float64, or scale the data
+    """
+    if X.dtype != dtype:
+        check_representable(_numbers(X), None, dtype.name, name)
+
+
+def _numbers(X: Any) -> NDArray[Any]:
+    """The samples; of CSR samples the stored numbers and a zero."""
+    return np.append(X.data, X.dtype.type(0))[:, None] if issparse(X) else X
