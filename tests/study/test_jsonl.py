@@ -6,6 +6,7 @@ import pytest
 
 import fastmlp
 from fastmlp.errors import DataNotFoundError, FileFormatError
+from fastmlp.io.manifest import remove_checksum
 
 
 def change_record(folder, **changes):
@@ -34,6 +35,22 @@ def test_a_record_with_values_of_other_types_is_refused(changes, message, folder
     change_record(folder, **changes)
     with pytest.raises(FileFormatError, match=rf"runs\.jsonl, line 1 is damaged: .*{message}.*; remove the line"):
         fastmlp.load_study(folder)
+
+
+def test_a_changed_record_is_refused(folder):
+    change_record(folder, seconds=7.0)
+    message = r"runs\.jsonl, line 1 is damaged: its checksum does not match its content; remove the line"
+    with pytest.raises(FileFormatError, match=message):
+        fastmlp.load_study(folder)
+
+
+def test_records_without_checksums_are_read_with_one_warning(folder):
+    path = folder / "runs.jsonl"
+    records = [remove_checksum(json.loads(line)) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    with pytest.warns(UserWarning, match=r"runs\.jsonl: written without a checksum") as warned:
+        assert fastmlp.load_study(folder).is_complete
+    assert len(warned) == 1
 
 
 def test_a_deeply_nested_line_is_refused(folder):

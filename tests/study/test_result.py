@@ -8,6 +8,7 @@ import pytest
 
 import fastmlp
 from fastmlp.errors import ConfigError
+from fastmlp.io.manifest import add_checksum, remove_checksum
 from fastmlp.study.result import summary_row
 
 
@@ -24,7 +25,8 @@ def test_an_infinite_loss_has_no_standard_deviation(folder):
     history = dict(fastmlp.load_study(folder).records()[0]["history"], test_loss=[1.0, math.inf])
     path = folder / "runs.jsonl"
     first, *lines = path.read_text().splitlines()
-    path.write_text("\n".join([json.dumps(json.loads(first) | {"history": history}), *lines]) + "\n")
+    record = add_checksum(remove_checksum(json.loads(first)) | {"history": history})
+    path.write_text("\n".join([json.dumps(record), *lines]) + "\n")
     study = fastmlp.load_study(folder)
     assert math.isnan(study.statistics({"l2": 0.0}, "test_loss").std[1])
 
