@@ -22,6 +22,8 @@ from fastmlp.io.regular_file import regular_opener
 
 Arrays = Mapping[str, NDArray[Any]]
 
+#: Length of the end of a zip file, and the number of members there that means "see elsewhere".
+END_BYTES, MAX_LISTED = 22, 0xFFFF
 #: Bytes of a header that may decompress from fewer. `write_npz` compresses nothing, and parsed JSON takes up to five
 #: times the bytes of its text in an ``.npz`` file, which has four per character.
 MIN_HEADER_BOUND = 1 << 20
@@ -133,7 +135,13 @@ class Npz(Mapping[str, Array]):
         return array
 
     def _check_names(self, members: list[zipfile.ZipInfo]) -> None:
-        """Check that no name is there twice, and that each is the same in the list of members and at the member."""
+        """Check that no name is missing or there twice, and that each is the same in the list and at the member."""
+        # zipfile does not compare the number: with one wrong length an entry of the list hides those after it.
+        self._file.seek(-END_BYTES - len(self._zip.comment), os.SEEK_END)
+        end = self._file.read(END_BYTES)
+        n_listed = int.from_bytes(end[10:12], "little")
+        if end[:4] != b"PK\x05\x06" or n_listed not in (len(members), MAX_LISTED):
+            raise FileFormatError(f"{self._path}: expected {n_listed} members, as listed, got {len(members)}")
         for name, n in Counter(member.filename for member in members).items():
             if n > 1:
                 raise FileFormatError(f"{self._path}: expected members of different names, got {n} called {name!r}")

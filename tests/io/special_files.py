@@ -125,15 +125,19 @@ READERS |= {
 }
 
 
+class BlockedError(BaseException):
+    """The time is over; no ``except Exception`` of a reader takes it for an error of the file."""
+
+
 def on_alarm(*_: object) -> None:
-    raise TimeoutError
+    raise BlockedError
 
 
 def outcome(read: Read, folder: Path) -> str:
     signal.setitimer(signal.ITIMER_REAL, MAX_SECONDS)
     try:
         read(folder)
-    except TimeoutError:
+    except BlockedError:
         return "blocks"
     except (FastMLPError, OSError, MemoryError) as error:
         return f"{type(error).__name__}: {error}"
