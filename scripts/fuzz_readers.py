@@ -1,12 +1,16 @@
 """Fuzz test of the readers: each reads files that were damaged on purpose, and must succeed or raise a FastMLPError.
 
 Everything else is a bug and sets the exit code to 1: another exception, a crash, more than a second, more memory than
-twice the file size plus 4 MiB, a file written, or opened outside the folder, a process or a connection started. The
-damaged files ("mutants") are generated from seeds: mutant 17 of a reader is the same on every machine.
+twice the file size plus 4 MiB, a file written, or opened outside the folder, a process or a connection started. So is
+other content than that of the intact file, where the format has checksums that tell (see `Protection`). The damaged
+files ("mutants") are generated from seeds: mutant 17 of a reader is the same on every machine.
+
+``--flip-every-bit`` tries all files that differ from an intact one in one bit, of every format with checksums.
 """
 
 import argparse
 import gzip
+import hashlib
 import io
 import json
 import multiprocessing
@@ -23,6 +27,7 @@ import warnings
 import zipfile
 from collections import Counter
 from collections.abc import Callable
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from time import perf_counter, process_time
@@ -35,6 +40,9 @@ from fastmlp.data import cifar10, load_samples
 from fastmlp.data.cifar10 import BATCHES, N_PIXELS
 from fastmlp.data.idx import PARTS
 from fastmlp.errors import FastMLPError
+from fastmlp.io.manifest import NO_CHECKSUM, add_checksum, remove_checksum
+from fastmlp.io.npz import read_npz
+from fastmlp.training import checkpoint
 
 # A batch of CIFAR-10 has 10,000 records, and when pickled up to 64 more bytes per record. These few records need more.
 RECORDS, EXTRA_BYTES = 3, 200
@@ -123,7 +131,7 @@ def change_lines(data: bytes, rng: Random) -> bytes:
     lines = data.split(b"\n")
     at = rng.randrange(len(lines))
     if lines[at] and rng.random() < 0.7:
-        lines[at] = mutate(lines[at], "json", rng)
+        lines[at] = mutate(lines[at], "json", rng)[0]
     else:
         lines.insert(rng.randrange(len(lines)), rng.choice((lines[at], b"[" * 50_000, b"{}", b"\xff", b"")))
     return b"\n".join(lines)
@@ -149,7 +157,7 @@ def change_npy(data: bytes, rng: Random) -> bytes:
     n_header = int.from_bytes(data[8:10], "little")
     header, content = data[10 : 10 + n_header], data[10 + n_header :]
     if b"'<U" in header and rng.random() < 0.7:
-        text = mutate(np.load(io.BytesIO(data)).item().encode(), "json", rng)
+        text = mutate(np.load(io.BytesIO(data)).item().encode(), "json", rng)[0]
         file = io.BytesIO()
         np.save(file, np.array(text.decode("utf-8", "replace")))
         return file.getvalue()
@@ -182,7 +190,7 @@ def change_zip(data: bytes, rng: Random) -> bytes:
     elif change == 2:
         members[at] = (rng.choice(members)[0], content)
     else:
-        members[at] = (name, mutate(content, "npy", rng))
+        members[at] = (name, mutate(content, "npy", rng)[0])
     file, methods = io.BytesIO(), (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
     method = rng.choices(methods, (6, 4, 1, 1))[0]
     with zipfile.ZipFile(file, "w") as archive:
@@ -192,7 +200,7 @@ def change_zip(data: bytes, rng: Random) -> bytes:
 
 
 def change_gzip(data: bytes, rng: Random, kind: str) -> bytes:
-    return gzip.compress(mutate(gzip.decompress(data), kind, rng), 1, mtime=0)
+    return gzip.compress(mutate(gzip.decompress(data), kind, rng)[0], 1, mtime=0)
 
 
 def change_idx(data: bytes, rng: Random) -> bytes:
@@ -242,7 +250,7 @@ def change_tar(data: bytes, rng: Random) -> bytes:
     elif change == 4:
         members += [(tarfile.TarInfo(f"{i}"), b"") for i in range(rng.choice((1, 200)))]
     else:
-        content = mutate(content, "records" if member.name.endswith(".bin") else "pickle", rng)
+        content = mutate(content, "records" if member.name.endswith(".bin") else "pickle", rng)[0]
         members[at] = (member, content)
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w", format=rng.choice((tarfile.PAX_FORMAT, tarfile.GNU_FORMAT))) as archive:
@@ -282,12 +290,31 @@ CHANGES: dict[str, Callable[[bytes, Random], bytes]] = {
 }
 
 
-def mutate(data: bytes, kind: str, rng: Random) -> bytes:
-    """A mutant of a valid file, damaged in its structure in two thirds of the cases, else in its bytes."""
-    return CHANGES[kind](data, rng) if rng.random() < 0.67 else scramble(data, rng)
+def mutate(data: bytes, kind: str, rng: Random) -> tuple[bytes, bool]:
+    """A mutant of a valid file, and whether it was damaged in its structure, as two thirds are, or in its bytes."""
+    return (CHANGES[kind](data, rng), True) if rng.random() < 0.67 else (scramble(data, rng), False)
 
 
 # valid files, and their readers
+
+
+class Protection(Enum):
+    """Damage that the checksums of a format reveal.
+
+    Values
+    ------
+    NONE
+        There are no checksums: a ``.npy``, idx or CSV file, a batch of CIFAR-10, a history, a config. Another number is
+        as good as the one before.
+    BYTES
+        Checksums of a container (zip, gzip), which reveal damaged bytes, but not that the file was made anew with other
+        content and the right checksums.
+    ALL
+        Checksums in fastmlp's own header of the file, too (`fastmlp.io.manifest`), which cover a container's content.
+        Without them a file is read with a warning, as are those of earlier versions.
+    """
+
+    NONE, BYTES, ALL = range(3)
 
 
 class Reader(NamedTuple):
@@ -302,29 +329,43 @@ class Reader(NamedTuple):
     kind : str
         How it is damaged: a key of CHANGES.
     read : callable
-        Reads the folder.
+        Reads the folder, and returns everything that it holds.
+    protection : Protection
+        Damage that must not go unnoticed.
     """
 
     make: Callable[[Path], None]
     names: tuple[str, ...]
     kind: str
     read: Callable[[Path], Any]
+    protection: Protection = Protection.NONE
 
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((12, 3)), np.arange(12) % 2
 PART_ARRAYS = {"X_train": X, "y_train": Y, "X_test": X, "y_test": Y}
+OPTIONAL_ARRAYS = {"weight_train": np.arange(1.0, 13.0), "X_val": X[:4], "y_val": Y[:4]}
+STATE = {name: np.arange(5, dtype=np.float32) for name in ("theta", "moments")}
 
 
 def make_model(folder: Path, suffix: str) -> None:
     model = fastmlp.init_model(fastmlp.Config(hidden=(4, 3)), 5, 2)
-    model.scaling, model.class_names = (np.ones(5), np.zeros(5)), ("cat", "dog")
+    model.scaling, model.class_names = (np.full(5, 2.0), np.ones(5)), ("cat", "dog")
     model.save(folder / f"model.{suffix}")
 
 
+def make_checkpoint(folder: Path) -> None:
+    with checkpoint.Checkpoint(folder, {"seed": 0}) as made:
+        made.save(checkpoint.State(make_history(), 0.5, STATE))
+
+
 def make_npy(folder: Path) -> None:
-    for name, array in PART_ARRAYS.items():
+    for name, array in (PART_ARRAYS | OPTIONAL_ARRAYS).items():
         np.save(folder / f"{name}.npy", array)
+
+
+def make_npz(folder: Path, save: Callable[..., None]) -> None:
+    save(folder / "x.npz", **PART_ARRAYS, **OPTIONAL_ARRAYS)
 
 
 def make_idx(folder: Path, suffix: str) -> None:
@@ -373,17 +414,21 @@ def make_study(folder: Path) -> None:
     config, data = fastmlp.Config(hidden=(), n_epochs=2, batch_size=4), fastmlp.Dataset(X, Y, X, Y)
     fastmlp.sweep(data, config, {"l2": [0.0, 0.1]}, 2, n_jobs=1, out=folder)
     header, runs = folder / "study.json", folder / "runs.jsonl"
-    metadata = json.loads(header.read_text())
+    metadata = remove_checksum(json.loads(header.read_text()))
     metadata["about"] |= {"machine": {"cpu": "any"}, "versions": {"fastmlp": "any"}}
-    header.write_text(json.dumps(metadata))
-    records = [json.loads(line) | {"seconds": 1.0} for line in runs.read_text().splitlines()]
+    header.write_text(json.dumps(add_checksum(metadata)))
+    records = [remove_checksum(json.loads(line)) | {"seconds": 1.0} for line in runs.read_text().splitlines()]
     for record in records:  # times differ from run to run
         record["history"] |= {"train_s": [0.5, 0.5], "eval_s": [0.5, 0.5]}
-    runs.write_text("".join(json.dumps(record) + "\n" for record in records))
+    runs.write_text("".join(json.dumps(add_checksum(record)) + "\n" for record in records))
 
 
-def make_history(folder: Path) -> None:
-    history = fastmlp.History([dict.fromkeys(fastmlp.training.history.COLUMNS, n) for n in (1, 2)])
+def make_history() -> fastmlp.History:
+    return fastmlp.History([dict.fromkeys(fastmlp.training.history.COLUMNS, n) for n in (1, 2)])
+
+
+def write_history(folder: Path) -> None:
+    history = make_history()
     history.to_csv(folder / "history.csv")
     history.to_json(folder / "history.json")
 
@@ -398,64 +443,114 @@ def read_config(folder: Path) -> Any:
         settings = json.loads((folder / "config.json").read_bytes())
     except (ValueError, RecursionError) as error:
         raise FastMLPError("invalid JSON") from error
-    return fastmlp.Config.from_dict(settings)
+    return fastmlp.Config.from_dict(settings).to_dict()
 
 
 def read_model(folder: Path) -> Any:
+    """Read the parts of a network, and its predictions for samples that need its scaling."""
     model = fastmlp.load_model(next(folder.glob("model.*")))
-    return model.predict(np.zeros((1, model.n_features)))
+    parts = model.config.to_dict(), model.n_epochs, model.class_names, model.scaling, model.params.theta
+    samples = np.arange(2.0 * model.n_features).reshape(2, -1)
+    return *parts, model.predict_proba(samples), model.predict(samples)
+
+
+def read_data(folder: Path, name: str = "") -> Any:
+    return parts_of(fastmlp.load_data(folder / name))
+
+
+def read_named(folder: Path, name: str) -> Any:
+    return parts_of(fastmlp.load_data(name, folder))
+
+
+def read_samples(folder: Path, name: str) -> Any:
+    return load_samples(folder / name)
+
+
+def parts_of(data: fastmlp.Dataset) -> Any:
+    """The arrays of a data set, and what they mean."""
+    arrays = data.X_train, data.y_train, data.X_test, data.y_test, data.weight_train, data.X_val, data.y_val
+    return data.checksum(), *arrays, data.scaling(), data.scale, data.task, data.class_names
+
+
+def read_checkpoint(folder: Path) -> Any:
+    with read_npz(folder / checkpoint.NEWEST, "checkpoint", checkpoint.FILE_VERSION) as (header, arrays):
+        state = checkpoint._read_state(header, arrays, STATE)
+    return header["identity"], state.history.to_dict(), state.train_s, state.arrays
 
 
 def read_study(folder: Path) -> Any:
     study = fastmlp.load_study(folder)
-    return study.table(), study.summary(), repr(study)
+    return study.table(), study.summary(), repr(study), study.config, study.settings, study.about
+
+
+def read_records(folder: Path) -> Any:
+    """Read the runs of a study, in a set: a run that is missing is executed again, and needs no checksum."""
+    read_study(folder)
+    return frozenset(json.dumps(record) for record in fastmlp.load_study(folder).records())
 
 
 IDX = {suffix: tuple(f"{part}-idx{n}-ubyte{suffix}" for part, n in PARTS.items()) for suffix in ("", ".gz")}
-NAMED: dict[str, Callable[[Path], Any]] = {
-    name: partial(lambda name, folder: fastmlp.load_data(name, folder), name) for name in ("mnist", "cifar10")
-}
+MNIST, CIFAR10 = (partial(read_named, name=name) for name in ("mnist", "cifar10"))
+NPY = tuple(f"{name}.npy" for name in PART_ARRAYS | OPTIONAL_ARRAYS)
+NONE, BYTES, ALL = Protection
 READERS = {
-    "model": Reader(partial(make_model, suffix="npz"), ("model.npz",), "zip", read_model),
+    "model": Reader(partial(make_model, suffix="npz"), ("model.npz",), "zip", read_model, ALL),
     "model.safetensors": Reader(
-        partial(make_model, suffix="safetensors"), ("model.safetensors",), "tensors", read_model
+        partial(make_model, suffix="safetensors"), ("model.safetensors",), "tensors", read_model, ALL
     ),
-    "npz": Reader(
-        lambda f: np.savez(f / "x.npz", **PART_ARRAYS), ("x.npz",), "zip", lambda f: fastmlp.load_data(f / "x.npz")
+    "checkpoint": Reader(make_checkpoint, (checkpoint.NEWEST,), "zip", read_checkpoint, ALL),
+    "npz": Reader(partial(make_npz, save=np.savez), ("x.npz",), "zip", partial(read_data, name="x.npz"), BYTES),
+    "npz compressed": Reader(
+        partial(make_npz, save=np.savez_compressed), ("x.npz",), "zip", partial(read_data, name="x.npz"), BYTES
     ),
-    "npy": Reader(make_npy, tuple(f"{name}.npy" for name in PART_ARRAYS), "npy", fastmlp.load_data),
-    "samples.npy": Reader(make_npy, ("X_test.npy",), "npy", lambda f: load_samples(f / "X_test.npy")),
-    "idx": Reader(partial(make_idx, suffix=""), IDX[""], "idx", NAMED["mnist"]),
-    "idx.gz": Reader(partial(make_idx, suffix=".gz"), IDX[".gz"], "idx.gz", NAMED["mnist"]),
-    "cifar10 binary": Reader(partial(make_cifar10, version="bin"), ("data_batch_2.bin",), "records", NAMED["cifar10"]),
-    "cifar10 pickled": Reader(partial(make_cifar10, version="py"), ("data_batch_2",), "pickle", NAMED["cifar10"]),
+    "npy": Reader(make_npy, NPY, "npy", read_data),
+    "samples.npy": Reader(make_npy, ("X_test.npy",), "npy", partial(read_samples, name="X_test.npy")),
+    "idx": Reader(partial(make_idx, suffix=""), IDX[""], "idx", MNIST),
+    "idx.gz": Reader(partial(make_idx, suffix=".gz"), IDX[".gz"], "idx.gz", MNIST, BYTES),
+    "cifar10 binary": Reader(partial(make_cifar10, version="bin"), ("data_batch_2.bin",), "records", CIFAR10),
+    "cifar10 pickled": Reader(partial(make_cifar10, version="py"), ("data_batch_2",), "pickle", CIFAR10),
     "cifar10 binary.tar.gz": Reader(
         partial(make_cifar10_archive, version="bin", name=cifar10.ARCHIVES[0]),
         cifar10.ARCHIVES[:1],
         "tar.gz",
-        NAMED["cifar10"],
+        CIFAR10,
+        BYTES,
     ),
     "cifar10 python.tar.gz": Reader(
         partial(make_cifar10_archive, version="py", name=cifar10.ARCHIVES[1]),
         cifar10.ARCHIVES[1:],
         "tar.gz",
-        NAMED["cifar10"],
+        CIFAR10,
+        BYTES,
     ),
-    "csv": Reader(make_table, ("x.csv",), "table", lambda f: fastmlp.load_data(f / "x.csv")),
+    "csv": Reader(make_table, ("x.csv",), "table", partial(read_data, name="x.csv")),
     "csv.gz": Reader(
-        partial(make_table, suffix=".gz"), ("x.csv.gz",), "table.gz", lambda f: fastmlp.load_data(f / "x.csv.gz")
+        partial(make_table, suffix=".gz"), ("x.csv.gz",), "table.gz", partial(read_data, name="x.csv.gz"), BYTES
     ),
-    "samples.csv": Reader(make_samples, ("x.csv",), "table", lambda f: load_samples(f / "x.csv")),
-    "study.json": Reader(make_study, ("study.json",), "json", read_study),
-    "runs.jsonl": Reader(make_study, ("runs.jsonl",), "lines", read_study),
+    "samples.csv": Reader(make_samples, ("x.csv",), "table", partial(read_samples, name="x.csv")),
+    "study.json": Reader(make_study, ("study.json",), "json", read_study, ALL),
+    "runs.jsonl": Reader(make_study, ("runs.jsonl",), "lines", read_records, ALL),
     "history.csv": Reader(
-        make_history, ("history.csv",), "table", lambda f: fastmlp.History.from_csv(f / "history.csv")
+        write_history, ("history.csv",), "table", lambda f: fastmlp.History.from_csv(f / "history.csv").to_dict()
     ),
     "history.json": Reader(
-        make_history, ("history.json",), "json", lambda f: fastmlp.History.from_json(f / "history.json")
+        write_history, ("history.json",), "json", lambda f: fastmlp.History.from_json(f / "history.json").to_dict()
     ),
     "config.json": Reader(make_config, ("config.json",), "json", read_config),
 }
+
+
+def digest(content: Any) -> Any:
+    """Text that is equal for equal content only; of a set, the set of these texts."""
+    if isinstance(content, np.ndarray):
+        return f"{content.dtype.str} {content.shape} {hashlib.sha256(content.tobytes()).hexdigest()}"
+    if isinstance(content, frozenset):
+        return frozenset(map(digest, content))
+    if isinstance(content, dict):
+        return str({key: digest(value) for key, value in content.items()})
+    if isinstance(content, tuple | list):
+        return str([digest(value) for value in content])
+    return f"{type(content).__name__} {content!r}"
 
 
 # what a reader must not do
@@ -513,19 +608,34 @@ class Harness:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for _ in range(2):  # compile and import everything before anything is measured
-                self.reader.read(self.folder)
+                self.digest = digest(self.reader.read(self.folder))
 
     def try_mutant(self, seed: int) -> str:
-        """Outcome of reading one mutant: works, refused, or a description of the bug."""
+        """Outcome of reading one mutant."""
         rng = random.Random(f"{self.name} {seed}")
         name = rng.choice(self.reader.names)
-        mutant = mutate(self.valid[name], self.reader.kind, rng)
+        mutant, structure = mutate(self.valid[name], self.reader.kind, rng)
+        return self.try_content(name, mutant, ALL if structure else BYTES)
+
+    def try_bit(self, name: str, bit: int) -> str:
+        """Outcome of reading a file with one flipped bit."""
+        mutant = bytearray(self.valid[name])
+        mutant[bit // 8] ^= 1 << bit % 8
+        return self.try_content(name, bytes(mutant), BYTES)
+
+    def try_content(self, name: str, mutant: bytes, needed: Protection) -> str:
+        """Outcome of reading other content of a file, which protection of the level `needed` must reveal.
+
+        It is the same, changed, refused, or a description of the bug.
+        """
         path = self.folder / name
         path.write_bytes(mutant)
         try:
-            return self.outcome(2 * sum(file.stat().st_size for file in self.folder.rglob("*")) + SPARE_BYTES)
+            outcome = self.outcome(2 * sum(file.stat().st_size for file in self.folder.rglob("*")) + SPARE_BYTES)
         finally:
             path.write_bytes(self.valid[name])
+        is_bug = outcome == "changed" and self.reader.protection.value >= needed.value
+        return "other content, silently" if is_bug else outcome
 
     def outcome(self, max_bytes: int) -> str:
         """Outcome of reading the folder as it is, with a limit of the memory."""
@@ -534,9 +644,12 @@ class Harness:
         before = self.files()
         tracemalloc.start()
         monitor.events, monitor.folder, start = [], os.path.realpath(self.folder), process_time()
+        content = None
         try:
-            self.reader.read(self.folder)
-            outcome = "works"
+            with warnings.catch_warnings(record=True) as warned:
+                warnings.simplefilter("always")
+                content = self.reader.read(self.folder)
+            outcome = "read"
         except FastMLPError:
             outcome = "refused"
         except Exception as error:
@@ -551,37 +664,79 @@ class Harness:
             return f"memory: {peak_bytes:,} bytes"
         if monitor.events:
             return f"forbidden: {monitor.events[0]}"
-        return outcome if self.files() == before else "changed files"
+        if self.files() != before:
+            return "files changed"
+        return self.comparison(content, warned) if outcome == "read" else outcome
+
+    def comparison(self, content: Any, warned: list[warnings.WarningMessage]) -> str:
+        """Whether content is the same as that of the intact files; of a set, whether it holds nothing else."""
+        got = digest(content)
+        if got == self.digest or (isinstance(got, frozenset) and got <= self.digest):
+            return "same"
+        return "unverified" if any(NO_CHECKSUM in str(warning.message) for warning in warned) else "changed"
 
     def files(self) -> list[tuple[str, int, int]]:
         files = sorted(self.folder.parent.rglob("*"))
         return [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
 
 
-def try_many(name: str, seeds: range, current: Any, results: Any) -> None:
-    """Try mutants in a process of its own, which a crash may end; `current` has the seed of the mutant being read."""
+class Mutants(NamedTuple):
+    """Mutants, counted from 0.
+
+    Attributes
+    ----------
+    label : str
+        The word for one of them.
+    n : int
+        Their number.
+    outcome : callable
+        Takes a `Harness` and the number of a mutant; returns its outcome.
+    """
+
+    label: str
+    n: int
+    outcome: Callable[[Harness, int], str]
+
+
+def flipped_bits(name: str) -> list[Mutants]:
+    """All mutants of a reader's files that differ in one bit."""
+    with tempfile.TemporaryDirectory() as folder:
+        valid = Harness(name, Path(folder)).valid
+    return [
+        Mutants(f"{file}, bit", 8 * len(content), lambda harness, bit, file=file: harness.try_bit(file, bit))
+        for file, content in valid.items()
+    ]
+
+
+def try_many(name: str, mutants: Mutants, numbers: range, current: Any, results: Any) -> None:
+    """Try mutants in a process of its own, which a crash may end; `current` is the number of the one being read."""
     warnings.simplefilter("ignore")
-    cifar10.RECORDS, cifar10.PICKLED_EXTRA_BYTES = RECORDS, EXTRA_BYTES
+    limit_cifar10()
     with tempfile.TemporaryDirectory() as folder:
         harness, counts = Harness(name, Path(folder)), Counter()
         examples: dict[str, int] = {}
-        for seed in seeds:
-            current.value = seed
-            outcome = harness.try_mutant(seed)
+        for number in numbers:
+            current.value = number
+            outcome = mutants.outcome(harness, number)
             counts[outcome] += 1
-            examples.setdefault(outcome, seed)
+            examples.setdefault(outcome, number)
         results.put((counts, examples))
 
 
-def fuzz(name: str, n: int) -> tuple[Counter[str], dict[str, int]]:
-    """Counts of the outcomes of a reader's first `n` mutants, and the first mutant with each outcome."""
+def limit_cifar10() -> None:
+    """Let a batch of CIFAR-10 have a few records only."""
+    cifar10.RECORDS, cifar10.PICKLED_EXTRA_BYTES = RECORDS, EXTRA_BYTES
+
+
+def fuzz(name: str, mutants: Mutants) -> tuple[Counter[str], dict[str, int]]:
+    """Counts of the outcomes of mutants, and the number of the first with each outcome."""
     counts: Counter[str] = Counter()
     examples: dict[str, int] = {}
     context, first = multiprocessing.get_context("fork"), 0
-    while first < n:
+    while first < mutants.n:
         current, results = context.Value("q", first), context.SimpleQueue()
-        last = min(n, first + CHUNK)
-        process = context.Process(target=try_many, args=(name, range(first, last), current, results))
+        last = min(mutants.n, first + CHUNK)
+        process = context.Process(target=try_many, args=(name, mutants, range(first, last), current, results))
         process.start()
         process.join()
         if process.exitcode:  # the counts before the crash are lost
@@ -590,30 +745,49 @@ def fuzz(name: str, n: int) -> tuple[Counter[str], dict[str, int]]:
             examples.setdefault(outcome, current.value)
             first = current.value + 1
         else:
-            some, seeds = results.get()
+            some, numbers = results.get()
             counts += some
-            examples = seeds | examples
+            examples = numbers | examples
             first = last
     return counts, examples
+
+
+OUTCOMES = ("same", "refused", "changed", "unverified")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n", type=int, default=10_000, help="number of mutants, divided among the readers")
     parser.add_argument("--reader", choices=READERS, help="one reader only")
-    names = [chosen] if (chosen := parser.parse_args().reader) else list(READERS)
-    n = -(-parser.parse_args().n // len(names))
+    parser.add_argument("--flip-every-bit", action="store_true", help="try every bit of files with checksums instead")
+    options = parser.parse_args()
+    names = [options.reader] if options.reader else list(READERS)
+    if options.flip_every_bit:
+        names = [name for name in names if READERS[name].protection is not NONE]
+    limit_cifar10()
     bugs = []
-    print(f"{'':24}{'mutants':>9}{'works':>9}{'refused':>9}{'bugs':>9}{'seconds':>9}")
+    print(f"{'':24}" + "".join(f"{head:>11}" for head in ("mutants", *OUTCOMES, "bugs", "seconds")))
     for name in names:
-        start = perf_counter()
-        counts, examples = fuzz(name, n)
-        works, refused = counts.pop("works", 0), counts.pop("refused", 0)
-        seconds = perf_counter() - start
-        print(f"{name:24}{n:9,}{works:9,}{refused:9,}{counts.total():9,}{seconds:9.1f}", flush=True)
-        bugs += [
-            f"{name}, mutant {examples[outcome]} and {count - 1} more: {outcome}" for outcome, count in counts.items()
-        ]
+        start, counts = perf_counter(), Counter[str]()
+        tried = (
+            flipped_bits(name)
+            if options.flip_every_bit
+            else [Mutants("mutant", -(-options.n // len(names)), Harness.try_mutant)]
+        )
+        for mutants in tried:
+            some, examples = fuzz(name, mutants)
+            counts += some
+            bugs += [
+                f"{name}, {mutants.label} {examples[outcome]} and {count - 1} more: {outcome}"
+                for outcome, count in some.items()
+                if outcome not in OUTCOMES
+            ]
+        known = [counts.pop(outcome, 0) for outcome in OUTCOMES]
+        numbers = (sum(mutants.n for mutants in tried), *known, counts.total())
+        print(
+            f"{name:24}" + "".join(f"{number:11,}" for number in numbers) + f"{perf_counter() - start:11.1f}",
+            flush=True,
+        )
     print("\n".join(bugs))
     return 1 if bugs else 0
 

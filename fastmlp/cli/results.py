@@ -17,6 +17,9 @@ from fastmlp.data import Dataset
 from fastmlp.data.label import classes_to_json
 from fastmlp.errors import CheckpointError, DataNotFoundError, FileFormatError, OutputError
 from fastmlp.io.atomic import write_atomic
+from fastmlp.io.manifest import add_checksum, remove_checksum
+from fastmlp.io.npz import check_format
+from fastmlp.io.regular_file import read_bytes
 from fastmlp.model.model import Model, load_model
 from fastmlp.training.checkpoint import differences_of, discard_checkpoint, holds_checkpoint
 from fastmlp.training.history import History
@@ -29,10 +32,13 @@ FILE_VERSION = 1
 
 
 class Divergence(NamedTuple):
-    """The epoch whose loss is not finite, counted from 1, and its learning rate."""
+    """The attributes of the `fastmlp.DivergedError` that ended a run, without model and history."""
 
     epoch: int
     learning_rate: float
+    column: str
+    value: float
+    largest: dict[str, float]
 
 
 class FinishedRun(NamedTuple):
@@ -103,12 +109,14 @@ def save_results(out: Path, config: Config, identity: Mapping[str, Any], run: Fi
         raise OutputError(f"{error}; {_advice(out)}") from error
     try:
         record = {
+            "format": "fastmlp run",
+            "version": FILE_VERSION,
             "run": dict(identity),
             "divergence": run.divergence,
             "history": run.history.to_dict(),
             "model_sha256": _digest(out / NETWORK),
         }
-        _write_text(out / RECORD, "record", json.dumps({**_format(), **record, "checksum": _checksum(record)}) + "\n")
+        _write_text(out / RECORD, "record", json.dumps(add_checksum(record)) + "\n")
         _write_derived(out, config, run.history, (SETTINGS, ROWS, CURVES))
     except OutputError as error:
         raise OutputError(f"{error}; the network is in {out / NETWORK}; {_advice(out)}") from error
@@ -193,13 +201,12 @@ def _write_text(path: Path, kind: str, text: str) -> None:
 
 
 def _read_bytes(path: Path) -> bytes:
-    """Content of a regular file; anything else, such as a named pipe, is not read."""
-    if not path.is_file():
-        raise FileFormatError(f"{path}: expected a file; remove it and start the same command again")
     try:
-        return path.read_bytes()
+        return read_bytes(path)
     except OSError as error:
-        raise DataNotFoundError(f"{path} cannot be read: {error.strerror}") from error
+        raise DataNotFoundError(
+            f"{path} cannot be read: {error.strerror}; remove it and start the same command again"
+        ) from error
 
 
 def _check_same(path: Path, is_same: bool, purpose: str) -> None:
@@ -210,29 +217,17 @@ def _check_same(path: Path, is_same: bool, purpose: str) -> None:
         )
 
 
-def _format() -> dict[str, Any]:
-    return {"format": "fastmlp run", "version": FILE_VERSION}
-
-
 def _read_record(path: Path) -> dict[str, Any]:
     content = _read_bytes(path)
     try:
-        record = json.loads(content)
-        head = {name: record.pop(name) for name in _format()}
-        if head != _format():
-            raise ValueError(f"expected {_format()}, got {head}")
-        if record.pop("checksum") != _checksum(record):
-            raise ValueError("its checksum does not match its content")
+        record = remove_checksum(json.loads(content))
+        check_format(record, "run", FILE_VERSION)
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise FileFormatError(
             f"{path} is not the record of a finished run: {error}; choose another folder, or remove this run's files"
         ) from error
-    return dict(record)
+    return record
 
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(_read_bytes(path)).hexdigest()
-
-
-def _checksum(record: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()

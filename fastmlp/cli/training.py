@@ -172,7 +172,8 @@ def _train(dataset: Dataset, config: Config, out: Path | None = None) -> Finishe
         with show_bar() if is_terminal() else nullcontext(show_line) as report:
             run = train(dataset, config, progress=report, checkpoint=out)
     except DivergedError as error:
-        return FinishedRun(error.model, error.history, Divergence(error.epoch, error.learning_rate))
+        divergence = Divergence(error.epoch, error.learning_rate, error.column, error.value, error.largest)
+        return FinishedRun(error.model, error.history, divergence)
     return FinishedRun(run.model, run.history, None)
 
 
@@ -196,7 +197,8 @@ def _print_result(run: FinishedRun, config: Config, dataset: Dataset) -> None:
         If the run diverged.
     """
     if run.divergence is not None:
-        raise DivergedError(*run.divergence, run.model, run.history)
+        epoch, learning_rate, column, value, largest = run.divergence
+        raise DivergedError(epoch, learning_rate, run.model, run.history, column, value, largest)
     last, seconds = run.history[-1], sum(run.history["train_s"] + run.history["eval_s"])
     if config.early_stopping != "none":
         best = best_epoch(config, run.history.to_dict())

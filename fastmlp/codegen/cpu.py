@@ -14,6 +14,7 @@ from typing import Final
 import llvmlite.binding as llvm
 
 from fastmlp.errors import ConfigError
+from fastmlp.io.regular_file import read_text
 
 LINE_BYTES: Final = 64
 VECTOR_WIDTHS: Final = (512, 256, 128)
@@ -191,6 +192,6 @@ def _limit(words: list[str]) -> Iterator[float]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text()
+        return read_text(path)
     except OSError:
         return ""

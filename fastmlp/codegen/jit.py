@@ -20,6 +20,7 @@ from numba.core.compiler import CompileResult
 
 from fastmlp.codegen import cpu
 from fastmlp.io.directories import temporary_cache_dir, user_cache_dir
+from fastmlp.io.regular_file import read_bytes
 
 _PACKAGE = Path(__file__).parents[1]
 #: Directories and modules of the package whose code is compiled into kernels.
@@ -98,7 +99,7 @@ def stamp() -> str:
     versions, options = (sys.version, numba.__version__, llvmlite.__version__), (config.BOUNDSCHECK, config.OPT)
     digest = hashlib.sha256(repr((versions, options, cpu.vector_bits())).encode())
     for path in sources():
-        digest.update(path.name.encode() + path.read_bytes())
+        digest.update(path.name.encode() + read_bytes(path))
     return digest.hexdigest()[:20]
 
 
@@ -150,7 +151,7 @@ class _KernelCache(caching._Cache):
         context.refresh()
         for path in self.paths(types, context):
             try:
-                content = path.read_bytes()
+                content = read_bytes(path)
                 digest, code = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
                 if self._digest(types, context, code) == digest:
                     return CompileResult._rebuild(context, *pickle.loads(code))

@@ -1,5 +1,6 @@
 """Data sets in NumPy files: ``.npz`` archives, read into memory, and folders of ``.npy`` files, memory-mapped."""
 
+import warnings
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ def load_npz(path: Path, scale: str = "auto", task: str | None = None) -> Datase
     ----------
     path : pathlib.Path
         A file with the arrays X_train, y_train, X_test and y_test, or with X and y, of which a fifth is held out for
-        testing; x in place of X is accepted. Optional arrays are weight_train, X_val and y_val.
+        testing; x in place of X is accepted. Optional arrays are weight_train, X_val and y_val. A warning names all
+        others, which are not used.
     scale, task : str
         See `fastmlp.data.Dataset`; without a task it is inferred from y.
 
@@ -61,8 +63,9 @@ def load_npz(path: Path, scale: str = "auto", task: str | None = None) -> Datase
         if not names:
             expected = f"{', '.join(SPLIT_NAMES)}, or {' and '.join(UNSPLIT_NAMES)}"
             raise FileFormatError(f"{path}: expected the arrays {expected}, got {', '.join(arrays) or 'none'}")
-        required = [arrays[name] for name in names]
-        optional: dict[str, Any] = {name: arrays[name] for name in OPTIONAL_NAMES if name in arrays}
+        required, found = [arrays[name] for name in names], _find_optional(arrays)
+        optional: dict[str, Any] = {name: arrays[spelled] for name, spelled in found.items()}
+        _warn_of_unused(path, set(arrays) - {*names, *found.values()})
     if len(required) == len(UNSPLIT_NAMES):
         X, y = required
         required, optional = _split(X, y, task, optional)
@@ -109,13 +112,14 @@ def load_npy(path: Path, scale: str = "auto", task: str | None = None) -> Datase
     (3, False)
     """
     folder = path if path.is_dir() else path.parent
-    names = _find_names(SPLIT_NAMES, [file.stem for file in folder.glob("*.npy")])
+    stems = [file.stem for file in folder.glob("*.npy")]
+    names = _find_names(SPLIT_NAMES, stems)
     if not names:
         expected = ", ".join(f"{name}.npy" for name in SPLIT_NAMES)
         raise DataNotFoundError(f"{folder}: expected the files {expected}, got a folder without all of them")
     X_train, y_train, X_test, y_test = (map_npy(folder / f"{name}.npy") for name in names)
     optional: dict[str, Any] = {
-        name: map_npy(path) for name in OPTIONAL_NAMES if (path := folder / f"{name}.npy").exists()
+        name: map_npy(folder / f"{spelled}.npy") for name, spelled in _find_optional(stems).items()
     }
     name, task = folder.resolve().name, task or task_of(y_train)
     return Dataset(X_train, y_train, X_test, y_test, scale, name=name, task=task, **optional)
@@ -134,6 +138,17 @@ def _split(X: Array, y: Array, task: str | None, optional: dict[str, Any]) -> tu
     if weights is not None:
         optional = optional | {"weight_train": weights[train]}
     return [X[train], y[train], X[test], y[test]], optional
+
+
+def _find_optional(names: Collection[str]) -> dict[str, str]:
+    """The optional arrays among `names`, and how each is spelled."""
+    return {name: spelled for name in OPTIONAL_NAMES for spelled in _find_names([name], names)}
+
+
+def _warn_of_unused(path: Path, names: Collection[str]) -> None:
+    if names:
+        known = ", ".join((*SPLIT_NAMES, *OPTIONAL_NAMES, *UNSPLIT_NAMES))
+        warnings.warn(f"{path}: not used: {', '.join(sorted(names))}; the arrays that are: {known}", stacklevel=6)
 
 
 def _find_names(wanted: Collection[str], names: Collection[str]) -> list[str]:

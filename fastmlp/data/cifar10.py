@@ -4,7 +4,6 @@ Krizhevsky (2009), "Learning multiple layers of features from tiny images": 60,0
 six files (batches) of 10,000. An image is 3,072 bytes: the red, the green and the blue plane, each in row-major order.
 """
 
-import gzip
 import os
 import tarfile
 from pathlib import Path
@@ -17,6 +16,7 @@ from fastmlp.data.cifar_pickle import read_pickle
 from fastmlp.data.dataset import Dataset
 from fastmlp.errors import FileFormatError
 from fastmlp.io.bounded import PIECE_BYTES, BoundedStream, Readable, read_into, translate_errors
+from fastmlp.io.regular_file import open_gzip, open_regular
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 N_PIXELS = 3072
@@ -125,14 +125,14 @@ def _read_folder(folder: Path, destinations: Destinations) -> None:
     suffix = ".bin" if (folder / "data_batch_1.bin").is_file() else ""
     for path in [folder / f"{batch}{suffix}" for batch in BATCHES]:
         if path.is_file():
-            with path.open("rb") as stream:
+            with open_regular(path) as stream:
                 batch = BatchFile(str(path), stream, path.stat().st_size)
                 _read_batch(batch, *destinations.pop(_stem(path.name)))
 
 
 def _read_archive(path: Path, destinations: Destinations) -> None:
     """Read the six batches in the order of the archive, without unpacking it; its other members must be small."""
-    with translate_errors(path, ".tar.gz archive", tarfile.TarError, ValueError), gzip.open(path) as unzipped:
+    with translate_errors(path, ".tar.gz archive", tarfile.TarError, ValueError), open_gzip(path) as unzipped:
         source: Any = BoundedStream(unzipped, ARCHIVE_EXTRA_BYTES, f"the content of {path}")
         with tarfile.open(fileobj=source, mode="r|") as archive:
             for number, member in enumerate(archive, 1):

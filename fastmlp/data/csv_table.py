@@ -4,11 +4,12 @@ import csv
 import gzip
 import io
 import math
+import os
 from array import array
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -17,9 +18,14 @@ from fastmlp.data.dataset import Dataset
 from fastmlp.data.split import holdout
 from fastmlp.errors import DataError, FileFormatError
 from fastmlp.io.bounded import max_decompressed_bytes, translate_errors
+from fastmlp.io.regular_file import open_regular
 
 #: Names of the target column, if none is given.
 TARGETS = ("target", "label", "class", "y")
+#: Maximum number of columns. Each name takes about 60 bytes of memory, and as little as two bytes of the file.
+MAX_COLUMNS = 1 << 20
+#: Commas in the cells of a row, which are accepted beside those between them.
+MAX_QUOTED_COMMAS = 1 << 16
 
 
 class Table(NamedTuple):
@@ -117,15 +123,13 @@ def read_table(path: Path, target: str | None = None) -> Table:
     ...     read_table(path).y
     array([0, 1])
     """
-    with translate_errors(path, "CSV file", csv.Error, UnicodeDecodeError), _open_text(path) as lines:
-        rows = csv.reader(lines, strict=True)
-        header = [name.strip() for name in next(rows, [])]
+    with translate_errors(path, "CSV file", csv.Error, UnicodeDecodeError), _open_rows(path) as rows:
+        header = rows.read_header()
         column = _target_column(header, target, path)
         features = header[:column] + header[column + 1 :]
         cells, labels = array("d"), []
         interned: dict[str, str] = {}  # equal labels share one string
-        for row in filter(None, rows):
-            place = f"{path}, line {rows.line_num}"
+        for place, row in rows:
             _check_width(row, header, place)
             label = _label(row.pop(column), header[column], place)
             labels.append(interned.setdefault(label, label))
@@ -166,32 +170,64 @@ def read_samples(path: Path) -> Array:
     array([[ 4.1, 25. ],
            [30. , 60. ]])
     """
-    with translate_errors(path, "CSV file", csv.Error, UnicodeDecodeError), _open_text(path) as lines:
-        rows = csv.reader(lines, strict=True)
-        header = [name.strip() for name in next(rows, [])]
+    with translate_errors(path, "CSV file", csv.Error, UnicodeDecodeError), _open_rows(path) as rows:
+        header = rows.read_header()
         if all(map(_is_finite, header)):
             first_line = ", ".join(header[:5]) or "an empty line"
             raise FileFormatError(f"{path}: expected column names in the first line, got {first_line}")
         cells = array("d")
-        for row in filter(None, rows):
-            place = f"{path}, line {rows.line_num}"
+        for place, row in rows:
             _check_width(row, header, place)
             cells.extend(_numbers(row, header, place))
     return np.frombuffer(cells, dtype=np.float64).reshape(-1, len(header))
 
 
-def _open_text(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
-        return io.TextIOWrapper(_BoundedGzip(path), encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
+class _Rows:
+    """The rows of a table; one with too many cells is refused before it is split, which takes 60 bytes per cell."""
+
+    def __init__(self, path: Path, lines: Iterator[str]) -> None:
+        self._path, self._lines, self._n_commas, self._max_commas = path, lines, 0, MAX_COLUMNS - 1
+        self._rows = csv.reader(self._count_commas(), strict=True)
+
+    def read_header(self) -> list[str]:
+        """Read the first row, and limit the others by its width."""
+        header = [name.strip() for name in next(self._rows, [])]
+        self._n_commas, self._max_commas = 0, len(header) + MAX_QUOTED_COMMAS
+        return header
+
+    def __iter__(self) -> Iterator[tuple[str, list[str]]]:
+        """Place and cells of each row that is not empty."""
+        for row in self._rows:
+            self._n_commas = 0
+            if row:
+                yield f"{self._path}, line {self._rows.line_num}", row
+
+    def _count_commas(self) -> Iterator[str]:
+        """Lines of the file; a row may consist of several."""
+        for line in self._lines:
+            self._n_commas += line.count(",")
+            if self._n_commas > self._max_commas:
+                raise FileFormatError(
+                    f"{self._path}, line {self._rows.line_num + 1}: expected a row of at most "
+                    f"{self._max_commas + 1:,} cells, got more"
+                )
+            yield line
+
+
+@contextmanager
+def _open_rows(path: Path) -> Iterator[_Rows]:
+    with ExitStack() as stack:
+        file = stack.enter_context(open_regular(path))
+        stream = stack.enter_context(_BoundedGzip(path, file)) if path.suffix == ".gz" else file
+        yield _Rows(path, stack.enter_context(io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")))
 
 
 class _BoundedGzip(gzip.GzipFile):
     """A gzip file with a maximum of decompressed bytes."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, "rb")
-        self._n_left = self._n_bytes = max_decompressed_bytes(path.stat().st_size)
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        super().__init__(path, "rb", fileobj=file)
+        self._n_left = self._n_bytes = max_decompressed_bytes(os.fstat(file.fileno()).st_size)
 
     def read1(self, size: int = -1) -> bytes:
         data = super().read1(size)

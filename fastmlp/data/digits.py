@@ -3,7 +3,6 @@
 Alpaydin and Kaynak (1998), "Optical recognition of handwritten digits": 1,797 images of 8 x 8 pixels of 0 to 16.
 """
 
-import gzip
 import importlib.util
 from pathlib import Path
 from typing import NoReturn
@@ -13,6 +12,7 @@ import numpy as np
 from fastmlp.data.dataset import Dataset
 from fastmlp.data.split import holdout
 from fastmlp.errors import FileFormatError, MissingExtraError
+from fastmlp.io.regular_file import open_gzip
 
 CLASS_NAMES = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
 
@@ -75,8 +75,8 @@ def load_digits(path: Path, scale: str = "auto") -> Dataset:
     True
     """
     try:
-        with gzip.open(path, "rt", encoding="ascii") as lines:
-            table = np.loadtxt(lines, delimiter=",", dtype=np.uint8)
+        with open_gzip(path) as lines:
+            table = np.loadtxt(lines, delimiter=",", dtype=np.uint8, encoding="ascii")
     except (OSError, EOFError, ValueError) as error:
         raise FileFormatError(f"{path} is not scikit-learn's file of digits: {error}") from error
     if table.ndim != 2 or table.shape[1] != 65:

@@ -12,6 +12,7 @@ from typing import Any
 
 from fastmlp.data.urls import Mirrors, RemoteFile
 from fastmlp.errors import DataNotFoundError, MissingExtraError, OutputError
+from fastmlp.io.regular_file import check_regular
 
 TIMEOUT_S = 20
 CHUNK_BYTES = 1 << 16
@@ -93,6 +94,8 @@ def _size(path: Path) -> int:
 def _retrieve(source: RemoteFile, folder: Path) -> Path:
     pooch = _import_pooch(source, folder)
     part = _part(folder, source.file_name)
+    for path in (part, folder / source.file_name):  # both are opened, one of them by pooch
+        check_regular(path)
     is_resumed = part.exists()
     downloader = ResumingDownloader(part, source.n_bytes)
     args = (source.url, f"sha256:{source.sha256}", source.file_name, folder)

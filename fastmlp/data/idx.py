@@ -3,7 +3,6 @@
 LeCun, Cortes and Burges, "The MNIST database of handwritten digits": a magic number, big-endian dimensions, bytes.
 """
 
-import gzip
 import math
 import os
 import struct
@@ -14,6 +13,7 @@ from fastmlp.data.check import Array
 from fastmlp.data.dataset import Dataset
 from fastmlp.errors import DataNotFoundError, FileFormatError
 from fastmlp.io.bounded import Readable, max_decompressed_bytes, read_up_to, translate_errors
+from fastmlp.io.regular_file import open_gzip, open_regular
 
 CLASS_NAMES = {
     "mnist": ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
@@ -121,7 +121,8 @@ def read_idx(path: Path, n_dims: int) -> Array:
     ...     read_idx(path, n_dims=1)
     array([5, 7], dtype=uint8)
     """
-    with translate_errors(path, "gzip file"), gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+    opened = open_gzip if path.suffix == ".gz" else open_regular
+    with translate_errors(path, "gzip file"), opened(path) as stream:
         return _read_stream(cast("Readable", stream), path, n_dims)
 
 

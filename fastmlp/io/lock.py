@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fastmlp.errors import OutputError
+from fastmlp.io.regular_file import regular_opener
 
 if sys.platform == "win32":
     import msvcrt
@@ -84,6 +85,6 @@ def locked(path: Path) -> Iterator[None]:
 
 def _open(path: Path) -> int:
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        return regular_opener(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror}") from error

@@ -9,6 +9,7 @@ import numpy as np
 
 from fastmlp.errors import DataError, FileFormatError
 from fastmlp.io.bounded import Array, Readable, translate_errors
+from fastmlp.io.regular_file import open_regular
 
 MAGIC = b"\x93NUMPY"
 #: By version of the format: number of bytes of the header's length, and NumPy's parser of the header.
@@ -144,6 +145,6 @@ def map_npy(path: Path) -> Array:
     ...     map_npy(Path(folder, "X.npy")).shape
     (3, 3)
     """
-    with translate_errors(path, ".npy file", ValueError), path.open("rb") as stream:
+    with translate_errors(path, ".npy file", ValueError), open_regular(path) as stream:
         header = read_npy_header(stream, path.stat().st_size, str(path))
         return np.memmap(stream, header.dtype, "r", header.start, header.shape, header.order)

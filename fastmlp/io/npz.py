@@ -4,6 +4,7 @@ import io
 import json
 import os
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,13 +16,24 @@ from numpy.typing import NDArray
 from fastmlp.errors import DataNotFoundError, FileFormatError
 from fastmlp.io.atomic import write_atomic
 from fastmlp.io.bounded import PIECE_BYTES, Array, max_decompressed_bytes, read_up_to
+from fastmlp.io.manifest import add_manifest, check_array, remove_manifest
 from fastmlp.io.npy import Header, read_npy_header
+from fastmlp.io.regular_file import regular_opener
 
 Arrays = Mapping[str, NDArray[Any]]
+
+#: Length of the end of a zip file, and the number of members there that means "see elsewhere".
+END_BYTES, MAX_LISTED = 22, 0xFFFF
+#: Bytes of a header that may decompress from fewer. `write_npz` compresses nothing, and parsed JSON takes up to five
+#: times the bytes of its text in an ``.npz`` file, which has four per character.
+MIN_HEADER_BOUND = 1 << 20
 
 
 class _LimitedFile(io.FileIO):
     """A file whose reads are limited to `PIECE_BYTES`: zipfile reads the central directory, of any length, in one."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, opener=regular_opener)
 
     def read(self, n_bytes: int | None = -1) -> bytes:
         data = super().read(n_bytes if n_bytes is not None and 0 <= n_bytes <= PIECE_BYTES else PIECE_BYTES + 1)
@@ -38,6 +50,9 @@ class Npz(Mapping[str, Array]):
 
     The sizes in the archive are not trusted. Uncompressed members must fit into the file. Compressed ones are allocated
     as their bytes arrive, up to `fastmlp.io.bounded.max_decompressed_bytes` for all of them together.
+
+    A member's name is in the archive twice and has no checksum. All names are compared, also of arrays that nobody asks
+    for: an optional array whose name was damaged would be missing without a word.
 
     Parameters
     ----------
@@ -56,14 +71,18 @@ class Npz(Mapping[str, Array]):
 
     def __init__(self, path: Path) -> None:
         self._path, self._file = path, _LimitedFile(path)
+        #: Digests of arrays by name, with which they are compared when they are read.
+        self.manifest: Mapping[str, str] = {}
         try:
             self._zip = zipfile.ZipFile(self._file)
-            _check_sizes(path, self._zip.infolist(), os.fstat(self._file.fileno()).st_size)
+            members = self._zip.infolist()
+            _check_sizes(path, members, os.fstat(self._file.fileno()).st_size)
+            self._check_names(members)
         except BaseException:
             self._file.close()
             raise
-        members = [member for member in self._zip.infolist() if member.filename.endswith(".npy")]
-        self._members = {member.filename.removesuffix(".npy"): member for member in members}
+        arrays = [member for member in members if member.filename.endswith(".npy")]
+        self._members = {member.filename.removesuffix(".npy"): member for member in arrays}
 
     def __enter__(self) -> "Npz":
         return self
@@ -100,27 +119,66 @@ class Npz(Mapping[str, Array]):
         FileFormatError, DataError
             As `read_npy_header` does, and for a compression method that NumPy does not write.
         """
-        with self._open(name) as stream:
+        with self._open(self._members[name]) as stream:
             return read_npy_header(stream, self._members[name].file_size, self._place(name))
 
     def __getitem__(self, name: str) -> Array:
         member = self._members[name]
-        with self._open(name) as stream:
+        with self._open(member) as stream:
             header = read_npy_header(stream, member.file_size, self._place(name))
             raw = read_up_to(stream, header.n_bytes, preallocate=member.compress_type == zipfile.ZIP_STORED)
+            stream.read(1)  # zipfile compares the CRC-32 sum of a compressed member only after its end
         if len(raw) < header.n_bytes:
             raise FileFormatError(f"{self._place(name)} ends after {len(raw):,} of {header.n_bytes:,} bytes")
-        return raw.view(header.dtype).reshape(header.shape, order=header.order)
+        array = raw.view(header.dtype).reshape(header.shape, order=header.order)
+        check_array(array, name, self.manifest)
+        return array
+
+    def _check_names(self, members: list[zipfile.ZipInfo]) -> None:
+        """Check that no name is missing or there twice, and that each is the same in the list and at the member."""
+        # zipfile does not compare the number: with one wrong length an entry of the list hides those after it.
+        self._file.seek(-END_BYTES - len(self._zip.comment), os.SEEK_END)
+        end = self._file.read(END_BYTES)
+        n_listed = int.from_bytes(end[10:12], "little")
+        if end[:4] != b"PK\x05\x06" or n_listed not in (len(members), MAX_LISTED):
+            raise FileFormatError(f"{self._path}: expected {n_listed} members, as listed, got {len(members)}")
+        for name, n in Counter(member.filename for member in members).items():
+            if n > 1:
+                raise FileFormatError(f"{self._path}: expected members of different names, got {n} called {name!r}")
+        for member in members:
+            self._open(member).close()
+
+    def pop(self, name: str) -> Array:
+        """Read an array, and leave it out from now on.
+
+        Parameters
+        ----------
+        name : str
+            Name of the array.
+
+        Returns
+        -------
+        numpy.ndarray
+
+        Raises
+        ------
+        KeyError
+            If there is no array of this name.
+        FileFormatError, DataError
+            As `header` does, and if the array is damaged.
+        """
+        array = self[name]
+        del self._members[name]
+        return array
 
     def _place(self, name: str) -> str:
         return f"{self._path}/{name}.npy"
 
-    def _open(self, name: str) -> Any:
-        member = self._members[name]
+    def _open(self, member: zipfile.ZipInfo) -> Any:
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise FileFormatError(
-                f"{self._place(name)}: expected no compression or deflate, which NumPy writes, got the zip format's "
-                f"compression method {member.compress_type}"
+                f"{self._path}/{member.filename}: expected no compression or deflate, which NumPy writes, got the zip "
+                f"format's compression method {member.compress_type}"
             )
         return self._zip.open(member)
 
@@ -144,7 +202,7 @@ def write_npz(
     arrays: Arrays,
     previous: Path | None = None,
 ) -> None:
-    """Write a header and arrays to an ``.npz`` file, atomically.
+    """Write a header with a manifest, and arrays, to an ``.npz`` file, atomically.
 
     Parameters
     ----------
@@ -166,7 +224,7 @@ def write_npz(
     OutputError
         If the file cannot be written.
     """
-    text = json.dumps({"format": f"fastmlp {kind}", "version": version, **header})
+    text = json.dumps(add_manifest({"format": f"fastmlp {kind}", "version": version, **header}, arrays))
     write_atomic(path, kind, lambda file: np.savez(file, allow_pickle=False, header=text, **arrays), previous)
 
 
@@ -195,7 +253,12 @@ def read_npz(path: str | os.PathLike[str], kind: str, version: int) -> Iterator[
     DataNotFoundError
         If the file is missing, or the operating system refuses to open it.
     FileFormatError
-        If it is damaged, of another kind or version, or the block raises an error.
+        If it is damaged or lacks an array, is of another kind or version, or the block raises an error.
+
+    Warns
+    -----
+    UserWarning
+        If the file has no checksums, as those of earlier versions.
 
     Examples
     --------
@@ -210,8 +273,11 @@ def read_npz(path: str | os.PathLike[str], kind: str, version: int) -> Iterator[
     path = Path(path)
     try:
         with Npz(path) as arrays:
-            header = json.loads(str(arrays["header"]))
+            if arrays.header("header").n_bytes > max(MIN_HEADER_BOUND, path.stat().st_size):
+                raise ValueError("its header is larger than the file, which compresses it")
+            header = json.loads(str(arrays.pop("header")))
             check_format(header, kind, version)
+            header, arrays.manifest = remove_manifest(header, arrays, path)
             yield header, arrays
     except FileNotFoundError as error:
         raise DataNotFoundError(f"there is no {kind} at {path}") from error

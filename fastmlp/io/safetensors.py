@@ -1,12 +1,11 @@
 """Safetensors files of a JSON header and arrays, like the ``.npz`` files of `fastmlp.io.npz`.
 
-The header is in the file's metadata. The format has no checksum, so the header contains one of itself and of every
-array, by which damaged files are refused.
+The header is in the file's metadata. The format has no checksum; the manifest in the header has one of every array and
+of the header itself (`fastmlp.io.manifest`).
 """
 
 import json
 import os
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import ModuleType
@@ -16,7 +15,9 @@ import numpy as np
 
 from fastmlp.errors import DataNotFoundError, FileFormatError, MissingExtraError
 from fastmlp.io.atomic import write_atomic
+from fastmlp.io.manifest import add_manifest, check_array, remove_manifest
 from fastmlp.io.npz import Arrays, check_format
+from fastmlp.io.regular_file import open_regular
 
 SUFFIX = ".safetensors"
 
@@ -34,9 +35,8 @@ def write_safetensors(
         If the file cannot be written.
     """
     save = _require_safetensors().numpy.save
-    header = {"format": f"fastmlp {kind}", "version": version, **header}
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    text = json.dumps({**header, "checksum": _checksum(header, arrays)})
+    text = json.dumps(add_manifest({"format": f"fastmlp {kind}", "version": version, **header}, arrays))
     content = save(arrays, {"header": text})
     write_atomic(path, kind, lambda file: file.write(content))
 
@@ -70,26 +70,21 @@ def read_safetensors(path: str | os.PathLike[str], kind: str, version: int) -> I
     """
     safe_open = _require_safetensors().safe_open
     try:
-        with safe_open(path, framework="numpy") as file:
+        # The library opens the path by itself: this one only makes sure that it is a regular file.
+        with open_regular(path), safe_open(path, framework="numpy") as file:
             header = json.loads((file.metadata() or {})["header"])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        checksum = header.pop("checksum")
         check_format(header, kind, version)
-        if checksum != _checksum(header, arrays):
-            raise ValueError("its checksum does not match its content")
+        header, manifest = remove_manifest(header, arrays, path)
+        for name, array in arrays.items():
+            check_array(array, name, manifest)
         yield header, arrays
     except FileNotFoundError as error:
         raise DataNotFoundError(f"there is no {kind} at {path}") from error
     except Exception as error:  # damaged files may raise anything
+        if isinstance(error, OSError) and error.filename is not None:  # from opening the file
+            raise DataNotFoundError(f"the {kind} at {path} cannot be read: {error.strerror}") from error
         raise FileFormatError(f"{path} is not a {kind} that this fastmlp reads: {error}") from error
-
-
-def _checksum(header: Mapping[str, Any], arrays: Arrays) -> str:
-    code = zlib.crc32(json.dumps(header).encode())
-    for name, array in sorted(arrays.items()):
-        code = zlib.crc32(f"{name} {array.dtype.str} {array.shape}".encode(), code)
-        code = zlib.crc32(array.tobytes(), code)
-    return f"{code:08x}"
 
 
 def _require_safetensors() -> ModuleType:

@@ -11,6 +11,8 @@ from typing import Any, BinaryIO
 
 from fastmlp.config import Config
 from fastmlp.errors import DataNotFoundError, FileFormatError
+from fastmlp.io.manifest import NO_CHECKSUM, add_checksum, remove_checksum
+from fastmlp.io.regular_file import open_regular, regular_opener
 from fastmlp.settings import LOSSES
 from fastmlp.study.plan import Key, Plan, key_of
 from fastmlp.study.run import Record
@@ -34,9 +36,9 @@ def append_record(path: Path, record: Record) -> None:
     record : Record
         Written as one line.
     """
-    with path.open("ab+") as file:
+    with open(path, "ab+", opener=regular_opener) as file:
         _repair_last_line(file)
-        file.write(json.dumps(record).encode() + b"\n")
+        file.write(json.dumps(add_checksum(record)).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
 
@@ -78,7 +80,7 @@ class RecordReader:
     def _read_file(self, path: Path) -> list[tuple[Key, Record]]:
         start, n_before = self._positions.get(path, (0, 0))
         try:
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 file.seek(start)
                 text = file.read()
         except OSError as error:
@@ -90,11 +92,18 @@ class RecordReader:
             message = f"{path}: the last line is incomplete, as after a killed process; its run counts as missing"
             warnings.warn(message, stacklevel=2)
         self._positions[path] = start + len(text) - len(last), n_before + len(lines)
-        return [self._parse(path, n_before + n, line) for n, line in enumerate(lines, 1) if line]
+        records = [self._parse(path, n_before + n, line) for n, line in enumerate(lines, 1) if line]
+        if not all(has_checksum for _, _, has_checksum in records):
+            warnings.warn(f"{path}: {NO_CHECKSUM}", stacklevel=2)
+        return [(key, record) for key, record, _ in records]
 
-    def _parse(self, path: Path, number: int, line: bytes) -> tuple[Key, Record]:
+    def _parse(self, path: Path, number: int, line: bytes) -> tuple[Key, Record, bool]:
+        """Key and record of a line, and whether it has a checksum."""
         try:
             record = json.loads(line)
+            has_checksum = "checksum" in record
+            if has_checksum:
+                record = remove_checksum(record)
             _check_record(record)
             setting = self._settings.get(key_of(record["setting"], 0)[0])
             if setting is None or record["repeat"] not in range(self.plan.n_repeats):
@@ -104,7 +113,7 @@ class RecordReader:
             remedy = "remove the line and start the study again to repeat its run"
             raise FileFormatError(f"{path}, line {number} is damaged: {error}; {remedy}") from error
         record["setting"] = setting  # as in the plan: with tuples where JSON has lists
-        return key_of(setting, record["repeat"]), record
+        return key_of(setting, record["repeat"]), record, has_checksum
 
 
 def _check_record(record: Any) -> None:

@@ -1,6 +1,7 @@
 """The file ``study.json``: config, settings and number of repeats of the study in a folder, and its provenance."""
 
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 from fastmlp.config import Config
 from fastmlp.errors import DataNotFoundError, FastMLPError, FileFormatError, StudyError
 from fastmlp.io.atomic import write_atomic
+from fastmlp.io.manifest import NO_CHECKSUM, add_checksum, remove_checksum
+from fastmlp.io.regular_file import read_text
 from fastmlp.study.plan import Plan, make_plan
 
 FILE_VERSION = 1
@@ -45,7 +48,7 @@ def write_metadata(folder: Path, plan: Plan, about: Mapping[str, Any]) -> None:
         "n_repeats": plan.n_repeats,
         "about": about,
     }
-    text = json.dumps(metadata, indent=2) + "\n"
+    text = json.dumps(add_checksum(metadata), indent=2) + "\n"
     write_atomic(folder / METADATA, "study", lambda file: file.write(text.encode()))
 
 
@@ -73,14 +76,19 @@ def read_metadata(folder: Path) -> tuple[Plan, dict[str, Any]]:
     """
     path = folder / METADATA
     try:
-        metadata = json.loads(path.read_text(encoding="utf-8"))
+        metadata = json.loads(read_text(path))
         if (metadata["format"], metadata["version"]) != ("fastmlp study", FILE_VERSION):
             raise ValueError(
                 f"expected the format 'fastmlp study' of version {FILE_VERSION}, got {metadata['format']!r} of version "
                 f"{metadata['version']!r}"
             )
         plan = make_plan(Config.from_dict(metadata["config"]), metadata["settings"], metadata["n_repeats"])
-        return plan, _read_about(metadata["about"])
+        about = _read_about(metadata["about"])
+        if "checksum" in metadata:
+            remove_checksum(metadata)
+        else:
+            warnings.warn(f"{path}: {NO_CHECKSUM}", stacklevel=3)
+        return plan, about
     except OSError as error:
         raise DataNotFoundError(f"{folder} contains no study: {METADATA} cannot be read: {error.strerror}") from error
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError, FastMLPError) as error:

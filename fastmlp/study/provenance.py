@@ -7,6 +7,7 @@ from typing import Any
 from fastmlp.codegen import cpu
 from fastmlp.codegen.cpu import available_cores
 from fastmlp.data import Dataset
+from fastmlp.io.regular_file import read_text
 from fastmlp.version import __version__
 
 
@@ -54,7 +55,7 @@ def describe_study(dataset: Dataset) -> dict[str, dict[str, Any]]:
 def _cpu_name() -> str | None:
     """Name of the CPU on Linux, where `platform.processor` is empty."""
     try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+        lines = read_text("/proc/cpuinfo").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return None

@@ -5,11 +5,11 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple, TypedDict, cast, overload
 
 from fastmlp.errors import DataNotFoundError, FileFormatError
 from fastmlp.io.atomic import write_atomic
+from fastmlp.io.regular_file import read_text
 from fastmlp.metrics import display_name
 
 
@@ -345,7 +345,7 @@ def _rows_of_json(text: str) -> list[dict[str, Any]]:
 def _parse(path: str | os.PathLike[str], rows_of: Callable[[str], list[dict[str, Any]]]) -> list[Row]:
     """Parse a file; any error in its content becomes a `FileFormatError`."""
     try:
-        return [_read_row(row) for row in rows_of(Path(path).read_text(encoding="utf-8"))]
+        return [_read_row(row) for row in rows_of(read_text(path))]
     except OSError as error:
         raise DataNotFoundError(f"no history can be read from {os.fspath(path)}: {error.strerror}") from error
     except (AttributeError, csv.Error, OverflowError, RecursionError, TypeError, ValueError) as error:

@@ -62,7 +62,7 @@ def test_a_run_that_diverged_is_reported_again(run, tmp_path):
     assert first[:2] == again[:2] == (2, "")
     errors = [[line for line in err.splitlines() if line.startswith("error: ")] for _, _, err in (first, again)]
     assert errors[0] == errors[1]
-    assert errors[0][0].startswith("error: the loss is no longer finite in epoch 1")
+    assert errors[0][0].startswith("error: train_loss: expected a finite number, got nan in epoch 1")
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ def test_a_diverged_run_on_a_full_disk_reports_both(run, small_disk):
     code, out, err = run(*TRAIN, "--activation", "relu", "--learning-rate", "1e30", "--out", small_disk.path / "out")
     assert (code, out) == (2, "")
     assert "warning: the model could not be written" in err
-    assert err.splitlines()[-1].startswith("error: the loss is no longer finite in epoch 1")
+    assert err.splitlines()[-1].startswith("error: train_loss: expected a finite number, got nan in epoch 1")
 
 
 def test_the_record_holds_the_identity_of_the_run(results):

@@ -4,6 +4,7 @@ import zipfile
 import numpy as np
 import pytest
 
+import fastmlp
 from fastmlp.data import check
 from fastmlp.data.arrays import load_npy, load_npz
 from fastmlp.errors import DataError, DataNotFoundError, FileFormatError
@@ -203,3 +204,37 @@ def test_regression_targets_are_not_stratified(tmp_path):
     dataset = load_npz(tmp_path / "x.npz", task="regression")
     assert dataset.y_test[:, 0].tolist() != [4.0, 9.0, 14.0, 19.0]
     assert len(dataset.y_test) == 4
+
+
+OPTIONAL = {"weight_train": np.arange(1.0, 11.0), "X_val": np.eye(2), "y_val": np.arange(2)}
+
+
+def spelled(change):
+    """All arrays with changed names."""
+    arrays = {"X_train": np.eye(10, 2), "y_train": np.arange(10) % 2, "X_test": np.eye(2), "y_test": np.arange(2)}
+    return {change(name): array for name, array in (arrays | OPTIONAL).items()}
+
+
+def save_folder(folder, arrays):
+    folder.mkdir()
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+
+
+@pytest.mark.parametrize("kind", ["npz", "folder"])
+def test_optional_arrays_are_found_in_small_letters_too(kind, tmp_path):
+    for change in (str, str.lower):
+        path = tmp_path / f"{change.__name__}.npz"
+        (np.savez(path, **spelled(change)) if kind == "npz" else save_folder(path, spelled(change)))
+        data = fastmlp.load_data(path)
+        for name, array in OPTIONAL.items():
+            np.testing.assert_array_equal(getattr(data, name), array)
+
+
+def test_a_warning_names_the_arrays_that_are_not_used(tmp_path):
+    path = tmp_path / "x.npz"
+    np.savez(path, **spelled(str), X_vall=np.eye(2), ids=np.arange(3))
+    with pytest.warns(UserWarning, match=r"x\.npz: not used: X_vall, ids; the arrays that are: X_train,") as warned:
+        data = fastmlp.load_data(path)
+    assert warned[0].filename == __file__
+    assert data.X_val is not None

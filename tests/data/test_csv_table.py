@@ -1,9 +1,10 @@
 import gzip
+import tracemalloc
 
 import numpy as np
 import pytest
 
-from fastmlp.data.csv_table import load_table, read_samples, read_table
+from fastmlp.data.csv_table import MAX_COLUMNS, MAX_QUOTED_COMMAS, load_table, read_samples, read_table
 from fastmlp.errors import DataError, FileFormatError
 from fastmlp.io import bounded
 
@@ -175,3 +176,44 @@ def test_a_decompression_bomb_is_refused(read, tmp_path, monkeypatch):
     message = r"x\.csv\.gz: expected at most \d+,\d+ decompressed bytes, got more; decompress it first"
     with pytest.raises(FileFormatError, match=message):
         read(path)
+
+
+# wide rows
+
+MANY = MAX_COLUMNS + MAX_QUOTED_COMMAS
+
+
+@pytest.mark.parametrize(
+    ("text", "n"),
+    [
+        ("," * MANY, MAX_COLUMNS),
+        ("ab," * MANY, MAX_COLUMNS),
+        ("a,y\n" + "ab," * MANY + "1\n", 2 + MAX_QUOTED_COMMAS + 1),
+        ("a,y\n" + '"a\n",' * MANY + "1\n", 2 + MAX_QUOTED_COMMAS + 1),
+        ("a,y\n1,2\n" + '"a\n",' * MANY + "1\n", 2 + MAX_QUOTED_COMMAS + 1),
+    ],
+    ids=["commas", "names", "row", "row of many lines", "second row"],
+)
+@pytest.mark.parametrize("name", ["x.csv", "x.csv.gz"])
+def test_a_row_of_too_many_cells_is_refused_before_it_is_split(text, n, name, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(text.encode()) if name.endswith("gz") else text.encode())
+    for read in (read_table, read_samples):
+        tracemalloc.start()
+        with pytest.raises(FileFormatError, match=rf"expected a row of at most {n:,} cells, got more"):
+            read(path)
+        assert tracemalloc.get_traced_memory()[1] < 2 * len(text) + (8 << 20)
+        tracemalloc.stop()
+
+
+def test_labels_may_hold_many_commas(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("a,y\n" + f'1,"{"," * 60_000}"\n1,b\n' * 5)
+    assert read_table(path).class_names == ("," * 60_000, "b")
+
+
+def test_a_table_may_have_a_hundred_thousand_columns(tmp_path):
+    path = tmp_path / "x.csv"
+    names = ",".join(f"c{i}" for i in range(100_000))
+    path.write_text(f"{names}\n" + "1," * 99_999 + "2\n")
+    assert read_samples(path).shape == (1, 100_000)

@@ -109,7 +109,7 @@ def test_a_header_of_nested_brackets_is_refused(tmp_path):
 
 @POSIX
 def test_a_folder_in_place_of_a_model_is_an_error(tmp_path):
-    with pytest.raises(DataNotFoundError, match="cannot be read: Is a directory"):
+    with pytest.raises(DataNotFoundError, match="cannot be read: expected a regular file, got a directory"):
         fastmlp.load_model(tmp_path)
 
 
@@ -220,7 +220,7 @@ def test_compressed_data_takes_memory_as_its_bytes_arrive(tmp_path):
 @POSIX
 def test_a_folder_in_place_of_a_table_is_an_error(tmp_path):
     (tmp_path / "x.csv").mkdir()
-    with pytest.raises(DataNotFoundError, match=r"x\.csv cannot be read: Is a directory"):
+    with pytest.raises(DataNotFoundError, match=r"x\.csv cannot be read: expected a regular file, got a directory"):
         fastmlp.load_data(tmp_path / "x.csv")
 
 

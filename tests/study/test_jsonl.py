@@ -6,13 +6,15 @@ import pytest
 
 import fastmlp
 from fastmlp.errors import DataNotFoundError, FileFormatError
+from fastmlp.io.manifest import add_checksum, remove_checksum
 from fastmlp.training.history import COLUMNS
 
 
 def change_record(folder, **changes):
     path = folder / "runs.jsonl"
     first, *lines = path.read_text().splitlines()
-    path.write_text("\n".join([json.dumps(json.loads(first) | changes), *lines]) + "\n")
+    record = add_checksum(remove_checksum(json.loads(first)) | changes)
+    path.write_text("\n".join([json.dumps(record), *lines]) + "\n")
 
 
 @pytest.mark.parametrize(
@@ -26,8 +28,8 @@ def change_record(folder, **changes):
         ({"repeat": 2}, "the study has no such setting or repeat"),
         ({"setting": [["l2", 0.0]]}, "setting: expected a value of type dict, got list"),
         ({"status": "broken"}, "not the record of a run"),
-        ({"history": dict.fromkeys(fastmlp.training.history.COLUMNS, "ab")}, "expected numbers only"),
-        ({"history": {name: [None, None] for name in fastmlp.training.history.COLUMNS}}, "expected numbers only"),
+        ({"history": dict.fromkeys(COLUMNS, "ab")}, "expected numbers only"),
+        ({"history": {name: [None, None] for name in COLUMNS}}, "expected numbers only"),
         ({"history": [1]}, "history: expected a value of type dict, got list"),
     ],
 )
@@ -35,6 +37,24 @@ def test_a_record_with_values_of_other_types_is_refused(changes, message, folder
     change_record(folder, **changes)
     with pytest.raises(FileFormatError, match=rf"runs\.jsonl, line 1 is damaged: .*{message}.*; remove the line"):
         fastmlp.load_study(folder)
+
+
+def test_a_changed_record_is_refused(folder):
+    path = folder / "runs.jsonl"
+    first, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([json.dumps(json.loads(first) | {"seconds": 7.0}), *lines]) + "\n")
+    message = r"runs\.jsonl, line 1 is damaged: its checksum does not match its content; remove the line"
+    with pytest.raises(FileFormatError, match=message):
+        fastmlp.load_study(folder)
+
+
+def test_records_without_checksums_are_read_with_one_warning(folder):
+    path = folder / "runs.jsonl"
+    records = [remove_checksum(json.loads(line)) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    with pytest.warns(UserWarning, match=r"runs\.jsonl: written without a checksum") as warned:
+        assert fastmlp.load_study(folder).is_complete
+    assert len(warned) == 1
 
 
 @pytest.mark.parametrize(

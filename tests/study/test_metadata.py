@@ -6,12 +6,14 @@ import pytest
 
 import fastmlp
 from fastmlp.errors import DataNotFoundError, FileFormatError, StudyError
+from fastmlp.io.manifest import add_checksum, remove_checksum
 
 
 def change_metadata(folder, change):
-    metadata = json.loads((folder / "study.json").read_text())
+    """Change the file, and its checksum with it."""
+    metadata = remove_checksum(json.loads((folder / "study.json").read_text()))
     change(metadata)
-    (folder / "study.json").write_text(json.dumps(metadata))
+    (folder / "study.json").write_text(json.dumps(add_checksum(metadata)))
 
 
 @pytest.mark.parametrize("text", ["[" * 200_000, "[]", '"x"', "7", "null", '{"format": 1}'])
@@ -46,6 +48,21 @@ def test_many_settings_take_little_time(folder):
     change_metadata(folder, lambda metadata: metadata.update(settings=[{"l2": float(i)} for i in range(5000)]))
     (folder / "runs.jsonl").unlink()
     assert len(fastmlp.load_study(folder).settings) == 5000
+
+
+def test_a_changed_file_is_refused(folder):
+    text = (folder / "study.json").read_text()
+    assert '"n_repeats": 2' in text
+    (folder / "study.json").write_text(text.replace('"n_repeats": 2', '"n_repeats": 3'))
+    with pytest.raises(FileFormatError, match=r"study\.json is damaged: .*its checksum does not match its content"):
+        fastmlp.load_study(folder)
+
+
+def test_a_file_without_a_checksum_is_read_with_a_warning(folder):
+    metadata = remove_checksum(json.loads((folder / "study.json").read_text()))
+    (folder / "study.json").write_text(json.dumps(metadata))
+    with pytest.warns(UserWarning, match=r"study\.json: written without a checksum"):
+        assert fastmlp.load_study(folder).is_complete
 
 
 def test_a_directory_in_place_of_the_file_is_reported(folder):

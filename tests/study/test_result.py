@@ -8,7 +8,17 @@ import pytest
 
 import fastmlp
 from fastmlp.errors import ConfigError, StudyError
+from fastmlp.io.manifest import add_checksum, remove_checksum
 from fastmlp.study.result import summary_row
+
+
+def read_records(folder):
+    return [remove_checksum(json.loads(line)) for line in (folder / "runs.jsonl").read_text().splitlines()]
+
+
+def write_records(folder, records):
+    lines = [json.dumps(add_checksum(record)) + "\n" for record in records]
+    (folder / "runs.jsonl").write_text("".join(lines))
 
 
 def test_statistics_are_computed_from_the_histories(blobs, config):
@@ -22,9 +32,8 @@ def test_statistics_are_computed_from_the_histories(blobs, config):
 
 def test_an_infinite_loss_has_no_standard_deviation(folder):
     history = dict(fastmlp.load_study(folder).records()[0]["history"], test_loss=[1.0, math.inf])
-    path = folder / "runs.jsonl"
-    first, *lines = path.read_text().splitlines()
-    path.write_text("\n".join([json.dumps(json.loads(first) | {"history": history}), *lines]) + "\n")
+    first, *rest = read_records(folder)
+    write_records(folder, [first | {"history": history}, *rest])
     study = fastmlp.load_study(folder)
     assert math.isnan(study.statistics({"l2": 0.0}, "test_loss").std[1])
 
@@ -41,13 +50,12 @@ def test_an_infinite_loss_has_no_standard_deviation(folder):
     ],
 )
 def test_statistics_of_huge_values_and_of_values_that_are_not_finite(values, mean, std, folder):
-    path = folder / "runs.jsonl"
-    records = [json.loads(line) for line in path.read_text().splitlines()]
+    records = read_records(folder)
     of_setting = [record for record in records if record["setting"] == {"l2": 0.0}]
     for value, record in zip(values, of_setting, strict=True):
         for name in ("train_loss", "test_loss", "test_accuracy"):
             record["history"][name] = [value] * 2
-    path.write_text("\n".join(map(json.dumps, records)) + "\n")
+    write_records(folder, records)
     study = fastmlp.load_study(folder)
     got = study.statistics({"l2": 0.0}, "test_loss")
     np.testing.assert_allclose([got.mean[1], got.std[1]], [mean, std], rtol=1e-15)
@@ -62,10 +70,9 @@ def test_a_study_whose_monitored_loss_was_never_finite_has_a_best_setting(value,
     """Earlier versions did not count such a validation loss as divergence."""
     config = fastmlp.Config(hidden=(4,), n_epochs=2, early_stopping="loss")
     fastmlp.sweep(blobs, config, {"l2": [0.0, 0.01]}, 1, out=tmp_path)
-    path = tmp_path / "runs.jsonl"
-    first, second = (json.loads(line) for line in path.read_text().splitlines())
+    first, second = read_records(tmp_path)
     first["history"]["val_loss"] = [value] * 2
-    path.write_text(f"{json.dumps(first)}\n{json.dumps(second)}\n")
+    write_records(tmp_path, [first, second])
     study = fastmlp.load_study(tmp_path)
     assert study.finals(first["setting"], "test_loss") == first["history"]["test_loss"][-1:]
     assert study.best() in study.settings

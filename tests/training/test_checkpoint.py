@@ -237,7 +237,7 @@ def test_the_previous_checkpoint_is_read_if_the_newest_is_missing(two):
 def rewrite(path, **changes):
     """Change the header or an array, in a file that is otherwise intact."""
     with read_npz(path, "checkpoint", 1) as (header, arrays):
-        header, arrays = header | changes.pop("header", {}), {n: arrays[n] for n in arrays if n != "header"}
+        header, arrays = header | changes.pop("header", {}), dict(arrays)
     header.pop("format"), header.pop("version")
     write_npz(path, "checkpoint", changes.pop("version", 1), header, arrays | changes)
 
@@ -246,9 +246,7 @@ DAMAGE = {
     "truncated": lambda path: path.write_bytes(path.read_bytes()[:-4000]),
     "empty": lambda path: path.write_bytes(b""),
     "a flipped bit": lambda path: flip_bit(path, path.stat().st_size // 2),
-    "another train_s": lambda path: rewrite(path, header={"train_s": 7.0}),
     "no history": lambda path: rewrite(path, header={"history": 3}),
-    "no checksum": lambda path: rewrite(path, header={"checksum": None}),
     "another version": lambda path: rewrite(path, version=2),
     "another shape": lambda path: rewrite(path, theta=np.ones(999)),
     "another dtype": lambda path: rewrite(path, theta=np.ones(1000, np.float32)),
@@ -312,11 +310,10 @@ def test_if_no_checkpoint_is_intact_an_error_says_so(two):
 def test_an_inconsistent_checkpoint_is_refused(change, blobs, tmp_path):
     train(blobs, SMALL, checkpoint=tmp_path)
     with read_npz(tmp_path / NEWEST, "checkpoint", 1) as (header, arrays):
-        content = {name: arrays[name] for name in arrays if name != "header"} | change
+        content = dict(arrays) | change
     content = {name: array for name, array in content.items() if array is not None}
     fields = {name: header[name] for name in checkpoint.HEADER_FIELDS}
-    header = fields | {"checksum": checkpoint._checksum(fields, content)}
-    write_npz(tmp_path / NEWEST, "checkpoint", 1, header, content)
+    write_npz(tmp_path / NEWEST, "checkpoint", 1, fields, content)
     with pytest.raises(FileFormatError, match="the checkpoint is inconsistent: start over"):
         train(blobs, SMALL, checkpoint=tmp_path)
 
