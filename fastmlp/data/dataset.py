@@ -165,6 +165,7 @@ class Dataset:
     y_test = ArrayAttribute[Array](writeable=False)
     y_val = ArrayAttribute[Array | None](writeable=False)
     weight_train = ArrayAttribute[Floats | None](writeable=False)
+    classes = ArrayAttribute[Array | None](writeable=False)
 
     def __init__(
         self,

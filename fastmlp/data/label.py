@@ -181,7 +181,7 @@ def check_classes(classes: npt.ArrayLike, n_classes: int) -> Array:
 
     Raises
     ------
-    DataError
+    DataError, DataTypeError
         If their number or type is another, or they are not in ascending order.
 
     Examples
@@ -190,7 +190,7 @@ def check_classes(classes: npt.ArrayLike, n_classes: int) -> Array:
     >>> check_classes(["cat", "dog"], n_classes=2)
     array(['cat', 'dog'], dtype='<U3')
     """
-    array = np.array(classes)
+    array = as_dense(classes, "classes")
     if array.shape != (n_classes,):
         raise DataError(f"classes: expected {n_classes} labels, got an array of shape {array.shape}")
     if array.dtype.kind == "O" and all(isinstance(label, str) for label in array):

@@ -189,7 +189,7 @@ class Model:
     @property
     def classes(self) -> NDArray[Any] | None:
         """Labels of the classes (n_classes,) in ascending order; None for multilabel and regression."""
-        return self._classes
+        return None if self._classes is None else read_only(self._classes)
 
     @classes.setter
     def classes(self, classes: ArrayLike | None) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp.config import Config
-from fastmlp.data.check import as_array, read_only
+from fastmlp.data.check import as_array, as_dense, read_only
 from fastmlp.data.label import check_classes
 from fastmlp.errors import ConfigError, DataError, DataTypeError
 from fastmlp.model.params import Params
@@ -214,6 +214,6 @@ def classes_of(config: Config, params: Params, classes: ArrayLike | None = None)
             raise DataError(f"classes: expected None for a network of several labels or values, got {classes!r:.200}")
         return None
     n_classes = n_classes_of(config, params)
-    array = np.arange(n_classes) if classes is None else np.asarray(classes)
+    array = np.arange(n_classes) if classes is None else as_dense(classes, "classes")
     # An estimator that was fitted to a single class has the network of two.
     return check_classes(array, 1 if is_binary(config, params) and array.shape == (1,) else n_classes)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
+from rich.console import Console
 
 import fastmlp
 from fastmlp.cli.app import app
@@ -135,7 +136,7 @@ def other_value(default, choices):
 
 
 @pytest.mark.parametrize(("words", "parameter", "name"), [*grouped_options()])
-def test_one_option_of_a_group_leaves_the_others_at_the_defaults_in_the_help(words, parameter, name, run, monkeypatch):
+def test_one_option_of_a_group_leaves_the_others_at_the_defaults_in_the_help(words, parameter, name):
     function = dict(command_functions(app))[words]
     default = inspect.signature(function).parameters[parameter].default
     kind = type(default)
@@ -146,9 +147,10 @@ def test_one_option_of_a_group_leaves_the_others_at_the_defaults_in_the_help(wor
     got = bound.arguments[parameter]
     changed = {field.name for field in fields(kind) if getattr(got, field.name) != getattr(default, field.name)}
     assert changed == {name}
-    monkeypatch.setenv("COLUMNS", "1000")
-    page = run(*words, "--help")[1]
-    shown = re.search(rf"--{name.replace('_', '-')} .*?(\[default: (.*?)\] *.?\n|\n)", page)[2]
+    console = Console(width=1000)  # so that no line is wrapped
+    with console.capture() as page:
+        app.help_print([*words], console=console)
+    shown = re.search(rf"--{name.replace('_', '-')} .*?(\[default: (.*?)\] *.?\n|\n)", page.get())[2]
     expected = getattr(default, name)
     assert shown == (None if expected is None else str(expected))
 

@@ -209,7 +209,7 @@ def test_a_row_of_too_many_cells_is_refused_before_it_is_split(text, n, name, tm
 def test_labels_may_hold_many_commas(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("a,y\n" + f'1,"{"," * 60_000}"\n1,b\n' * 5)
-    assert read_table(path).class_names == ("," * 60_000, "b")
+    assert set(read_table(path).y) == {"," * 60_000, "b"}
 
 
 def test_a_table_may_have_a_hundred_thousand_columns(tmp_path):
