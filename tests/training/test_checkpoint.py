@@ -422,10 +422,14 @@ def wait_for(path, process):
         assert process.poll() is None
 
 
+#: So many that the command is still running when the second checkpoint has been written, kernels cached or not.
+N_EPOCHS = 24
+
+
 @pytest.fixture(scope="module")
 def uninterrupted():
     """Results of the command that is interrupted below, without interruptions."""
-    config = Config(hidden=(300, 300), optimizer="adam", learning_rate=0.001, dropout=0.2, n_epochs=6)
+    config = Config(hidden=(300, 300), optimizer="adam", learning_rate=0.001, dropout=0.2, n_epochs=N_EPOCHS)
     return results(train(fastmlp.load_data("digits"), config))
 
 
@@ -438,7 +442,7 @@ def results_of(folder):
 
 @POSIX
 def test_a_command_that_is_killed_and_terminated_resumes_to_the_same_bits(tmp_path, uninterrupted):
-    argv = [*ARGUMENTS, "--n-epochs", 6, "--out", tmp_path]
+    argv = [*ARGUMENTS, "--n-epochs", N_EPOCHS, "--out", tmp_path]
     killed = spawn(*argv)
     wait_for(tmp_path / NEWEST, killed)
     killed.kill()
