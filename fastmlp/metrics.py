@@ -92,9 +92,9 @@ def r2(predicted: Floats, y: Floats, weights: Floats | None = None) -> float:
     """R2, the mean over the outputs, see `score_of`; NaN if a prediction is not finite.
 
     The formula squares, and a square of 1e155 is beyond float64. Residuals and deviations are therefore divided by
-    powers of two if any are very large or small, which changes no bit of a result within the range. (Always dividing
-    takes about 4 times as long.) An R2 below the range of float64 becomes its lowest number, so that the score of finite
-    predictions is finite.
+    powers of two if any are very large or small, which changes no bit of a result within the range. (To divide always
+    takes about 4 times as long.) An R2 below the range of float64 becomes its lowest number, so that the score of
+    finite predictions is finite.
 
     Parameters
     ----------

@@ -79,7 +79,7 @@ def test_targets_of_1e154_have_finite_validation_scores(make_regressor, X, value
 def test_values_and_weights_of_another_shape_have_no_score(make_regressor, X, values, size):
     network = make_regressor(max_iter=2).fit(X, values)
     y = size * values
-    with pytest.raises(FastMLPError, match="^y: expected 1 columns, as many as there are outputs, got 3"):
+    with pytest.raises(FastMLPError, match=r"^y: expected 1 columns, as many as there are outputs, got 3"):
         network.score(X, np.stack([y] * 3, axis=1))
     for weights in (np.ones((120, 1)), np.ones(119)):
         with pytest.raises(ValueError, match=r"[Ss]ample.weight"):

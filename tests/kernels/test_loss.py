@@ -139,8 +139,12 @@ def sizes_of(dtype):
 
 #: Targets that a loss accepts; any finite number for the others.
 TARGETS = {
-    "binary_cross_entropy": st.one_of(st.sampled_from([0.0, 1.0, 0.05, 0.5, 0.95, 1e-7, 1e-40, 1 - 2**-24]), st.floats(0, 1)),
-    "poisson": st.one_of(st.sampled_from([0.0, 1.0, 3.0, 1e5, 1e30, 1e-30, 1e-40, 1e-310]), st.integers(0, 1000).map(float)),
+    "binary_cross_entropy": st.one_of(
+        st.sampled_from([0.0, 1.0, 0.05, 0.5, 0.95, 1e-7, 1e-40, 1 - 2**-24]), st.floats(0, 1)
+    ),
+    "poisson": st.one_of(
+        st.sampled_from([0.0, 1.0, 3.0, 1e5, 1e30, 1e-30, 1e-40, 1e-310]), st.integers(0, 1000).map(float)
+    ),
 }
 
 
