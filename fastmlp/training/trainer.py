@@ -203,9 +203,9 @@ class Trainer:
 
 
 def _check_l2(config: Config, batch_weight: float) -> None:
-    """Refuse sample weights whose sum in a batch, by which the L2 coefficient is divided, is next to nothing.
+    """Refuse sample weights whose sum over a batch is so small that the L2 coefficient divided by it overflows.
 
-    The limit is the range of float32 for both dtypes: the penalty would be the whole loss long before that of float64.
+    The limit is float32's range, for both dtypes: a penalty of that size would outweigh any loss in float64 too.
     """
     if config.l2_scale == "batch" and config.l2 / float(np.finfo(np.float32).max) > batch_weight:
         raise DataError(
