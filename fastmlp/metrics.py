@@ -57,13 +57,15 @@ def score_of(loss: LossName, predicted: NDArray[Any], y: NDArray[Any]) -> float:
 
 
 def sum_of_losses(losses: ArrayLike) -> float:
-    """Sum of losses, rounded once (Shewchuk 1997); of a diverged network's losses infinity or NaN, never an error.
+    """Sum of losses, rounded once (Shewchuk 1997), and so the same in any order.
+
+    `math.fsum` raises ValueError if both infinities are among its terms, and OverflowError if a partial sum of finite
+    ones is beyond float64's range. Losses of a diverged network may do either; their sum is infinity or NaN here.
 
     Parameters
     ----------
-    losses : array_like (n,), converted to float64
-        `math.fsum` adds them in any order with the same result, but raises ValueError where both infinities are among
-        them, and OverflowError where finite ones add up to more than a float64 holds.
+    losses : array_like (n,)
+        The losses, converted to float64.
 
     Returns
     -------
