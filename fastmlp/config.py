@@ -41,7 +41,7 @@ class Config:
     dropout : float
         Fraction of the hidden neurons that are dropped in a training step, drawn anew for each sample (Srivastava et
         al. 2014); the others are multiplied by 1 / (1 - dropout). It is rounded to a multiple of 1/65,536; a positive
-        rate that this makes 0 is refused.
+        rate that becomes 0, or one that becomes 1, is refused.
     init : str
         Initialisation of the weights, which the paper does not specify: Glorot uniform, without the activation's gain
         or with it.

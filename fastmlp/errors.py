@@ -39,7 +39,7 @@ class OutputError(FastMLPError, OSError):
     Attributes
     ----------
     study : fastmlp.study.Study or None
-        The finished runs of a study that could not save one of them, that run included.
+        The study whose run could not be saved, with all finished runs, including that one. None for other results.
     """
 
     study: Any = None

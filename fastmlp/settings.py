@@ -199,7 +199,7 @@ def uses_bf16(fan_in: int, fan_out: int, batch_size: int) -> bool:
 
 
 def dropped_draws(dropout: float) -> int:
-    """Number of the DROPOUT_DRAWS values of a draw for which a unit is dropped.
+    """Number of the DROPOUT_DRAWS values of a draw for which a neuron is dropped.
 
     Examples
     --------

@@ -177,8 +177,7 @@ def check_weights(weights: npt.ArrayLike | None, n_samples: int, name: str) -> n
     Returns
     -------
     numpy.ndarray of shape (n_samples,), float64, or None
-        A copy; None for no weights. If there are subnormal numbers among them, which the kernels count as 0, all are
-        multiplied by 2**52.
+        A copy; None for no weights.
 
     Raises
     ------
@@ -203,15 +202,24 @@ def check_weights(weights: npt.ArrayLike | None, n_samples: int, name: str) -> n
         raise DataError(f"{name}: expected weights >= 0, not all 0, got {numbers.min():g} to {numbers.max():g}")
     smallest, largest = numbers[numbers > 0].min(), numbers.max()
     with np.errstate(over="ignore"):
-        if smallest < np.finfo(np.float64).tiny:
-            numbers *= 2.0**52
-        total = float(numbers.sum())
+        total = float((numbers * weight_scale(numbers)).sum())
     if total == np.inf:
         raise DataError(
             f"{name}: expected weights whose sum and ratios float64 can represent, got {smallest:g} to {largest:g}; "
             "multiply all weights by a constant, or set the smallest to 0"
         )
     return numbers
+
+
+def weight_scale(weights: npt.NDArray[np.float64]) -> float:
+    """Factor by which weights are multiplied for the kernels, which count subnormal numbers as 0.
+
+    Examples
+    --------
+    >>> weight_scale(np.array([0.0, 1.0])), weight_scale(np.array([5e-324, 1.0])) == 2.0**52
+    (1.0, True)
+    """
+    return 2.0**52 if weights[weights > 0].min() < np.finfo(np.float64).tiny else 1.0
 
 
 def balanced_weights(
@@ -229,7 +237,8 @@ def balanced_weights(
     Returns
     -------
     numpy.ndarray of shape (n_samples,), float64
-        The weights; their sum is unchanged. A weight below 1e-308 of its class's sum becomes 0.
+        The weights; their sum is unchanged, unless it is next to the least float64. A weight below 1e-308 of its
+        class's sum becomes 0.
 
     Examples
     --------
@@ -244,6 +253,8 @@ def balanced_weights(
         np.frexp(total),
     )
     by_class = mantissa_of_total / (np.count_nonzero(sums) * mantissa)
+    # Subnormal weights would be rounded to few bits.
+    exponent_of_total = max(exponent_of_total, -960)
     return np.asarray(np.ldexp(by_class[y] * np.ldexp(weights, -exponent[y]), exponent_of_total))
 
 

@@ -274,22 +274,24 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         """Call `fit` or `partial_fit` of the other repeats, unless Ctrl-C ended the one before.
 
         After an exception, `repeats_` contains all repeats that have been trained. Ctrl-C before the first step of a
-        repeat is no exception: the network has been trained by then.
+        repeat gives a warning, not KeyboardInterrupt: the network itself has been trained by then.
         """
         del self.repeats_[self.n_repeats - 1 :]
         previous: BaseMLP = self
         for index in range(self.n_repeats - 1):
             if previous._is_interrupted:
                 break
+            repeat = None
             try:
-                previous = self._repeat(index, int(self._random_state.randint(MAX_SEED)))
-                getattr(previous, method)(*args, **options)
+                repeat = self._repeat(index, int(self._random_state.randint(MAX_SEED)))
+                getattr(repeat, method)(*args, **options)
             except KeyboardInterrupt:
                 warnings.warn(INTERRUPTED, stacklevel=4)
                 break
             finally:
-                if index == len(self.repeats_) and hasattr(previous, "model_"):
-                    self.repeats_.append(previous)
+                if repeat is not None and hasattr(repeat, "model_") and index == len(self.repeats_):
+                    self.repeats_.append(repeat)
+            previous = repeat
 
     def _repeat(self, index: int, seed: int) -> "BaseMLP":
         """The existing repeat of this index with the current parameters, or a new one."""

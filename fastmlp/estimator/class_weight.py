@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_sample_weight
 
 from fastmlp.data.target import balanced_weights
+from fastmlp.errors import DataError
 
 
 def class_weights(
@@ -28,7 +29,12 @@ def class_weights(
     Returns
     -------
     ndarray (n_samples,) of float64
-        Unchecked: they may be negative, infinite or nan.
+        Negative, infinite or nan where a class weight is: `fastmlp.data.target.check_weights` refuses these.
+
+    Raises
+    ------
+    DataError
+        If a product is beyond float64's range.
 
     Examples
     --------
@@ -37,8 +43,15 @@ def class_weights(
     """
     if isinstance(class_weight, str) and y.ndim == 1:
         return balanced_weights(y, weights)
+    factors = _factors(class_weight, y, classes)
     with np.errstate(over="ignore"):
-        return np.asarray(_factors(class_weight, y, classes) * weights)
+        product = np.asarray(factors * weights)
+    if np.isfinite(factors).all() and not np.isfinite(product).all():
+        raise DataError(
+            "class_weight times sample_weight: expected products that float64 can represent, got weights of up to "
+            f"{factors.max():g} and {weights.max():g}; divide all of one kind by a constant"
+        )
+    return product
 
 
 def _factors(class_weight: Any, y: NDArray[Any], classes: NDArray[Any]) -> NDArray[Any]:

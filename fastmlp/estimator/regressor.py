@@ -10,8 +10,8 @@ from sklearn.metrics import r2_score
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import _check_sample_weight
 
-from fastmlp.data.scaling import largest_magnitude
 from fastmlp.errors import DataError
 from fastmlp.estimator.base import BaseMLP
 from fastmlp.estimator.config_mapping import CONSTRAINTS
@@ -19,10 +19,9 @@ from fastmlp.estimator.loop import Samples
 from fastmlp.metrics import exponents, r2
 from fastmlp.settings import LOSSES
 
-#: Largest magnitudes of values whose squares, and the sum of a billion of them, are within float32's range:
-#: scikit-learn squares in the dtype of the values.
-MIN_SQUARED = 1e-12
-MAX_SQUARED = 1e14
+#: Exponents of the largest magnitude of a column whose squares, and the sum of a billion of them, are within float32's
+#: range: scikit-learn squares in the dtype of the values.
+MIN_EXPONENT, MAX_EXPONENT = -39, 46
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -203,6 +202,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         -------
         float
             At most 1.
+
+        Raises
+        ------
+        ValueError
+            If the samples, the values or the weights are not accepted.
         """
         return _r2(y, self.predict(X), sample_weight)
 
@@ -232,14 +236,17 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
 
 def _r2(y: NDArray[Any], predicted: NDArray[Any], sample_weight: Any) -> float:
-    """scikit-learn's R2; computed by `fastmlp.metrics.r2` where its squares would overflow or vanish."""
+    """scikit-learn's R2; computed by `fastmlp.metrics.r2` where its squares would overflow or underflow."""
     y = check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
-    weights = None if sample_weight is None else np.asarray(sample_weight, np.float64)
-    if weights is not None:
+    check_consistent_length(y, predicted)
+    weights = None
+    if sample_weight is not None:
+        weights = _check_sample_weight(sample_weight, predicted, dtype=np.float64)
         weights = np.ldexp(weights, -exponents(weights))
-    largest = max(largest_magnitude(values) for values in (y, predicted))
-    if MIN_SQUARED < largest < MAX_SQUARED or len(predicted) < 2:
+    predicted, y = (values.reshape(len(values), -1) for values in (predicted, y))
+    if y.shape != predicted.shape:
+        raise DataError(f"y: expected {predicted.shape[1]} columns, as many as there are outputs, got {y.shape[1]}")
+    sizes = np.concatenate([exponents(predicted), exponents(y)])
+    if ((sizes > MIN_EXPONENT) & (sizes < MAX_EXPONENT)).all() or len(predicted) < 2:
         return float(r2_score(y, predicted, sample_weight=weights))
-    check_consistent_length(y, predicted, weights)
-    predicted, y = (np.asarray(values, np.float64).reshape(len(values), -1) for values in (predicted, y))
-    return r2(predicted, y, weights)
+    return r2(predicted.astype(np.float64), y.astype(np.float64), weights)

@@ -29,8 +29,8 @@ def softmax_forward(work, logits, probs, stride, n_classes, labels, loss, m):
 
     All are parts of `work`, given by their offsets: logits, probs (n_classes, stride); labels, as floats, and loss (m
     rounded up to whole vectors). The loss is ``log(sum of exp(z - max)) - (z[label] - max)``, which stays finite where
-    the probability underflows. An infinite logit gives the limits, probabilities 0 and 1 and a loss of 0 or infinity;
-    of two maxima that are infinite there is no limit, and everything is NaN.
+    the probability underflows. An infinite logit gives the limits: probabilities 0 and 1, and a loss of 0 or infinity.
+    If several logits are the same infinity and none is larger, there is no limit, and the results are NaN.
     """
     for i in range(0, m, n_lanes(work)):
         top = vload(work, logits + i)
@@ -96,7 +96,7 @@ def softmax_backward(work, probs, stride, n_classes, labels, weights, scalars, m
 def binary_cross_entropy_loss(z, out, y, delta):
     """``log(1 + e**z) - y z``: cross-entropy of a sigmoid output, y from 0 to 1.
 
-    Of an infinite z it is infinite, unless y gives the class that z excludes no share: then 0.
+    For an infinite z, it is 0 if y is the class of z's sign with certainty, and infinity otherwise.
     """
     limited, excluded = clamp_finite(z), where_less(z, 0.0, y, 1.0 - y)
     value = fma(0.0 - y, limited, softplus(limited))

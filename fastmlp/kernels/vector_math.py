@@ -19,7 +19,7 @@ LN2_HIGH_64, LN2_LOW_64 = 0.693147180369123816490, 1.90821492927058770002e-10
 ROUNDER_32, ROUNDER_64 = 1.5 * 2**23, 1.5 * 2**52
 #: The largest finite numbers.
 LARGEST_32, LARGEST_64 = 2.0**128 - 2.0**104, sys.float_info.max
-#: Where the reciprocal's estimate has become subnormal, which is flushed to 0. Twice as large a number's is negative.
+#: From here on, the estimate of a reciprocal is subnormal and so flushed to 0; from twice this number, it is negative.
 RECIPROCAL_LIMIT_32, RECIPROCAL_LIMIT_64 = 2.0**126, 2.0**1022
 #: Taylor series of (exp(r) - 1 - r) / r**2 for |r| <= ln(2)/2, highest power first. The first omitted term is 5e-9
 #: (float32) and 4e-18 (float64) of the result; a minimax polynomial would save one term.
@@ -103,7 +103,7 @@ def reciprocal(x):
     """``1 / x`` within 2 units in the last place, for positive normal x; 0 for x from ``RECIPROCAL_LIMIT`` to infinity.
 
     Newton's method from an estimate; each step squares the error: 1.3e-1, 1.7e-2, 2.8e-4, 7.9e-8, 6.3e-15, 3.9e-29.
-    Without the minimum, one of Adam's 24 instructions per vector (AVX-512), infinity would give NaN.
+    Without the minimum, infinity would give NaN; it costs Adam one of 24 instructions per vector (AVX-512).
     """
     limit = RECIPROCAL_LIMIT_32 if is_float32(x) else RECIPROCAL_LIMIT_64
     x = where_less(limit, x, limit, x)

@@ -1,7 +1,7 @@
 """The claims of "Deep learning homework 1" (Matej Miočić), compared with the studies behind its figures.
 
-They are about ten repeats of twenty epochs on CIFAR-10: runs on other data are not compared with them, and shorter ones
-only without a verdict.
+They are about ten repeats of twenty epochs on CIFAR-10. Studies on other data are not compared with them; those with
+fewer repeats or another number of epochs are compared, but without a verdict.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,8 +26,8 @@ class Claim(NamedTuple):
     measured : str
         The measured numbers that it is compared with.
     holds : bool or None
-        Whether they confirm the statement; None, without a verdict, if the number of repeats or epochs is not that of
-        the paper.
+        Whether they confirm the statement; None, which is no verdict, for fewer repeats or another number of epochs
+        than in the paper.
     """
 
     text: str
@@ -59,7 +59,7 @@ def check_claims(studies: Mapping[int, Study]) -> list[Claim]:
 
 
 def _judge(studies: Sequence[Study], claims: list[Claim]) -> list[Claim]:
-    """The claims, without a verdict if a study has fewer repeats or other epochs than the paper."""
+    """The claims, without a verdict if a study has fewer repeats or another number of epochs than the paper."""
     return [claim._replace(holds=None) for claim in claims] if deviations_of(studies) else claims
 
 

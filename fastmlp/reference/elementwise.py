@@ -285,7 +285,7 @@ def poisson_loss(z: Array, out: Array, y: Array, delta: float) -> Array:
 
 def values_forward(Z: Array, Y: Array, loss: str, delta: float) -> tuple[Array, Array]:
     """Outputs for target values, and each sample's loss, summed over the outputs in their order."""
-    out = OUTPUTS[LOSSES[loss].output](Z)
+    out, Y = OUTPUTS[LOSSES[loss].output](Z), flush(Y)
     total = np.zeros_like(Z[:, 0])
     for z, a, y in zip(Z.T, out.T, Y.T, strict=True):
         total = flush(total + globals()[f"{loss}_loss"](z, a, y, delta))
@@ -295,4 +295,4 @@ def values_forward(Z: Array, Y: Array, loss: str, delta: float) -> tuple[Array, 
 def values_backward(out: Array, Y: Array, weights: Array, loss: str, delta: float) -> Array:
     """``dZ``: the loss's derivative by the pre-activation, times the sample's weight."""
     derivative = globals().get(f"{loss}_backward", error_backward)
-    return multiply(derivative(out, Y, delta), weights[:, None])
+    return multiply(derivative(out, flush(Y), delta), weights[:, None])

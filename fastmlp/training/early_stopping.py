@@ -103,8 +103,8 @@ def best_epoch(config: Config, history: Mapping[str, Sequence[float]]) -> int:
     Returns
     -------
     int
-        With early stopping the last epoch that improved the monitored metric. Without early stopping the last epoch, as
-        in the history of an earlier version whose metric was never finite: no weights were stored as the best then.
+        With early stopping, the last epoch that improved the monitored metric. Without early stopping, or if the metric
+        is never finite, as it may be in a history of an earlier version, the last epoch.
 
     Examples
     --------

@@ -285,8 +285,8 @@ class _TrainingLoop:
     def divergence(self, row: Row) -> DivergedError:
         """The exception for the row of a diverged epoch, naming the first metric that is not finite.
 
-        It points to the data that the metric was computed on, unless the weights at the end of the epoch, with which it
-        was computed, are not finite: the training loss, each batch's with the weights before its step, may still be.
+        It points to the validation or test set only if the weights at the end of the epoch are finite. Otherwise
+        training itself diverged, though the training loss may be finite: each batch's is computed before its step.
         """
         column, value = next(iter(_non_finite_columns(row).items()))
         part = column.partition("_")[0] if np.isfinite(self.model.params.theta).all() else "train"

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from fastmlp.config import Config
 from fastmlp.data.scaling import pixel_scale_of
+from fastmlp.data.target import weight_scale
 from fastmlp.errors import DataError
 from fastmlp.kernels.epoch import train_chunk
 from fastmlp.kernels.layout import OptimizerState
-from fastmlp.kernels.update import STEPS
+from fastmlp.kernels.update import HYPER_L2, STEPS
 from fastmlp.metrics import sum_of_losses
 from fastmlp.model.kernel_args import Targets, arrays_for_training, hyperparameters_of, initial_powers, integers_of
 from fastmlp.model.model import Model
@@ -73,6 +74,8 @@ class Trainer:
         The parameters, the moment estimates of the optimizer and, if its norm is clipped, the gradient.
     powers : ndarray of float64
         Powers of the decay rates, and the number of steps, see `fastmlp.kernels.update`.
+    weight_scale : float
+        Factor by which the weights are multiplied, and with them an L2 coefficient that is divided by their sum.
     order : ndarray (n_samples,) of int32
         Order of the samples in the current epoch.
     steps_per_epoch : int
@@ -91,15 +94,17 @@ class Trainer:
     def __init__(self, model: Model, X: Any, y: NDArray[Any], weights: NDArray[np.float64] | None = None) -> None:
         self.model, self.config, self.X = model, model.config, X
         check_precision_available(self.config.precision)
-        n_samples = X.shape[0]
+        n_samples, self.weight_scale = X.shape[0], 1.0
+        if weights is not None:
+            _check_l2(self.config, float(weights.mean()) * min(self.config.batch_size, n_samples))
+            self.weight_scale = weight_scale(weights)
+            weights = weights * self.weight_scale
         self.targets = Targets.of(y, self.config, weights).checked(n_samples, model.n_outputs)
         if self.config.batch_size > n_samples:
             given = self.config.batch_size
             text = f"batch_size: expected at most {n_samples}, the number of training samples, got {given}"
             warnings.warn(f"{text}; each epoch is one batch", stacklevel=4)
         self.batch_size = min(self.config.batch_size, n_samples)
-        if weights is not None:
-            _check_l2(self.config, float(weights.mean()) * self.batch_size)
         scale = pixel_scale_of(model.scaling, X)
         self.workspace = Workspace(model.params, self.config, self.batch_size, pixel_scale=scale)
         self.order = np.arange(n_samples, dtype=np.int32)
@@ -142,7 +147,10 @@ class Trainer:
         """
         if first == 0:
             self.loss_sum[:] = 0
-        for n_seen in self._train_in_chunks(hyperparameters_of(self.config, lr), first):
+        hyper = hyperparameters_of(self.config, lr)
+        if self.config.l2_scale == "batch":
+            hyper[HYPER_L2] *= self.weight_scale
+        for n_seen in self._train_in_chunks(hyper, first):
             if report is not None and n_seen < self.order.size:
                 report(n_seen, sum(self._mean_loss(n_seen)))
         self.model.n_epochs += 1
@@ -203,9 +211,9 @@ class Trainer:
 
 
 def _check_l2(config: Config, batch_weight: float) -> None:
-    """Refuse sample weights whose sum in a batch, by which the L2 coefficient is divided, is next to nothing.
+    """Refuse sample weights whose sum over a batch is so small that the L2 coefficient divided by it overflows.
 
-    The limit is the range of float32 for both dtypes: the penalty would be the whole loss long before that of float64.
+    The limit is float32's range, for both dtypes: a penalty of that size would outweigh any loss in float64 too.
     """
     if config.l2_scale == "batch" and config.l2 / float(np.finfo(np.float32).max) > batch_weight:
         raise DataError(

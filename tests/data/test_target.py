@@ -9,6 +9,7 @@ from fastmlp.data.target import (
     check_task,
     check_weights,
     task_of,
+    weight_scale,
 )
 from fastmlp.errors import DataError, DataTypeError
 
@@ -108,12 +109,12 @@ def test_sample_weights_become_a_copy_in_float64():
     assert check_weights(None, 2, "weight_train") is None
 
 
-def test_subnormal_sample_weights_become_normal():
+def test_the_scale_of_weights_makes_subnormal_ones_normal():
     weights = np.array([5e-324, 1e-310, 0.0, 1.0])
-    got = check_weights(weights, 4, "weight_train")
-    np.testing.assert_array_equal(got, weights * 2.0**52)
-    assert got[0] >= np.finfo(np.float64).tiny
-    np.testing.assert_array_equal(check_weights([3e-308, 1.0], 2, "weight_train"), [3e-308, 1.0])
+    np.testing.assert_array_equal(check_weights(weights, 4, "weight_train"), weights)
+    assert weight_scale(weights) == 2.0**52
+    assert weight_scale(weights) * 5e-324 >= np.finfo(np.float64).tiny
+    assert weight_scale(np.array([3e-308, 1.0])) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -134,6 +135,12 @@ def test_subnormal_sample_weights_become_normal():
 def test_invalid_sample_weights_are_refused(weights, message):
     with pytest.raises(DataError, match=f"^weight_train: .*{message}"):
         check_weights(weights, 2, "weight_train")
+
+
+def test_balanced_weights_of_subnormal_weights_keep_their_ratios():
+    y = np.array([0, 0, 0, 2], np.int32)
+    got, ref = balanced_weights(y, np.full(4, 5e-324)), balanced_weights(y)
+    np.testing.assert_allclose(got / got[3], ref / ref[3], rtol=1e-15)
 
 
 def test_balanced_weights_give_every_present_class_the_same_total():

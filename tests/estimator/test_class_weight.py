@@ -38,6 +38,12 @@ def test_invalid_class_weights_are_refused(make_classifier, X, y, class_weight, 
         make_classifier(class_weight=class_weight, max_iter=2).fit(X, y, weights)
 
 
+def test_a_product_of_class_and_sample_weights_that_overflows_is_refused(make_classifier, X, y):
+    message = r"^class_weight times sample_weight: expected .* got weights of up to 1e\+200 and 1e\+300; divide"
+    with pytest.raises(FastMLPError, match=message):
+        make_classifier(class_weight={0: 1e200}).fit(X, y, np.full(120, 1e300))
+
+
 def test_balanced_weights_of_extreme_sample_weights(make_classifier, X, y):
     networks = [
         make_classifier(max_iter=3, class_weight="balanced", alpha=0.0).fit(X, y, weights)

@@ -4,7 +4,6 @@
 """
 
 import os
-import signal
 import subprocess
 import sys
 
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
+from fastmlp.estimator.base import BaseMLP
 from fastmlp.estimator.callbacks import CallbackRunner
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
@@ -141,6 +141,21 @@ def test_an_interrupt_before_the_first_step_of_a_repeat_warns(
     assert np.isfinite(network.predict_proba(X)).all()
 
 
+@pytest.mark.parametrize("index", [0, 1])
+def test_an_interrupt_while_a_repeat_is_made_adds_no_network_twice(make_classifier, X, y, monkeypatch, index):
+    make_repeat = BaseMLP._repeat
+
+    def interrupt(network, i, seed):
+        if i == index:
+            raise KeyboardInterrupt
+        return make_repeat(network, i, seed)
+
+    monkeypatch.setattr(BaseMLP, "_repeat", interrupt)
+    with pytest.warns(UserWarning, match=r"Training interrupted by user\."):
+        network = make_classifier(max_iter=2, n_repeats=4).fit(X, y)
+    assert len(network.repeats_) == len({id(repeat) for repeat in network.repeats_} - {id(network)}) == index
+
+
 PROGRAM = """
 import os, signal, sys, warnings
 import numpy as np
@@ -168,7 +183,6 @@ except KeyboardInterrupt:
 def test_a_signal_interrupts_before_or_after_the_first_step(when, ref):
     command = [sys.executable, "-c", PROGRAM, when]
     assert subprocess.run(command, capture_output=True, check=True, text=True).stdout == ref
-    assert signal.getsignal(signal.SIGINT) is not None
 
 
 # losses that are not finite

@@ -73,3 +73,25 @@ def test_targets_of_1e154_have_finite_validation_scores(make_regressor, X, value
     network = make_regressor(loss="huber", early_stopping=early_stopping, max_iter=5)
     network.fit(X, 1e154 * values, X_val=X, y_val=1e154 * values)
     assert np.isfinite(network.validation_scores_).all()
+
+
+@pytest.mark.parametrize("size", [1.0, 1e200])
+def test_values_and_weights_of_another_shape_have_no_score(make_regressor, X, values, size):
+    network = make_regressor(max_iter=2).fit(X, values)
+    y = size * values
+    with pytest.raises(FastMLPError, match=r"^y: expected 1 columns, as many as there are outputs, got 3"):
+        network.score(X, np.stack([y] * 3, axis=1))
+    for weights in (np.ones((120, 1)), np.ones(119)):
+        with pytest.raises(ValueError, match=r"[Ss]ample.weight"):
+            network.score(X, y, weights)
+    assert network.score(X, y[:, None], np.ones(120)) == pytest.approx(network.score(X, y), rel=1e-12)
+
+
+def test_a_column_of_small_values_beside_one_of_ordinary_values_has_its_own_score(make_regressor, X, values):
+    """Squares of 1e-30 are 0 in float32."""
+    X, y = X.astype(np.float32), values.astype(np.float32)
+    network = make_regressor(max_iter=2).fit(X, np.stack([y, y], axis=1))
+    ref = network.score(X, np.stack([y, y], axis=1))
+    network.coefs_[-1][:, 0] *= 1e-30
+    network.intercepts_[-1][0] *= 1e-30
+    assert network.score(X, np.stack([np.float32(1e-30) * y, y], axis=1)) == pytest.approx(ref, rel=1e-4)

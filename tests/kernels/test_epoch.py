@@ -119,6 +119,15 @@ def test_outputs_and_losses_of_any_loss_equal_their_references(engine, same_bits
     same_bits(arguments[6], losses.astype(np.float64))
 
 
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "poisson"])
+def test_subnormal_targets_are_zero_as_in_their_reference(engine, same_bits, dtype, loss):
+    tiny = float(np.finfo(dtype).tiny)
+    epoch_run = engine.EpochRun(config_of(dtype, loss=loss), engine.samples("float32", 13, 20), 3)
+    epoch_run.targets.values[::2] = np.array([tiny / 2, tiny * (1 - 2**-20), tiny], dtype)
+    assert epoch_run.train(2**-8, 1) == epoch_run.train_reference(2**-8, 1)
+    check_equal(same_bits, epoch_run)
+
+
 def predict_arguments(epoch_run, batch):
     theta, n = epoch_run.net.params.theta, len(epoch_run.X)
     probs, losses = np.empty((n, epoch_run.model.n_outputs), theta.dtype), np.empty(n)

@@ -280,6 +280,19 @@ def test_only_the_ratios_of_the_sample_weights_count(size, precision, blobs):
     assert run.history["train_loss"][0] == pytest.approx(ref, rel=rtol)
 
 
+@pytest.mark.parametrize("l2_scale", ["step", "batch"])
+def test_a_subnormal_weight_beside_ordinary_ones_changes_nothing(l2_scale, blobs):
+    config = SMALL.replace(l2=0.1, l2_scale=l2_scale)
+    zero, subnormal = (
+        Dataset(blobs.X_train, blobs.y_train, blobs.X_test, blobs.y_test, weight_train=np.r_[weight, np.ones(119)])
+        for weight in (0.0, 5e-324)
+    )
+    got, ref = train(subnormal, config), train(zero, config)
+    assert bits(got.model) == bits(ref.model)
+    assert got.history["train_loss"] == ref.history["train_loss"]
+    assert subnormal.weight_train[0] == 5e-324
+
+
 def test_a_batch_of_tiny_weights_has_its_weighted_mean(blobs):
     weights = np.where(np.arange(120) < 32, 1e-307, 1e300)
     config = SMALL.replace(shuffle=False, precision="float64", learning_rate=1e-30, n_epochs=1)
