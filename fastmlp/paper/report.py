@@ -138,8 +138,7 @@ def _no_verdict(found: Sequence[str]) -> str:
 def _figure(number: int, study: Study, svg: str) -> str:
     header = "".join(f"<th{' class=number' * (name != TABLE_COLUMNS[0])}>{name}" for name in TABLE_COLUMNS)
     rows = "".join(f"<tr>{_cells(study, index)}" for index in range(len(study.settings)))
-    found, n = deviations_of([study]), study.n_repeats
-    rehearsal = f" (rehearsal: {', '.join(found)})" if found else ""
+    rehearsal, n = " (rehearsal)" if deviations_of([study]) else "", study.n_repeats
     caption = f"Mean over {n} repeats, with a band of one standard deviation." if n > 1 else "A single run per setting."
     return (
         f"<h2>Figure {number}. {escape(FIGURES[number].title + rehearsal)}</h2>\n<figure>{svg}"
