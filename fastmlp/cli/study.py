@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from fastmlp import plot
 from fastmlp.cli.app import App, DataOptions, Parameter, Settings, app, load
-from fastmlp.cli.terminal import is_terminal, note, note_classes, resolve_and_report, writing
+from fastmlp.cli.terminal import format_seconds, is_terminal, note, note_classes, resolve_and_report, writing
 from fastmlp.config import Config
 from fastmlp.errors import ConfigError
 from fastmlp.metrics import display_name
@@ -171,7 +171,7 @@ def print_study(study: Study) -> None:
     console = Console(file=sys.stdout)
     console.width = console.width if sys.stdout.isatty() else 160
     console.print(table)
-    print(study)
+    print(str(study).strip("<>"))
 
 
 @contextmanager
@@ -203,4 +203,4 @@ def _show_run(p: StudyProgress) -> None:
         score = f"test_{LOSSES[p.spec.config.loss].metric}"
         result = f"{display_name(score)} {p.record['history'][score][-1]:.4f}"
     run = f"{label_of(p.spec.setting)}, repeat {p.spec.repeat}"
-    note(f"run {p.n_done}/{p.n_runs}  {run}: {result}, {p.record['seconds']:.1f} s")
+    note(f"run {p.n_done}/{p.n_runs}  {run}: {result}, {format_seconds(p.record['seconds'])}")

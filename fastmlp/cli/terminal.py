@@ -51,6 +51,11 @@ def is_terminal() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
+def format_seconds(seconds: float) -> str:
+    """Seconds with one decimal, or, below one second, with two significant digits."""
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds:.2g} s"
+
+
 def spinner(text: str) -> AbstractContextManager[object]:
     """Show a spinner while a block runs, if stderr is a terminal."""
     from rich.console import Console

@@ -22,6 +22,7 @@ from fastmlp.cli.results import (
 )
 from fastmlp.cli.terminal import (
     compile_kernels,
+    format_seconds,
     is_terminal,
     note,
     note_classes,
@@ -106,6 +107,7 @@ def evaluate_command(model: Path, /, *, options: DataOptions = DataOptions()) ->
         Network to evaluate: model.npz of a trained run, or an exported .npz or .safetensors file.
     """
     network = load_model(model)
+    note(f"data: {options.data}")
     dataset = load(options, loss=network.config.loss)
     if network.class_names is not None and dataset.class_names not in (None, network.class_names):
         raise DataError(f"classes of the data: expected {network.class_names}, got {dataset.class_names}")
@@ -204,7 +206,7 @@ def _print_result(run: FinishedRun, config: Config, dataset: Dataset) -> None:
         best = best_epoch(config, run.history.to_dict())
         note(f"the final weights are those of epoch {best}, the best on the validation set")
     result = _format_evaluation(run.model.evaluate(dataset.X_test, dataset.targets()["y_test"]), dataset)
-    print(f"{result}, {last['epoch']} epoch{'s' * (last['epoch'] > 1)} in {seconds:.1f} s")
+    print(f"{result}, {last['epoch']} epoch{'s' * (last['epoch'] > 1)} in {format_seconds(seconds)}")
 
 
 @contextmanager
