@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.data.label import is_range, list_labels
 from fastmlp.errors import OutputError
-from fastmlp.metrics import display_name
+from fastmlp.metrics import display_name, format_metric
 from fastmlp.settings import BF16_TERMS, Precision
 from fastmlp.training.history import Progress, Row
 from fastmlp.training.precision import resolve
@@ -82,8 +83,10 @@ def show_line(progress: Progress) -> None:
 
 def _format_scores(row: Row) -> str:
     """The scores of an epoch on the validation and test sets."""
-    numbers = {display_name(name): number for name, number in row.items() if name.endswith(("accuracy", "r2"))}
-    return "  ".join(f"{name} {number:.4f}" for name, number in numbers.items())
+    numbers: dict[str, Any] = {
+        display_name(name): number for name, number in row.items() if name.endswith(("accuracy", "r2"))
+    }
+    return "  ".join(f"{name} {format_metric(number)}" for name, number in numbers.items())
 
 
 def _format_numbers(loss: float, scores: str, speed: float) -> str:

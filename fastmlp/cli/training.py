@@ -35,6 +35,7 @@ from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.errors import ConfigError, DataError, DivergedError, OutputError
 from fastmlp.io.atomic import write_atomic
+from fastmlp.metrics import format_metric
 from fastmlp.model.model import Evaluation, Model, load_model
 from fastmlp.training.checkpoint import holds_checkpoint
 from fastmlp.training.compatibility import n_outputs_of
@@ -164,8 +165,8 @@ def _headline(config: Config, dataset: Dataset) -> str:
 def _format_evaluation(result: Evaluation, dataset: Dataset) -> str:
     loss = f"test loss {result.loss:#.4g}"
     if dataset.task == "regression":
-        return f"test R2 {result.score:.4f}, {loss}"
-    return f"test accuracy {result.score:.4f} (majority class {dataset.majority_accuracy:.4f}), {loss}"
+        return f"test R2 {format_metric(result.score)}, {loss}"
+    return f"test accuracy {format_metric(result.score)} (majority class {dataset.majority_accuracy:.4f}), {loss}"
 
 
 def _train(dataset: Dataset, config: Config, out: Path | None = None) -> FinishedRun:
