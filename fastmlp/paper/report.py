@@ -18,10 +18,11 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.7rem; margin-bottom: .2rem } h2 { font-size: 1.25rem; margin-top: 2.2rem }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; margin: .8rem 0 }
-th { text-align: left; border-bottom: 2px solid #888 } td { border-bottom: 1px solid #ddd }
+th { text-align: left; border-bottom: 2px solid #888 } td, th:only-of-type { border-bottom: 1px solid #ddd }
 th, td { padding: .3rem .8rem .3rem 0; vertical-align: top } .number { text-align: right; white-space: nowrap }
 .verdict { font-weight: 600; white-space: nowrap } figure { margin: 1rem 0 } svg { width: 100%; height: auto }
-code { background: #f3f3f3; padding: .1rem .3rem } .aside { color: #555 }
+code { background: #f3f3f3; padding: .1rem .3rem; overflow-wrap: anywhere } .aside { color: #555 }
+@media (max-width: 45rem) { table { display: block; overflow-x: auto } }
 """
 #: Table cells for a claim that is confirmed, refuted, or not judged.
 VERDICTS = {True: "&#10003; holds", False: "&#10007; does not hold", None: "no verdict"}
