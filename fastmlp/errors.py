@@ -94,6 +94,9 @@ class DivergedError(FastMLPError, ArithmeticError):
         "X_val": 3.2}``; empty if the training loss or a weight is not finite.
     """
 
+    #: Last sentence of the message, which the command line omits.
+    KEPT = "The model and the history of the last finite epoch are kept as attributes of this exception."
+
     def __init__(
         self,
         epoch: int,
@@ -113,7 +116,7 @@ class DivergedError(FastMLPError, ArithmeticError):
             )
         super().__init__(
             f"{column}: expected a finite number, got {value:g} in epoch {epoch} at learning rate {learning_rate:g}; "
-            f"{advice}. The model and the history of the last finite epoch are kept as attributes of this exception."
+            f"{advice}. {self.KEPT}"
         )
         self.epoch = epoch
         self.learning_rate = learning_rate

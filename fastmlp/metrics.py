@@ -25,6 +25,17 @@ def display_name(column: str) -> str:
     return column.replace("_", " ").replace("r2", "R2")
 
 
+def format_metric(number: float) -> str:
+    """Format a score or a loss with four decimals; from 10,000 on, which diverging runs reach, in scientific notation.
+
+    Examples
+    --------
+    >>> format_metric(0.97214), format_metric(-20749187888509225202089984.0)
+    ('0.9721', '-2.0749e+25')
+    """
+    return f"{number:.4f}" if abs(number) < 1e4 else f"{number:.4e}"
+
+
 def score_of(loss: LossName, predicted: NDArray[Any], y: NDArray[Any]) -> float:
     """Accuracy or R2 of predictions, whichever belongs to the loss.
 

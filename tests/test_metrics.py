@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import r2_score
 
-from fastmlp.metrics import display_name, root_mean_square, score_of, sum_of_losses
+from fastmlp.metrics import display_name, format_metric, root_mean_square, score_of, sum_of_losses
 from fastmlp.settings import LOSSES
 
 
@@ -118,3 +118,10 @@ def test_a_sum_of_finite_losses_is_rounded_once(losses):
 @pytest.mark.parametrize("dtype", [list, np.float64])
 def test_a_sum_of_any_losses_is_a_number_and_no_error(dtype, losses, total):
     np.testing.assert_array_equal(sum_of_losses(np.array(losses, dtype) if dtype is np.float64 else losses), total)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0.0, "0.0000"), (9999.0, "9999.0000"), (-1e4, "-1.0000e+04"), (1.5e301, "1.5000e+301")]
+)
+def test_large_metrics_are_short(number, text):
+    assert format_metric(number) == text

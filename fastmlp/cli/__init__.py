@@ -19,7 +19,7 @@ from fastmlp.cli import training as training
 from fastmlp.cli.app import CycloptsError
 from fastmlp.cli.results import RESULTS as RESULTS
 from fastmlp.cli.terminal import note
-from fastmlp.errors import FastMLPError
+from fastmlp.errors import DivergedError, FastMLPError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             app.app(argv, exit_on_error=False, print_error=False, result_action="return_value")
             sys.stdout.flush()
         except (CycloptsError, FastMLPError, MemoryError) as error:
-            note(f"error: {error}")
+            note(f"error: {str(error).removesuffix(f' {DivergedError.KEPT}')}")
             return 2
         except OSError as error:  # stdout is a file on a full disk, or a pipe whose reader has closed it
             _discard_output()

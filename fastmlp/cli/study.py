@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 from fastmlp import plot
 from fastmlp.cli.app import App, DataOptions, Parameter, Settings, app, load
-from fastmlp.cli.terminal import is_terminal, note, note_classes, resolve_and_report, writing
+from fastmlp.cli.terminal import format_seconds, is_terminal, note, note_classes, resolve_and_report, writing
 from fastmlp.config import Config
 from fastmlp.errors import ConfigError
-from fastmlp.metrics import display_name
+from fastmlp.metrics import display_name, format_metric
 from fastmlp.settings import LOSSES
 from fastmlp.study.api import load_study, repeat, sweep
 from fastmlp.study.plan import label_of, make_plan
@@ -171,7 +171,7 @@ def print_study(study: Study) -> None:
     console = Console(file=sys.stdout)
     console.width = console.width if sys.stdout.isatty() else 160
     console.print(table)
-    print(study)
+    print(str(study).strip("<>"))
 
 
 @contextmanager
@@ -201,6 +201,6 @@ def _show_run(p: StudyProgress) -> None:
     result = "diverged"
     if p.record["status"] == "finished":
         score = f"test_{LOSSES[p.spec.config.loss].metric}"
-        result = f"{display_name(score)} {p.record['history'][score][-1]:.4f}"
+        result = f"{display_name(score)} {format_metric(p.record['history'][score][-1])}"
     run = f"{label_of(p.spec.setting)}, repeat {p.spec.repeat}"
-    note(f"run {p.n_done}/{p.n_runs}  {run}: {result}, {p.record['seconds']:.1f} s")
+    note(f"run {p.n_done}/{p.n_runs}  {run}: {result}, {format_seconds(p.record['seconds'])}")

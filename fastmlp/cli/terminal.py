@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.data.label import is_range, list_labels
 from fastmlp.errors import OutputError
-from fastmlp.metrics import display_name
+from fastmlp.metrics import display_name, format_metric
 from fastmlp.settings import BF16_TERMS, Precision
 from fastmlp.training.history import Progress, Row
 from fastmlp.training.precision import resolve
@@ -51,6 +52,11 @@ def is_terminal() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
+def format_seconds(seconds: float) -> str:
+    """Seconds with one decimal, or, below one second, with two significant digits."""
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds:.2g} s"
+
+
 def spinner(text: str) -> AbstractContextManager[object]:
     """Show a spinner while a block runs, if stderr is a terminal."""
     from rich.console import Console
@@ -77,8 +83,10 @@ def show_line(progress: Progress) -> None:
 
 def _format_scores(row: Row) -> str:
     """The scores of an epoch on the validation and test sets."""
-    numbers = {display_name(name): number for name, number in row.items() if name.endswith(("accuracy", "r2"))}
-    return "  ".join(f"{name} {number:.4f}" for name, number in numbers.items())
+    numbers: dict[str, Any] = {
+        display_name(name): number for name, number in row.items() if name.endswith(("accuracy", "r2"))
+    }
+    return "  ".join(f"{name} {format_metric(number)}" for name, number in numbers.items())
 
 
 def _format_numbers(loss: float, scores: str, speed: float) -> str:

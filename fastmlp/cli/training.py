@@ -22,6 +22,7 @@ from fastmlp.cli.results import (
 )
 from fastmlp.cli.terminal import (
     compile_kernels,
+    format_seconds,
     is_terminal,
     note,
     note_classes,
@@ -34,6 +35,7 @@ from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.errors import ConfigError, DataError, DivergedError, OutputError
 from fastmlp.io.atomic import write_atomic
+from fastmlp.metrics import format_metric
 from fastmlp.model.model import Evaluation, Model, load_model
 from fastmlp.training.checkpoint import holds_checkpoint
 from fastmlp.training.compatibility import n_outputs_of
@@ -106,6 +108,7 @@ def evaluate_command(model: Path, /, *, options: DataOptions = DataOptions()) ->
         Network to evaluate: model.npz of a trained run, or an exported .npz or .safetensors file.
     """
     network = load_model(model)
+    note(f"data: {options.data}")
     dataset = load(options, loss=network.config.loss)
     if network.class_names is not None and dataset.class_names not in (None, network.class_names):
         raise DataError(f"classes of the data: expected {network.class_names}, got {dataset.class_names}")
@@ -162,8 +165,8 @@ def _headline(config: Config, dataset: Dataset) -> str:
 def _format_evaluation(result: Evaluation, dataset: Dataset) -> str:
     loss = f"test loss {result.loss:#.4g}"
     if dataset.task == "regression":
-        return f"test R2 {result.score:.4f}, {loss}"
-    return f"test accuracy {result.score:.4f} (majority class {dataset.majority_accuracy:.4f}), {loss}"
+        return f"test R2 {format_metric(result.score)}, {loss}"
+    return f"test accuracy {format_metric(result.score)} (majority class {dataset.majority_accuracy:.4f}), {loss}"
 
 
 def _train(dataset: Dataset, config: Config, out: Path | None = None) -> FinishedRun:
@@ -204,7 +207,7 @@ def _print_result(run: FinishedRun, config: Config, dataset: Dataset) -> None:
         best = best_epoch(config, run.history.to_dict())
         note(f"the final weights are those of epoch {best}, the best on the validation set")
     result = _format_evaluation(run.model.evaluate(dataset.X_test, dataset.targets()["y_test"]), dataset)
-    print(f"{result}, {last['epoch']} epoch{'s' * (last['epoch'] > 1)} in {seconds:.1f} s")
+    print(f"{result}, {last['epoch']} epoch{'s' * (last['epoch'] > 1)} in {format_seconds(seconds)}")
 
 
 @contextmanager

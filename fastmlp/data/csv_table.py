@@ -15,6 +15,7 @@ import numpy as np
 
 from fastmlp.data.check import Array
 from fastmlp.data.dataset import Dataset
+from fastmlp.data.label import list_labels
 from fastmlp.data.split import holdout
 from fastmlp.errors import DataError, FileFormatError
 from fastmlp.io.bounded import max_decompressed_bytes, translate_errors
@@ -123,7 +124,7 @@ def read_table(path: Path, target: str | None = None) -> Table:
     ...     read_table(path).y
     array([0, 1])
     """
-    with translate_errors(path, "CSV file", csv.Error, UnicodeDecodeError), _open_rows(path) as rows:
+    with translate_errors(path, "CSV file", csv.Error), _open_rows(path) as rows:
         header = rows.read_header()
         column = _target_column(header, target, path)
         features = header[:column] + header[column + 1 :]
@@ -170,7 +171,7 @@ def read_samples(path: Path) -> Array:
     array([[ 4.1, 25. ],
            [30. , 60. ]])
     """
-    with translate_errors(path, "CSV file", csv.Error, UnicodeDecodeError), _open_rows(path) as rows:
+    with translate_errors(path, "CSV file", csv.Error), _open_rows(path) as rows:
         header = rows.read_header()
         if all(map(_is_finite, header)):
             first_line = ", ".join(header[:5]) or "an empty line"
@@ -219,7 +220,14 @@ def _open_rows(path: Path) -> Iterator[_Rows]:
     with ExitStack() as stack:
         file = stack.enter_context(open_regular(path))
         stream = stack.enter_context(_BoundedGzip(path, file)) if path.suffix == ".gz" else file
-        yield _Rows(path, stack.enter_context(io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")))
+        text = stack.enter_context(io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""))
+        try:
+            yield _Rows(path, text)
+        except UnicodeDecodeError as error:
+            raise FileFormatError(
+                f"{path} ({path.stat().st_size:,} bytes) is not an intact CSV file: expected UTF-8, got the byte "
+                f"0x{error.object[error.start]:02x}; save it as UTF-8"
+            ) from error
 
 
 class _BoundedGzip(gzip.GzipFile):
@@ -248,9 +256,19 @@ def _target_column(header: Sequence[str], target: str | None, path: Path) -> int
         count = "several" if found else "none"
         raise DataError(
             f"{path}: expected one column called {' or '.join(map(repr, accepted))}, got {count} among the columns "
-            f"{', '.join(header)}; give the name of the target column as target"
+            f"{list_labels(header)}; {_advice(header)}"
         )
     return found[0]
+
+
+def _advice(header: Sequence[str]) -> str:
+    """What to do if the target column is not found."""
+    for separator, name in ((";", "semicolon"), ("\t", "tab")):
+        if len(header) == 1 and separator in header[0]:
+            return f"separate the cells by commas, not by a {name}"
+    if sum(map(_is_finite, header)) > len(header) / 2:
+        return "name the columns in the first line, which seems to hold a sample"
+    return "give the name of the target column as target (--target on the command line)"
 
 
 def _check_width(row: Sequence[str], header: Sequence[str], place: str) -> None:
@@ -273,7 +291,9 @@ def _numbers(row: Sequence[str], names: Sequence[str], place: str) -> list[float
         are_finite = False
     if not are_finite:
         name, cell = next((name, cell) for name, cell in zip(names, row, strict=True) if not _is_finite(cell))
-        raise DataError(f"{place}, column {name!r}: expected a finite number, got {cell!r}; fill or encode it")
+        raise DataError(
+            f"{place}, column {name!r}: expected a finite number, got {cell!r}; fill or encode it, or remove the column"
+        )
     return numbers
 
 

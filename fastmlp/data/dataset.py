@@ -149,7 +149,7 @@ class Dataset:
     array([1., 1.])
     >>> dataset.y_train = [1, 0]
     Traceback (most recent call last):
-    AttributeError: y_train: a Dataset is immutable; make a new one, by Dataset(...) or replace(...)
+    AttributeError: y_train: a Dataset is immutable; make a new one, by Dataset(...) or dataset.replace(...)
 
     Labels of any type are coded:
 
@@ -214,7 +214,7 @@ class Dataset:
         self._refuse_change(name)
 
     def _refuse_change(self, name: str) -> NoReturn:
-        raise AttributeError(f"{name}: a Dataset is immutable; make a new one, by Dataset(...) or replace(...)")
+        raise AttributeError(f"{name}: a Dataset is immutable; make a new one, by Dataset(...) or dataset.replace(...)")
 
     def __repr__(self) -> str:
         return (

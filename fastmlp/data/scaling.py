@@ -1,5 +1,6 @@
 """Scaling of features by a factor and an offset, fitted to the training samples, and checks of its result."""
 
+import math
 import warnings
 from typing import Any, NamedTuple
 
@@ -126,6 +127,8 @@ def fit_moments(X: Array) -> Moments:
         std = np.sqrt(squares / n)
     if not (np.isfinite(std).all() and np.isfinite(high - low).all()):
         largest = max(float(high.max()), -float(low.min()))
+        if math.isnan(largest):
+            raise DataError("X_train: expected finite numbers, got nan; the samples have been changed, drop or fill it")
         raise DataError(f"X_train: got values up to {largest:g}, whose sums overflow; scale them down")
     return Moments(mean, std, low, high)
 
@@ -228,7 +231,8 @@ def warn_if_not_finite(outputs: Array, X: Any) -> Array:
         row = int(is_finite.all(axis=1).argmin())
         text = f"X: the outputs for row {row} (counted from 0) are not finite: its values, up to "
         text += (
-            f"{largest_magnitude(X[[row]]):.3g}, are too large for the network's weights and {outputs.dtype}; {REMEDY}"
+            f"{largest_magnitude(X[[row]]):.3g}, are too large for the network's weights and {outputs.dtype}, or a "
+            f"weight is not finite; {REMEDY}"
         )
         warnings.warn(text, stacklevel=4)
     return outputs

@@ -18,10 +18,11 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.7rem; margin-bottom: .2rem } h2 { font-size: 1.25rem; margin-top: 2.2rem }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; margin: .8rem 0 }
-th { text-align: left; border-bottom: 2px solid #888 } td { border-bottom: 1px solid #ddd }
+th { text-align: left; border-bottom: 2px solid #888 } td, th:only-of-type { border-bottom: 1px solid #ddd }
 th, td { padding: .3rem .8rem .3rem 0; vertical-align: top } .number { text-align: right; white-space: nowrap }
 .verdict { font-weight: 600; white-space: nowrap } figure { margin: 1rem 0 } svg { width: 100%; height: auto }
-code { background: #f3f3f3; padding: .1rem .3rem } .aside { color: #555 }
+code { background: #f3f3f3; padding: .1rem .3rem; overflow-wrap: anywhere } .aside { color: #555 }
+@media (max-width: 45rem) { table { display: block; overflow-x: auto } }
 """
 #: Table cells for a claim that is confirmed, refuted, or not judged.
 VERDICTS = {True: "&#10003; holds", False: "&#10007; does not hold", None: "no verdict"}
@@ -138,8 +139,7 @@ def _no_verdict(found: Sequence[str]) -> str:
 def _figure(number: int, study: Study, svg: str) -> str:
     header = "".join(f"<th{' class=number' * (name != TABLE_COLUMNS[0])}>{name}" for name in TABLE_COLUMNS)
     rows = "".join(f"<tr>{_cells(study, index)}" for index in range(len(study.settings)))
-    found, n = deviations_of([study]), study.n_repeats
-    rehearsal = f" (rehearsal: {', '.join(found)})" if found else ""
+    rehearsal, n = " (rehearsal)" if deviations_of([study]) else "", study.n_repeats
     caption = f"Mean over {n} repeats, with a band of one standard deviation." if n > 1 else "A single run per setting."
     return (
         f"<h2>Figure {number}. {escape(FIGURES[number].title + rehearsal)}</h2>\n<figure>{svg}"

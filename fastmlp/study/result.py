@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastmlp.errors import ConfigError, StudyError
-from fastmlp.metrics import display_name, sum_of_losses
+from fastmlp.metrics import display_name, format_metric, sum_of_losses
 from fastmlp.plot import Band, plot_bands
 from fastmlp.settings import LOSSES
 from fastmlp.study.plan import Key, Plan, Setting, key_of, label_of
@@ -338,13 +338,13 @@ def summary_row(study: Study, setting: Mapping[str, Any]) -> dict[str, str]:
     columns = ("test loss", display_name(study.score), "min", "max")
     if not losses:
         return row | dict.fromkeys(columns, "-")
-    cells = [_mean_and_std(losses), _mean_and_std(scores), f"{min(scores):.4f}", f"{max(scores):.4f}"]
+    cells = [_mean_and_std(losses), _mean_and_std(scores), format_metric(min(scores)), format_metric(max(scores))]
     return row | dict(zip(columns, cells, strict=True))
 
 
 def _mean_and_std(numbers: list[float]) -> str:
-    mean = f"{_mean(numbers):.4f}"
-    return f"{mean} ± {_sample_std(numbers):.4f}" if len(numbers) > 1 else mean
+    mean = format_metric(_mean(numbers))
+    return f"{mean} ± {format_metric(_sample_std(numbers))}" if len(numbers) > 1 else mean
 
 
 def _mean(numbers: list[float]) -> float:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp.config import Config
+from fastmlp.data.label import MAX_LISTED, list_labels
 from fastmlp.errors import CheckpointError, DataNotFoundError, FileFormatError, OutputError
 from fastmlp.io.atomic import temporary_prefix
 from fastmlp.io.lock import try_lock, unlock
@@ -284,10 +285,19 @@ def differences_of(stored: Mapping[str, Any], given: Mapping[str, Any]) -> list[
     """List the values in which the identities of two runs differ, one line each."""
     names = {**given, **stored}
     return [
-        f"  {name}: expected {stored.get(name)!r}, got {given.get(name)!r}"
+        f"  {name}: expected {_describe(stored.get(name))}, got {_describe(given.get(name))}"
         for name in names
         if stored.get(name) != given.get(name)
     ]
+
+
+def _describe(value: Any) -> str:
+    """A value of an identity for a message; classes, which may be thousands, as the first ones and their dtype."""
+    if isinstance(value, Mapping) and "values" in value:
+        return f"{_describe(value['values'])} ({value['dtype']})"
+    if isinstance(value, list) and len(value) > MAX_LISTED:
+        return f"{list_labels(value)} ({len(value)})"
+    return repr(value)
 
 
 def _read_state(header: Mapping[str, Any], arrays: Npz, allowed: Arrays) -> State:

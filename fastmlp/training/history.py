@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypedDict, cast, overload
 from fastmlp.errors import DataNotFoundError, FileFormatError
 from fastmlp.io.atomic import write_atomic
 from fastmlp.io.regular_file import read_text
-from fastmlp.metrics import display_name
+from fastmlp.metrics import display_name, format_metric
 
 
 class _Scores(TypedDict, total=False):
@@ -170,7 +170,7 @@ class History:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        last = f", {display_name(self.score)} {self[self.score][-1]:.4f}" if self._rows else ""
+        last = f", {display_name(self.score)} {format_metric(self[self.score][-1])}" if self._rows else ""
         return f"<History: {len(self)} epochs{last}>"
 
     def to_dict(self) -> dict[str, list[float]]:

@@ -12,17 +12,17 @@ SWEEP = ["sweep", "--hidden", "4", "--n-epochs", "1", "--vary", "l2=0,0.1", "--r
 def test_a_sweep_prints_one_line_per_run_and_a_table(run, tmp_path):
     code, out, err = run(*SWEEP, "--out", tmp_path)
     assert code == 0
-    assert re.search(r"^run 1/4  l2 0, repeat 0: test accuracy 0\.\d{4}, \d+\.\d s$", err, re.MULTILINE)
+    assert re.search(r"^run 1/4  l2 0, repeat 0: test accuracy 0\.\d{4}, \d+\.\d+ s$", err, re.MULTILINE)
     assert len(re.findall(r"^run \d/4  ", err, re.MULTILINE)) == 4
     assert re.search(r"^ +l2 0\.1 +2 +0 +1 +", out, re.MULTILINE)
-    assert out.endswith("<Study: 2 settings, 4 of 4 runs>\n")
+    assert out.endswith("\nStudy: 2 settings, 4 of 4 runs\n")
     assert run("study", "show", tmp_path) == (0, out, "")
 
 
 def test_without_vary_the_setting_is_repeated(run):
     code, out, _ = run(*SWEEP[:5], "--repeats", "2")
     assert code == 0
-    assert out.endswith("<Study: 1 setting, 2 of 2 runs>\n")
+    assert out.endswith("\nStudy: 1 setting, 2 of 2 runs\n")
 
 
 def test_a_study_can_be_plotted(run, tmp_path):

@@ -84,6 +84,9 @@ def test_a_fifth_is_held_out(write):
             "a,b\n1,2\n",
             "expected one column called 'target' or 'label' or 'class' or 'y', got none among the columns a, b; give",
         ),
+        ("a;y\n1;2\n", "got none among the columns a;y; separate the cells by commas, not by a semicolon"),
+        ("a\ty\n1\t2\n", "; separate the cells by commas, not by a tab"),
+        ("5.1,3.5,1,cat\n4.9,3.0,2,dog\n", "; name the columns in the first line, which seems to hold a sample"),
         ("y,label\n1,2\n", "expected one column called .*, got several among the columns y, label"),
         ("a,y\n1,0\nx,1\n", r"table\.csv, line 3, column 'a': expected a finite number, got 'x'"),
         ("a,y\n1,0\n,1\n", "line 3, column 'a': expected a finite number, got ''"),
@@ -121,6 +124,13 @@ def test_a_foreign_file_is_refused(name, content, tmp_path):
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(FileFormatError, match=r"x\.csv.* bytes\) is not an intact CSV file"):
+        read_table(path)
+
+
+def test_another_encoding_than_utf_8_is_named(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_bytes("Grad \N{DEGREE SIGN}C,y\n1,0\n".encode("latin-1"))
+    with pytest.raises(FileFormatError, match="expected UTF-8, got the byte 0xb0; save it as UTF-8"):
         read_table(path)
 
 

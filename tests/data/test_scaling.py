@@ -71,6 +71,12 @@ def test_statistics_are_accurate_at_any_magnitude(magnitude):
 
 
 @pytest.mark.parametrize("scale", ["unit", "standard"])
+def test_a_sample_that_has_become_nan_is_not_called_large(scale):
+    with pytest.raises(DataError, match="X_train: expected finite numbers, got nan"):
+        fit_scaling(np.array([[1.0], [np.nan]]), scale)
+
+
+@pytest.mark.parametrize("scale", ["unit", "standard"])
 def test_values_that_overflow_the_statistics_are_refused(scale):
     with pytest.raises(DataError, match=r"X_train: got values up to 1e\+308, whose sums overflow"):
         fit_scaling(np.array([[1e308], [-1e308]]), scale)
