@@ -161,8 +161,7 @@ def read_results(out: Path, config: Config, identity: Mapping[str, Any]) -> Fini
         note(f"the finished run in {out} has no {NETWORK}: training it again")
         return None
     _check_same(out / NETWORK, _digest(out / NETWORK) == record["model_sha256"], "train the network")
-    rows = zip(*record["history"].values(), strict=True)
-    history = History(dict(zip(record["history"], row, strict=True)) for row in rows)
+    history = History.from_dict(record["history"])
     missing = [name for name in (SETTINGS, ROWS, CURVES) if not (out / name).exists()]
     for name, text in _texts(config, history).items():
         if name not in missing:

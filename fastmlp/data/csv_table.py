@@ -173,9 +173,6 @@ def read_samples(path: Path) -> Array:
     """
     with translate_errors(path, "CSV file", csv.Error), _open_rows(path) as rows:
         header = rows.read_header()
-        if all(map(_is_finite, header)):
-            first_line = ", ".join(header[:5]) or "an empty line"
-            raise FileFormatError(f"{path}: expected column names in the first line, got {first_line}")
         cells = array("d")
         for place, row in rows:
             _check_width(row, header, place)
@@ -191,8 +188,11 @@ class _Rows:
         self._rows = csv.reader(self._count_commas(), strict=True)
 
     def read_header(self) -> list[str]:
-        """Read the first row, and limit the others by its width."""
+        """Read the first row, unless it holds only numbers, as a sample does; limit the others by its width."""
         header = [name.strip() for name in next(self._rows, [])]
+        if all(_is_finite(name) for name in header if name):
+            first_line = ", ".join(header[:5]) if any(header) else "an empty line"
+            raise FileFormatError(f"{self._path}: expected column names in the first line, got {first_line}")
         self._n_commas, self._max_commas = 0, len(header) + MAX_QUOTED_COMMAS
         return header
 
@@ -248,8 +248,6 @@ class _BoundedGzip(gzip.GzipFile):
 
 
 def _target_column(header: Sequence[str], target: str | None, path: Path) -> int:
-    if not any(header):
-        raise FileFormatError(f"{path} is empty: expected column names in its first line")
     accepted = TARGETS if target is None else (target,)
     found = [index for index, name in enumerate(header) if name in accepted]
     if len(found) != 1:

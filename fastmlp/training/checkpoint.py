@@ -307,6 +307,4 @@ def _read_state(header: Mapping[str, Any], arrays: Npz, allowed: Arrays) -> Stat
         if name not in allowed or (head.shape, head.dtype) != (allowed[name].shape, allowed[name].dtype):
             raise ValueError(f"its array {name!r}, {head.dtype} of shape {head.shape}, does not belong to this run")
     content = dict(arrays)
-    columns, train_s = header["history"], float(header["train_s"])
-    rows = zip(*columns.values(), strict=True)
-    return State(History(dict(zip(columns, row, strict=True)) for row in rows), train_s, content)
+    return State(History.from_dict(header["history"]), float(header["train_s"]), content)

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypedDict, cast, overload
 
 from fastmlp.errors import DataNotFoundError, FileFormatError
@@ -188,6 +188,33 @@ class History:
         """
         return {name: self[name] for name in self.columns}
 
+    @classmethod
+    def from_dict(cls, columns: Mapping[str, Sequence[float]]) -> "History":
+        """The history of which `to_dict` returns the columns.
+
+        Parameters
+        ----------
+        columns : mapping of str to sequence of float
+            Column name to list of one value per epoch.
+
+        Returns
+        -------
+        History
+            Without epochs, it has these columns too.
+
+        Raises
+        ------
+        ValueError
+            If the names are not those of the columns, or the lists differ in length.
+
+        Examples
+        --------
+        >>> len(History.from_dict(dict.fromkeys(COLUMNS, [1, 2])))
+        2
+        """
+        rows = zip(*columns.values(), strict=True)
+        return cls((dict(zip(columns, row, strict=True)) for row in rows), columns)
+
     def to_csv(self, path: str | os.PathLike[str] | None = None) -> str:
         r"""Convert to CSV: a header and one line per epoch, with enough digits for `from_csv` to restore every bit.
 
@@ -263,7 +290,7 @@ class History:
         FileFormatError
             If the file is not a history.
         """
-        return cls(_parse(path, _rows_of_csv))
+        return _parse(path, _of_csv)
 
     @classmethod
     def from_json(cls, path: str | os.PathLike[str]) -> "History":
@@ -286,7 +313,7 @@ class History:
         FileFormatError
             If the file is not a history.
         """
-        return cls(_parse(path, _rows_of_json))
+        return _parse(path, lambda text: cls.from_dict(json.loads(text)))
 
 
 def columns_of(score: str, is_validated: bool) -> tuple[str, ...]:
@@ -330,22 +357,15 @@ def _write(text: str, path: str | os.PathLike[str] | None) -> str:
     return text
 
 
-def _rows_of_csv(text: str) -> list[dict[str, Any]]:
+def _of_csv(text: str) -> History:
     names, *rows = csv.reader(io.StringIO(text))
-    check_columns(names)
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    return History((dict(zip(names, row, strict=True)) for row in rows), names)
 
 
-def _rows_of_json(text: str) -> list[dict[str, Any]]:
-    columns = json.loads(text)
-    check_columns(columns)
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
-
-def _parse(path: str | os.PathLike[str], rows_of: Callable[[str], list[dict[str, Any]]]) -> list[Row]:
+def _parse(path: str | os.PathLike[str], history_of: Callable[[str], History]) -> History:
     """Parse a file; any error in its content becomes a `FileFormatError`."""
     try:
-        return [_read_row(row) for row in rows_of(read_text(path))]
+        return history_of(read_text(path))
     except OSError as error:
         raise DataNotFoundError(f"no history can be read from {os.fspath(path)}: {error.strerror}") from error
     except (AttributeError, csv.Error, OverflowError, RecursionError, TypeError, ValueError) as error:

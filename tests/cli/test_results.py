@@ -57,8 +57,10 @@ def test_the_same_command_again_prints_the_same_result_without_training(flags, r
     assert content(tmp_path) == before
 
 
-def test_a_run_that_diverged_is_reported_again(run, tmp_path):
-    first, again = (run(*TRAIN, "--activation", "relu", "--learning-rate", "1e30", "--out", tmp_path) for _ in range(2))
+@pytest.mark.parametrize("validation", [[], ["--early-stopping", "loss"]])
+def test_a_run_that_diverged_in_its_first_epoch_is_reported_again(validation, run, tmp_path):
+    argv = [*TRAIN, *validation, "--activation", "relu", "--learning-rate", "1e30", "--out", tmp_path]
+    first, again = run(*argv), run(*argv)
     assert first[:2] == again[:2] == (2, "")
     errors = [[line for line in err.splitlines() if line.startswith("error: ")] for _, _, err in (first, again)]
     assert errors[0] == errors[1]

@@ -108,7 +108,8 @@ def test_a_missing_target_column_is_refused(write):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is empty"),
+        ("", "expected column names in the first line, got an empty line"),
+        ("1,2\n3,4\n", "expected column names in the first line, got 1, 2"),
         ("a,y\n1,0\n1,2,3\n", "line 3: expected 2 cells, one per column of the header, got 3"),
         ("a,y\n1\n", "line 2: expected 2 cells, one per column of the header, got 1"),
         ('a,y\n"1,0\n', "not an intact CSV file"),
