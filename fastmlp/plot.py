@@ -94,7 +94,12 @@ def plot_history(history: History, axes: "Sequence[Axes] | None" = None) -> "tup
         title, quantity = title.replace("Test ", "").capitalize(), quantity.replace("the test set", "the set")
     _format_axes(loss, "Loss", "mean loss")
     _format_axes(score, title, quantity)
-    loss.legend(frameon=False, labelcolor=_TEXT_COLOUR)
+    if len(history) == 0:  # of a run that diverged in its first epoch
+        for panel in (loss, score):
+            panel.set(xticks=[], yticks=[])
+            panel.text(0.5, 0.5, "no finished epoch", transform=panel.transAxes, ha="center", color=_TEXT_COLOUR)
+    else:
+        loss.legend(frameon=False, labelcolor=_TEXT_COLOUR)
     return loss, score
 
 
