@@ -292,8 +292,7 @@ class Dataset:
             return float("nan")
         if self.task == "multilabel":
             return float((self.y_test == (self.y_train.mean(axis=0) > 0.5)).all(axis=1).mean())
-        labels, counts = np.unique(self.y_train, return_counts=True)
-        return float(np.mean(self.y_test == labels[np.argmax(counts)]))
+        return float(np.mean(self.y_test == np.bincount(self.y_train).argmax()))
 
     def scaling(self) -> tuple[Floats, Floats]:
         """Factor and offset of each feature, fitted to the training set on the first call.

@@ -136,6 +136,33 @@ def test_parts_of_different_types_are_refused(test):
         distinct_labels({"y_train": np.array(["a", "b"]), "y_test": test})
 
 
+@pytest.mark.parametrize("dtype", [bool, np.int64, np.float64, str, object])
+def test_the_codes_of_many_labels_are_those_of_numpy(dtype):
+    """Of integers: more labels than distinct values, so that they are counted."""
+    numbers = np.random.default_rng(0).integers(-3, 9, 1000)
+    labels = numbers.astype(str).astype(object) if dtype is object else (numbers // 4 if dtype is bool else numbers)
+    labels = labels.astype(dtype)
+    classes, codes = np.unique(labels, return_inverse=True)
+    got = distinct_labels({"y": labels})
+    np.testing.assert_array_equal(got, classes)
+    np.testing.assert_array_equal(encode_labels(labels, 1000, got), codes)
+
+
+def test_the_range_of_integers_may_exceed_that_of_int64():
+    labels = np.array([2**63 - 1, -(2**63), 2**63 - 1])
+    classes = distinct_labels({"y": labels})
+    assert classes.tolist() == [-(2**63), 2**63 - 1]
+    assert encode_labels(labels, 3, classes).tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("label", ["a\0", "\udc80"], ids=ascii)
+def test_strings_that_numpy_or_a_file_cannot_hold_are_refused(label):
+    with pytest.raises(DataError, match="^y: expected labels that UTF-8 can represent and that do not end in a NUL"):
+        distinct_labels({"y": np.array([label, "b"], dtype=object)})
+    with pytest.raises(DataError, match="^classes: expected labels that UTF-8 can represent"):
+        check_classes(np.array(["b", label], dtype=object), 2)
+
+
 def test_codes_are_a_copy():
     labels = np.array([0, 1], np.int32)
     assert not np.shares_memory(encode_labels(labels, 2, np.arange(2)), labels)
