@@ -157,9 +157,9 @@ def test_the_range_of_integers_may_exceed_that_of_int64():
 
 @pytest.mark.parametrize("label", ["a\0", "\udc80"], ids=ascii)
 def test_strings_that_numpy_or_a_file_cannot_hold_are_refused(label):
-    with pytest.raises(DataError, match="^y: expected labels that UTF-8 can represent and that do not end in a NUL"):
+    with pytest.raises(DataError, match=r"^y: expected labels that UTF-8 can represent and that do not end in a NUL"):
         distinct_labels({"y": np.array([label, "b"], dtype=object)})
-    with pytest.raises(DataError, match="^classes: expected labels that UTF-8 can represent"):
+    with pytest.raises(DataError, match=r"^classes: expected labels that UTF-8 can represent"):
         check_classes(np.array(["b", label], dtype=object), 2)
 
 
