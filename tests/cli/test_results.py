@@ -186,7 +186,13 @@ def test_a_damaged_file_is_refused(name, damage, run, finished):
     error = err[err.index("error: ") :]
     assert error.startswith(f"error: {finished / name}")
     assert error.count("\n") == 1
-    assert "remove" in error
+    assert ("remove this run's files" if name == "run.json" else "remove it") in error
+
+
+def test_a_record_of_another_kind_is_refused(run, finished):
+    (finished / "run.json").write_text('{"format": "fastmlp model"}')
+    reason = "expected the format 'fastmlp run', got 'fastmlp model'; choose another folder, or remove this run's files"
+    assert run(*TRAIN, "--out", finished)[2].endswith(f"run.json is not the record of a finished run: {reason}\n")
 
 
 @pytest.mark.parametrize("name", [name for name in RESULTS if name != "curves.png"])
