@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastmlp.data.check import Array, as_dense
+from fastmlp.data.check import Array, as_dense, is_sequence
 from fastmlp.errors import DataError, DataTypeError
 from fastmlp.io.bounded import max_decompressed_bytes
 
@@ -252,6 +252,25 @@ def names_of(classes: Array) -> tuple[str, ...] | None:
     return tuple(map(str, classes)) if classes.dtype.kind == "U" and len(classes) > 1 else None
 
 
+def as_names(class_names: Sequence[str]) -> tuple[str, ...]:
+    """Class names as a tuple.
+
+    Raises
+    ------
+    DataTypeError
+        If they are not a sequence of strings.
+
+    Examples
+    --------
+    >>> from fastmlp.data.label import as_names
+    >>> as_names(["cat", "dog"])
+    ('cat', 'dog')
+    """
+    if not is_sequence(class_names) or not all(isinstance(name, str) for name in class_names):
+        raise DataTypeError(f"class_names: expected None or a sequence of strings, got {class_names!r:.200}")
+    return tuple(map(str, class_names))
+
+
 def list_labels(labels: Sequence[Any] | Array) -> str:
     """List labels for a message, of many the first ones and the last one.
 
@@ -360,8 +379,9 @@ def _as_type(labels: Array, name: str) -> Array:
         index = int(np.argmax(np.isnat(labels)))
         raise DataError(f"{name}: expected {TYPES[kind]}, got NaT at index {index}; drop the samples without a label")
     if kind not in TYPES:
+        advice = "; decode them by .astype(str)" if kind == "S" else ""
         raise DataTypeError(
-            f"{name}: expected labels that are booleans, integers, strings or dates, got dtype {labels.dtype}"
+            f"{name}: expected labels that are booleans, integers, strings or dates, got dtype {labels.dtype}{advice}"
         )
     return labels.astype(labels.dtype.newbyteorder("="))
 

@@ -166,9 +166,9 @@ def test_invalid_arguments_are_refused(options, message):
         make(**options)
 
 
-@pytest.mark.parametrize("class_names", ["abc", [1, 2, 3]])
+@pytest.mark.parametrize("class_names", ["abc", [1, 2, 3], np.array("abc")])
 def test_class_names_that_are_not_strings_are_refused(class_names):
-    with pytest.raises(DataTypeError, match="class_names: expected a sequence of strings, got"):
+    with pytest.raises(DataTypeError, match="class_names: expected None or a sequence of strings, got"):
         make(class_names=class_names)
 
 

@@ -95,7 +95,7 @@ def test_wrong_labels_are_refused(y, message):
         ([1j, 0], "got the types complex, int"),
         ([b"a", b"b"], "got the types bytes"),
         (np.array([1j, 0]), "got dtype complex128"),
-        (np.array([b"a", b"b"]), r"got dtype \|S1"),
+        (np.array([b"a", b"b"]), r"got dtype \|S1; decode them by .astype\(str\)"),
         ([datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone.utc)] * 2, "expected dates without a time zone"),
     ],
 )
