@@ -259,6 +259,8 @@ def as_names(class_names: Sequence[str]) -> tuple[str, ...]:
     ------
     DataTypeError
         If they are not a sequence of strings.
+    DataError
+        If UTF-8 cannot represent a name.
 
     Examples
     --------
@@ -268,7 +270,10 @@ def as_names(class_names: Sequence[str]) -> tuple[str, ...]:
     """
     if not is_sequence(class_names) or not all(isinstance(name, str) for name in class_names):
         raise DataTypeError(f"class_names: expected None or a sequence of strings, got {class_names!r:.200}")
-    return tuple(map(str, class_names))
+    names = tuple(map(str, class_names))
+    if unwritable := [name for name in names if not _is_unicode(name)]:
+        raise DataError(f"class_names: expected names that UTF-8 can represent, got {unwritable[0]!r}")
+    return names
 
 
 def list_labels(labels: Sequence[Any] | Array) -> str:

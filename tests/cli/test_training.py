@@ -191,6 +191,18 @@ def test_predict_writes_class_names(tmp_path, run):
     assert out.startswith("label,ant,bee\n")
 
 
+def test_an_encoding_of_stdout_without_the_characters_of_a_class_is_an_error(tmp_path):
+    model = fastmlp.init_model(fastmlp.Config(hidden=()), 1, 2)
+    model.classes = ["Ameise", "Käfer"]
+    model.save(tmp_path / "model.npz")
+    np.save(tmp_path / "new.npy", np.zeros((1, 1)))
+    command = [sys.executable, "-m", "fastmlp", "predict", tmp_path / "model.npz", tmp_path / "new.npy"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, encoding="ascii", env=environment)
+    error = "error: stdout: expected an encoding with '\\xe4', got ascii; set PYTHONIOENCODING=utf-8"
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (2, error)
+
+
 @pytest.mark.parametrize("names", [(10, 30), ("ant", "bee")])
 def test_labels_are_coded_with_a_note_and_come_back(names, tmp_path, run):
     data = write_insects(tmp_path, names)

@@ -172,6 +172,11 @@ def test_class_names_that_are_not_strings_are_refused(class_names):
         make(class_names=class_names)
 
 
+def test_class_names_that_cannot_be_written_are_refused():
+    with pytest.raises(DataError, match=r"class_names: expected names that UTF-8 can represent, got '\\ud800'"):
+        make(class_names=["a", "b", "\ud800"])
+
+
 # immutability
 
 ATTRIBUTES = [name for name in dir(make()) if not name.startswith("_") and not callable(getattr(make(), name))]
