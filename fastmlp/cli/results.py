@@ -154,8 +154,8 @@ def read_results(out: Path, config: Config, identity: Mapping[str, Any]) -> Fini
     if differences := differences_of(record["run"], identity):
         lines = "\n".join(differences)
         raise CheckpointError(
-            f"{out} holds the finished run of other settings or data\n{lines}\n"
-            "Use the settings and data of that run, or name another folder."
+            f"{out} holds the finished run of other settings, data or version\n{lines}\n"
+            "Use the settings, the data and the version of that run, or name another folder."
         )
     if not (out / NETWORK).exists():
         note(f"the finished run in {out} has no {NETWORK}: training it again")

@@ -82,9 +82,9 @@ def test_another_run_is_refused_and_the_differences_are_named(flags, difference,
     before = content(finished)
     code, out, err = run(*command(*flags, "--out", finished))
     assert (code, out) == (2, "")
-    assert f"error: {finished} holds the finished run of other settings or data\n" in err
+    assert f"error: {finished} holds the finished run of other settings, data or version\n" in err
     assert f"\n  {difference}" in err
-    assert err.endswith("\nUse the settings and data of that run, or name another folder.\n")
+    assert err.endswith("\nUse the settings, the data and the version of that run, or name another folder.\n")
     assert content(finished) == before
 
 
