@@ -1,4 +1,4 @@
-"""Labels of every type leave a trained network, by every way out, as the user gave them."""
+"""Predictions and exports of a network give labels of every type as the user gave them."""
 
 import csv
 import pickle

@@ -48,6 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         except (CycloptsError, FastMLPError, MemoryError) as error:
             note(f"error: {str(error).removesuffix(f' {DivergedError.KEPT}')}")
             return 2
+        except UnicodeEncodeError as error:  # stdout has another encoding than the names of classes
+            lacking, advice = error.object[error.start : error.end], "set PYTHONIOENCODING=utf-8"
+            note(f"error: stdout: expected an encoding with {lacking!r}, got {error.encoding}; {advice}")
+            return 2
         except OSError as error:  # stdout is a file on a full disk, or a pipe whose reader has closed it
             _discard_output()
             if isinstance(error, BrokenPipeError):

@@ -154,8 +154,8 @@ def read_results(out: Path, config: Config, identity: Mapping[str, Any]) -> Fini
     if differences := differences_of(record["run"], identity):
         lines = "\n".join(differences)
         raise CheckpointError(
-            f"{out} holds the finished run of other settings or data\n{lines}\n"
-            "Use the settings and data of that run, or name another folder."
+            f"{out} holds the finished run of other settings, data or version\n{lines}\n"
+            "Use the settings, the data and the version of that run, or name another folder."
         )
     if not (out / NETWORK).exists():
         note(f"the finished run in {out} has no {NETWORK}: training it again")
@@ -179,7 +179,7 @@ def _advice(out: Path) -> str:
     if (out / RECORD).exists() or holds_checkpoint(out):
         kept = f"the newest checkpoint is in {out}; " if holds_checkpoint(out) else ""
         return f"{kept}free some space, and start the same command again"
-    return f"there is no checkpoint in {out}"
+    return f"there is no checkpoint in {out}: free some space, and train again"
 
 
 def _write_derived(out: Path, config: Config, history: History, names: Any) -> None:
@@ -199,13 +199,11 @@ def _write_text(path: Path, kind: str, text: str) -> None:
     write_atomic(path, kind, lambda file: file.write(text.encode()))
 
 
-def _read_bytes(path: Path) -> bytes:
+def _read_bytes(path: Path, advice: str = "remove it and start the same command again") -> bytes:
     try:
         return read_bytes(path)
     except OSError as error:
-        raise DataNotFoundError(
-            f"{path} cannot be read: {error.strerror}; remove it and start the same command again"
-        ) from error
+        raise DataNotFoundError(f"{path} cannot be read: {error.strerror}; {advice}") from error
 
 
 def _check_same(path: Path, is_same: bool, purpose: str) -> None:
@@ -217,15 +215,14 @@ def _check_same(path: Path, is_same: bool, purpose: str) -> None:
 
 
 def _read_record(path: Path) -> dict[str, Any]:
-    content = _read_bytes(path)
+    advice = "choose another folder, or remove this run's files"
+    content = _read_bytes(path, advice)
     try:
-        record = remove_checksum(json.loads(content))
+        record = dict(json.loads(content))
         check_format(record, "run", FILE_VERSION)
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-        raise FileFormatError(
-            f"{path} is not the record of a finished run: {error}; choose another folder, or remove this run's files"
-        ) from error
-    return record
+        return remove_checksum(record)
+    except (RecursionError, TypeError, ValueError) as error:
+        raise FileFormatError(f"{path} is not the record of a finished run: {error}; {advice}") from error
 
 
 def _digest(path: Path) -> str:

@@ -33,6 +33,7 @@ from fastmlp.cli.terminal import (
 )
 from fastmlp.config import Config
 from fastmlp.data import Dataset
+from fastmlp.data.label import is_range
 from fastmlp.errors import ConfigError, DataError, DivergedError, OutputError
 from fastmlp.io.atomic import write_atomic
 from fastmlp.metrics import format_metric
@@ -110,13 +111,26 @@ def evaluate_command(model: Path, /, *, options: DataOptions = DataOptions()) ->
     network = load_model(model)
     note(f"data: {options.data}")
     dataset = load(options, loss=network.config.loss)
-    if network.class_names is not None and dataset.class_names not in (None, network.class_names):
-        raise DataError(f"classes of the data: expected {network.class_names}, got {dataset.class_names}")
-    y = dataset.targets()["y_test"]
-    if network.classes is not None and network.class_names is not None and dataset.class_names is not None:
-        y = network.classes[dataset.y_test]  # the names are the same; older files have nothing but these
+    y = _test_targets(dataset, network)
     compile_kernels(network.config.dtype)
     print(_format_evaluation(network.evaluate(dataset.X_test, y), dataset))
+
+
+def _test_targets(dataset: Dataset, network: Model) -> Any:
+    """The targets of the test set as a network takes them.
+
+    Raises
+    ------
+    DataError
+        If only names can tell whether the classes of both are the same, and these differ.
+    """
+    names = dataset.class_names
+    if names is not None and network.class_names is not None:
+        if names == network.class_names and network.classes is not None:
+            return network.classes[dataset.y_test]
+        if names != network.class_names and (network.classes is None or is_range(network.classes)):
+            raise DataError(f"classes of the data: expected {network.class_names}, got {names}")
+    return dataset.targets()["y_test"]
 
 
 @app.command(name="predict")

@@ -3,7 +3,7 @@
 import math
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -121,6 +121,20 @@ def as_dense(values: npt.ArrayLike, name: str) -> Array:
         return np.asarray(values)
     except ValueError as error:
         raise DataError(f"{name}: expected an array, got rows that differ in length: {error}") from error
+
+
+def is_sequence(values: object) -> bool:
+    """Whether it is a list, a tuple, an array of one dimension or more, or the like, but not a string.
+
+    Examples
+    --------
+    >>> from fastmlp.data.check import is_sequence
+    >>> is_sequence(["cat", "dog"]), is_sequence("cat"), is_sequence(np.array("cat"))
+    (True, False, False)
+    """
+    if isinstance(values, np.ndarray):
+        return values.ndim > 0
+    return isinstance(values, Sequence) and not isinstance(values, str)
 
 
 def read_only(array: Array) -> Array:

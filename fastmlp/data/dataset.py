@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmlp.data.check import Array, check_X, read_only, row_blocks
-from fastmlp.data.label import check_classes, names_of
+from fastmlp.data.label import as_names, check_classes, names_of
 from fastmlp.data.scaling import SCALES, Floats, fit_scaling
 from fastmlp.data.target import check_targets, check_task, check_weights
-from fastmlp.errors import DataError, DataTypeError
+from fastmlp.errors import DataError
 
 OptionalArray = TypeVar("OptionalArray", bound=Array | None)
 
@@ -292,8 +292,7 @@ class Dataset:
             return float("nan")
         if self.task == "multilabel":
             return float((self.y_test == (self.y_train.mean(axis=0) > 0.5)).all(axis=1).mean())
-        labels, counts = np.unique(self.y_train, return_counts=True)
-        return float(np.mean(self.y_test == labels[np.argmax(counts)]))
+        return float(np.mean(self.y_test == np.bincount(self.y_train).argmax()))
 
     def scaling(self) -> tuple[Floats, Floats]:
         """Factor and offset of each feature, fitted to the training set on the first call.
@@ -361,9 +360,7 @@ def _check_samples(
 
 
 def _check_names(class_names: Sequence[str]) -> tuple[str, ...]:
-    is_sequence = isinstance(class_names, Sequence | np.ndarray) and not isinstance(class_names, str)
-    if not is_sequence or not all(isinstance(name, str) for name in class_names):
-        raise DataTypeError(f"class_names: expected a sequence of strings, got {class_names!r}")
-    if len(class_names) < 2 or len(set(class_names)) < len(class_names):
-        raise DataError(f"class_names: expected at least two names, all different, got {list(class_names)}")
-    return tuple(class_names)
+    names = as_names(class_names)
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise DataError(f"class_names: expected at least two names, all different, got {list(names)}")
+    return names

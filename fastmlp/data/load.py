@@ -145,7 +145,7 @@ def _load_named(
     dataset = _read_named(name_or_path, path, data_dir, target, scale, task)
     location = name_or_path if name_or_path in DATA_SETS else str(path.absolute())
     source = DataSource(location, str(data_folder(data_dir).absolute()), target, scale, task)
-    object.__setattr__(dataset, "source", source)  # a Dataset is immutable, but nobody else has this one yet
+    object.__setattr__(dataset, "source", source)  # a Dataset is immutable, but this one is not in use yet
     return dataset
 
 

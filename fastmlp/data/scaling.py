@@ -229,12 +229,12 @@ def warn_if_not_finite(outputs: Array, X: Any) -> Array:
     is_finite = np.isfinite(outputs)
     if not is_finite.all():
         row = int(is_finite.all(axis=1).argmin())
-        text = f"X: the outputs for row {row} (counted from 0) are not finite: its values, up to "
-        text += (
-            f"{largest_magnitude(X[[row]]):.3g}, are too large for the network's weights and {outputs.dtype}, or a "
-            f"weight is not finite; {REMEDY}"
+        largest = largest_magnitude(X[[row]])
+        warnings.warn(
+            f"X: the outputs for row {row} (counted from 0) are not finite: its values, up to {largest:.3g}, are too "
+            f"large for the network's weights and {outputs.dtype}, or a weight is not finite; {REMEDY}",
+            stacklevel=4,
         )
-        warnings.warn(text, stacklevel=4)
     return outputs
 
 

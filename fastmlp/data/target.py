@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmlp.data.check import Array, as_array, as_dense, refuse_non_finite
-from fastmlp.data.label import TYPES, check_labels, distinct_labels, encode_labels
+from fastmlp.data.label import TYPES, check_labels, codes_of, distinct_labels
 from fastmlp.errors import DataError
 from fastmlp.settings import Task
 
@@ -58,7 +58,7 @@ def check_targets(
     else:
         _refuse_names(labels, class_names)
         classes = np.arange(len(class_names))
-    codes = {name: encode_labels(array, len(array), classes, name) for name, array in labels.items()}
+    codes = {name: codes_of(array, classes, name) for name, array in labels.items()}
     name, train = next(iter(codes.items()))
     if train.min() == train.max():
         raise DataError(f"{name}: expected at least two classes, got only class {classes[train[0]]}")

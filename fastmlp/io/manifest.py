@@ -40,9 +40,7 @@ def remove_checksum(fields: Fields) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If it does not match the fields.
-    KeyError
-        If there is none.
+        If there is none, or it does not match the fields.
 
     Examples
     --------
@@ -54,7 +52,7 @@ def remove_checksum(fields: Fields) -> dict[str, Any]:
     ValueError: its checksum does not match its content
     """
     rest = dict(fields)
-    if rest.pop("checksum") != _digest_fields(rest):
+    if rest.pop("checksum", None) != _digest_fields(rest):
         raise ValueError(MISMATCH)
     return rest
 

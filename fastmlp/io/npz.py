@@ -51,8 +51,8 @@ class Npz(Mapping[str, Array]):
     The sizes in the archive are not trusted. Uncompressed members must fit into the file. Compressed ones are allocated
     as their bytes arrive, up to `fastmlp.io.bounded.max_decompressed_bytes` for all of them together.
 
-    A member's name is in the archive twice and has no checksum. All names are compared, also of arrays that nobody asks
-    for: an optional array whose name was damaged would be missing without a word.
+    A member's name is in the archive twice and has no checksum. The names of all members are compared when the archive
+    is opened: otherwise an optional array whose name was damaged would silently be missing.
 
     Parameters
     ----------
@@ -289,7 +289,7 @@ def read_npz(path: str | os.PathLike[str], kind: str, version: int) -> Iterator[
 
 def check_format(header: Mapping[str, Any], kind: str, version: int) -> None:
     """Refuse a header of another kind of file or another version."""
-    if header["format"] != f"fastmlp {kind}":
-        raise ValueError(f"expected the format 'fastmlp {kind}', got {header['format']!r}")
-    if header["version"] != version:
-        raise ValueError(f"expected version {version}, got {header['version']!r}")
+    if header.get("format") != f"fastmlp {kind}":
+        raise ValueError(f"expected the format 'fastmlp {kind}', got {header.get('format')!r}")
+    if header.get("version") != version:
+        raise ValueError(f"expected version {version}, got {header.get('version')!r}")

@@ -47,9 +47,8 @@ def regular_opener(path: str | os.PathLike[str], flags: int) -> int:
         ...
     OSError: [Errno 22] expected a regular file, got a character device: '/dev/null'
     """
-    # Before it is opened, too: opening a device may act on it, and a process that writes to a FIFO would go on.
-    if os.path.exists(path):
-        _check_regular(os.stat(path), path)
+    # Before it is opened, too: opening a device may act on it, or release a process that waits to write to a FIFO.
+    check_regular(path)
     descriptor = os.open(path, flags | NONBLOCK, 0o666)
     try:
         _check_regular(os.fstat(descriptor), path)

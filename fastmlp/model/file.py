@@ -8,11 +8,18 @@ import numpy as np
 
 from fastmlp.config import Config
 from fastmlp.data.label import classes_from_json, classes_to_json
-from fastmlp.errors import DataError
 from fastmlp.io.npz import Arrays, Npz, read_npz, write_npz
 from fastmlp.io.safetensors import SUFFIX, read_safetensors, write_safetensors
 from fastmlp.model.params import Params
-from fastmlp.model.parts import Parts, Scaling, classes_of, is_binary
+from fastmlp.model.parts import (
+    Parts,
+    Scaling,
+    check_class_names,
+    check_n_epochs,
+    check_scaling,
+    classes_of,
+    n_classes_of,
+)
 
 FILE_VERSION = 1
 
@@ -33,17 +40,13 @@ def read_model(path: str | os.PathLike[str]) -> Parts:
     """Read a model file; see `fastmlp.load_model`."""
     read = read_safetensors if _is_safetensors(path) else read_npz
     with read(path, "model", FILE_VERSION) as (header, arrays):
-        config, names, n_epochs = Config.from_dict(header["config"]), header["class_names"], header["n_epochs"]
+        config, n_epochs = Config.from_dict(header["config"]), check_n_epochs(header["n_epochs"])
         params = _read_params(arrays, config)
-        scaling = _read_scaling(arrays, params.sizes[0])
-        n_classes = 2 if is_binary(config, params) else params.sizes[-1]
-        if names is not None and not (len(names) == n_classes and all(isinstance(name, str) for name in names)):
-            raise DataError(f"its class names are {names!r}; expected {n_classes} strings")
-        if not isinstance(n_epochs, int) or n_epochs < 0:
-            raise DataError(f"its number of epochs is {n_epochs!r}; expected an integer >= 0")
+        scaling = _read_scaling(arrays, params)
+        names = check_class_names(header["class_names"], n_classes_of(config, params))
         entry = header.get("classes")  # absent from older files
         classes = classes_of(config, params, None if entry is None else classes_from_json(entry))
-        return Parts(config, params, scaling, names and tuple(names), n_epochs, classes)
+        return Parts(config, params, scaling, names, n_epochs, classes)
 
 
 def _is_safetensors(path: str | os.PathLike[str]) -> bool:
@@ -75,10 +78,7 @@ def _read_params(arrays: Arrays, config: Config) -> Params:
     return params
 
 
-def _read_scaling(arrays: Arrays, n_features: int) -> Scaling | None:
-    if "factor" not in arrays:
+def _read_scaling(arrays: Arrays, params: Params) -> Scaling | None:
+    if "factor" not in arrays and "offset" not in arrays:
         return None
-    scaling = arrays["factor"], arrays["offset"]
-    if any(part.shape != (n_features,) or part.dtype != np.float64 or not np.isfinite(part).all() for part in scaling):
-        raise ValueError(f"its scaling is not two arrays of {n_features} finite float64 numbers")
-    return scaling
+    return check_scaling((arrays["factor"], arrays["offset"]), params)

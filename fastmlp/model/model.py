@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastmlp.codegen.cpu import row_stride
 from fastmlp.config import Config
 from fastmlp.data.check import check_X, read_only
-from fastmlp.data.label import encode_labels, names_of
+from fastmlp.data.label import encode_labels, have_same_labels, is_range, names_of
 from fastmlp.data.scaling import check_representable, warn_if_not_finite
 from fastmlp.data.target import check_loss, check_target
 from fastmlp.errors import ConfigError, DataTypeError
@@ -84,7 +84,8 @@ class Model:
     classes : ndarray (n_classes,), or None
         The labels of the classes in ascending order, as `predict` returns them: integers, floats, booleans, strings or
         dates (datetime64), read-only. By default 0 .. n_classes - 1; None for multilabel and regression. An array that
-        is assigned to it is checked and copied.
+        is assigned to it is checked and copied; class_names become the strings, or None for other new classes than
+        0 .. n_classes - 1.
     class_names : tuple of str or None
         Names of the classes to be displayed: the classes themselves if they are strings.
     n_epochs : int
@@ -193,9 +194,14 @@ class Model:
 
     @classes.setter
     def classes(self, classes: ArrayLike | None) -> None:
-        self._classes = classes_of(self.config, self.params, classes)
-        if self._classes is not None:
-            self.class_names = names_of(self._classes) or self.class_names
+        before, after = getattr(self, "_classes", None), classes_of(self.config, self.params, classes)
+        self._classes = after
+        if after is None:
+            return
+        if (names := names_of(after)) is not None:
+            self.class_names = names
+        elif before is not None and not (is_range(after) or have_same_labels(before, after)):
+            self.class_names = None  # the names of other classes
 
     @property
     def weights(self) -> Views:

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp.config import Config
-from fastmlp.data.check import as_array, as_dense, read_only
-from fastmlp.data.label import check_classes
+from fastmlp.data.check import as_array, as_dense, is_sequence, read_only
+from fastmlp.data.label import as_names, check_classes
 from fastmlp.errors import ConfigError, DataError, DataTypeError
 from fastmlp.model.params import Params
 from fastmlp.settings import LOSSES, Output, Task
@@ -134,19 +134,12 @@ def check_scaling(scaling: Sequence[object] | None, params: Params) -> Scaling |
     """
     if scaling is None:
         return None
-    if not _is_sequence(scaling) or len(scaling) != 2:
+    if not is_sequence(scaling) or len(scaling) != 2:
         raise DataTypeError(f"scaling: expected None or two arrays, factor and offset, got {scaling!r:.200}")
     factor, offset = (_check_per_feature(part, params.sizes[0], f"scaling[{i}]") for i, part in enumerate(scaling))
     if abs(factor).max() > np.finfo(params.theta.dtype).max:
         raise DataError(f"scaling[0]: got {abs(factor).max():.3g}, beyond the range of {params.theta.dtype}")
     return factor, offset
-
-
-def _is_sequence(values: object) -> bool:
-    """Whether it is a list, a tuple, an array of one dimension or more, or the like."""
-    if isinstance(values, np.ndarray):
-        return values.ndim > 0
-    return isinstance(values, Sequence) and not isinstance(values, str)
 
 
 def _check_per_feature(values: object, n_features: int, name: str) -> NDArray[np.float64]:
@@ -176,11 +169,10 @@ def check_class_names(class_names: Sequence[str] | None, n_classes: int) -> tupl
     """
     if class_names is None:
         return None
-    if not _is_sequence(class_names) or not all(isinstance(name, str) for name in class_names):
-        raise DataTypeError(f"class_names: expected None or a sequence of strings, got {class_names!r:.200}")
-    if len(class_names) != n_classes:
-        raise DataError(f"class_names: expected {n_classes} names, one per class, got {len(class_names)}")
-    return tuple(map(str, class_names))
+    names = as_names(class_names)
+    if len(names) != n_classes:
+        raise DataError(f"class_names: expected {n_classes} names, one per class, got {len(names)}")
+    return names
 
 
 def check_n_epochs(n_epochs: int) -> int:

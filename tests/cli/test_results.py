@@ -87,9 +87,9 @@ def test_another_run_is_refused_and_the_differences_are_named(flags, difference,
     before = content(finished)
     code, out, err = run(*command(*flags, "--out", finished))
     assert (code, out) == (2, "")
-    assert f"error: {finished} holds the finished run of other settings or data\n" in err
+    assert f"error: {finished} holds the finished run of other settings, data or version\n" in err
     assert f"\n  {difference}" in err
-    assert err.endswith("\nUse the settings and data of that run, or name another folder.\n")
+    assert err.endswith("\nUse the settings, the data and the version of that run, or name another folder.\n")
     assert content(finished) == before
 
 
@@ -200,7 +200,13 @@ def test_a_damaged_file_is_refused(name, damage, run, finished):
     error = err[err.index("error: ") :]
     assert error.startswith(f"error: {finished / name}")
     assert error.count("\n") == 1
-    assert "remove" in error
+    assert ("remove this run's files" if name == "run.json" else "remove it") in error
+
+
+def test_a_record_of_another_kind_is_refused(run, finished):
+    (finished / "run.json").write_text('{"format": "fastmlp model"}')
+    reason = "expected the format 'fastmlp run', got 'fastmlp model'; choose another folder, or remove this run's files"
+    assert run(*TRAIN, "--out", finished)[2].endswith(f"run.json is not the record of a finished run: {reason}\n")
 
 
 @pytest.mark.parametrize("name", [name for name in RESULTS if name != "curves.png"])

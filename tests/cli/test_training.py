@@ -175,7 +175,8 @@ def test_predict_reads_csv_and_writes_a_file(results, samples, tmp_path, samples
 
 
 def write_insects(tmp_path, names):
-    rows = [f"{i % 2 + i / 1000},{names[i % 2]}" for i in range(40)]
+    n = len(names)
+    rows = [f"{i % n + i / 1000},{names[i % n]}" for i in range(20 * n)]
     (tmp_path / "insects.csv").write_text("\n".join(["length,kind", *rows]) + "\n")
     return ["--data", tmp_path / "insects.csv", "--target", "kind"]
 
@@ -188,6 +189,18 @@ def test_predict_writes_class_names(tmp_path, run):
     assert code == 0
     assert [line.split(",")[0] for line in out.splitlines()] == ["label", "ant", "bee"]
     assert out.startswith("label,ant,bee\n")
+
+
+def test_an_encoding_of_stdout_without_the_characters_of_a_class_is_an_error(tmp_path):
+    model = fastmlp.init_model(fastmlp.Config(hidden=()), 1, 2)
+    model.classes = ["Ameise", "Käfer"]
+    model.save(tmp_path / "model.npz")
+    np.save(tmp_path / "new.npy", np.zeros((1, 1)))
+    command = [sys.executable, "-m", "fastmlp", "predict", tmp_path / "model.npz", tmp_path / "new.npy"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, encoding="ascii", env=environment)
+    error = "error: stdout: expected an encoding with '\\xe4', got ascii; set PYTHONIOENCODING=utf-8"
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (2, error)
 
 
 @pytest.mark.parametrize("names", [(10, 30), ("ant", "bee")])
@@ -218,14 +231,29 @@ def test_a_model_without_recorded_classes_is_evaluated_by_their_names(tmp_path, 
     model.save(tmp_path / "model.npz")
     assert fastmlp.load_model(tmp_path / "model.npz").classes.tolist() == [0, 1]
     assert run("evaluate", tmp_path / "model.npz", *data)[1] == out
+    code, _, err = run("evaluate", tmp_path / "model.npz", *write_insects(tmp_path, ("ant", "wasp")))
+    assert (code, err) == (2, "error: classes of the data: expected ('ant', 'bee'), got ('ant', 'wasp')\n")
 
 
-def test_evaluate_refuses_data_with_other_class_names(tmp_path, run):
+def test_evaluate_refuses_data_with_other_classes(tmp_path, run):
     data = write_insects(tmp_path, ("ant", "bee"))
     assert run("train", *data, "--batch-size", "4", "--n-epochs", "1", "--out", tmp_path)[0] == 0
     code, _, err = run("evaluate", tmp_path / "model.npz", *write_insects(tmp_path, ("ant", "wasp")))
     assert code == 2
-    assert err.splitlines()[1] == "error: classes of the data: expected ('ant', 'bee'), got ('ant', 'wasp')"
+    assert err.splitlines()[1].startswith("error: y: expected one of the classes ant, bee, got wasp at ")
+
+
+@pytest.mark.parametrize("names", [(10, 20, 30), ("ant", "bee", "wasp")])
+def test_evaluate_accepts_data_without_some_of_the_classes(names, tmp_path, run):
+    data = write_insects(tmp_path, names)
+    assert run("train", *data, "--batch-size", "4", "--n-epochs", "20", "--out", tmp_path)[0] == 0
+    model, dataset = (
+        fastmlp.load_model(tmp_path / "model.npz"),
+        fastmlp.load_data(write_insects(tmp_path, names[::2])[1], target="kind"),
+    )
+    code, out, _ = run("evaluate", tmp_path / "model.npz", *data)
+    ref = np.mean(model.predict(dataset.X_test) == dataset.classes[dataset.y_test])
+    assert (code, out.split(" (")[0]) == (0, f"test accuracy {ref:.4f}")
 
 
 def test_predict_does_not_replace_a_file_that_it_reads(results, samples_npy, run):

@@ -166,10 +166,15 @@ def test_invalid_arguments_are_refused(options, message):
         make(**options)
 
 
-@pytest.mark.parametrize("class_names", ["abc", [1, 2, 3]])
+@pytest.mark.parametrize("class_names", ["abc", [1, 2, 3], np.array("abc")])
 def test_class_names_that_are_not_strings_are_refused(class_names):
-    with pytest.raises(DataTypeError, match="class_names: expected a sequence of strings, got"):
+    with pytest.raises(DataTypeError, match="class_names: expected None or a sequence of strings, got"):
         make(class_names=class_names)
+
+
+def test_class_names_that_cannot_be_written_are_refused():
+    with pytest.raises(DataError, match=r"class_names: expected names that UTF-8 can represent, got '\\ud800'"):
+        make(class_names=["a", "b", "\ud800"])
 
 
 # immutability

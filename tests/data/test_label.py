@@ -95,7 +95,7 @@ def test_wrong_labels_are_refused(y, message):
         ([1j, 0], "got the types complex, int"),
         ([b"a", b"b"], "got the types bytes"),
         (np.array([1j, 0]), "got dtype complex128"),
-        (np.array([b"a", b"b"]), r"got dtype \|S1"),
+        (np.array([b"a", b"b"]), r"got dtype \|S1; decode them by .astype\(str\)"),
         ([datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone.utc)] * 2, "expected dates without a time zone"),
     ],
 )
@@ -134,6 +134,33 @@ def test_numbers_of_several_types_and_strings_of_any_length_have_common_classes(
 def test_parts_of_different_types_are_refused(test):
     with pytest.raises(DataTypeError, match=r"^y_test: expected strings as in y_train, got (integers|dates); convert"):
         distinct_labels({"y_train": np.array(["a", "b"]), "y_test": test})
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int64, np.float64, str, object])
+def test_the_codes_of_many_labels_are_those_of_numpy(dtype):
+    """Of integers: more labels than distinct values, so that they are counted."""
+    numbers = np.random.default_rng(0).integers(-3, 9, 1000)
+    labels = numbers.astype(str).astype(object) if dtype is object else (numbers // 4 if dtype is bool else numbers)
+    labels = labels.astype(dtype)
+    classes, codes = np.unique(labels, return_inverse=True)
+    got = distinct_labels({"y": labels})
+    np.testing.assert_array_equal(got, classes)
+    np.testing.assert_array_equal(encode_labels(labels, 1000, got), codes)
+
+
+def test_the_range_of_integers_may_exceed_that_of_int64():
+    labels = np.array([2**63 - 1, -(2**63), 2**63 - 1])
+    classes = distinct_labels({"y": labels})
+    assert classes.tolist() == [-(2**63), 2**63 - 1]
+    assert encode_labels(labels, 3, classes).tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("label", ["a\0", "\udc80"], ids=ascii)
+def test_strings_that_numpy_or_a_file_cannot_hold_are_refused(label):
+    with pytest.raises(DataError, match=r"^y: expected labels that UTF-8 can represent and that do not end in a NUL"):
+        distinct_labels({"y": np.array([label, "b"], dtype=object)})
+    with pytest.raises(DataError, match=r"^classes: expected labels that UTF-8 can represent"):
+        check_classes(np.array(["b", label], dtype=object), 2)
 
 
 def test_codes_are_a_copy():

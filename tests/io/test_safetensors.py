@@ -173,9 +173,9 @@ def valid(**changes):
             valid(weights_0=np.full((2, 3), np.nan)),
             r"weights\[0\]: expected numbers that are finite",
         ),
-        ({"config": {"hidden": []}}, valid(offset=np.zeros(3)), "its scaling is not"),
-        ({"config": {"hidden": []}, "class_names": ["a"]}, valid(), "its class names are"),
-        ({"config": {"hidden": []}, "n_epochs": -1}, valid(), "its number of epochs is -1"),
+        ({"config": {"hidden": []}}, valid(offset=np.zeros(3)), r"scaling\[1\]: expected one number"),
+        ({"config": {"hidden": []}, "class_names": ["a"]}, valid(), "class_names: expected 3 names"),
+        ({"config": {"hidden": []}, "n_epochs": -1}, valid(), "n_epochs: expected an integer >= 0, got -1"),
     ],
 )
 def test_a_file_whose_header_and_arrays_do_not_match_is_refused(header, arrays, reason, tmp_path):

@@ -162,6 +162,18 @@ def test_classes_that_are_assigned_are_checked_and_copied(model):
     assert model.classes.tolist() == [0, 1, 2]
 
 
+def test_other_classes_do_not_keep_the_names_of_those_before(model):
+    model.classes = ["ant", "bee", "crane"]
+    model.classes = [10, 20, 30]
+    assert model.class_names is None
+    model.class_names = ("ten", "twenty", "thirty")
+    model.classes = np.array([10.0, 20.0, 30.0])
+    assert model.class_names == ("ten", "twenty", "thirty")
+    assert model.copy().class_names == model.class_names
+    model.classes = None
+    assert model.class_names == ("ten", "twenty", "thirty")  # of the classes 0, 1, 2
+
+
 def test_labels_are_evaluated_and_others_refused_with_the_classes(model):
     ref = model.evaluate(X, Y)
     model.classes = [-5, 0, 7]
