@@ -232,7 +232,8 @@ def test_a_model_without_recorded_classes_is_evaluated_by_their_names(tmp_path, 
     assert fastmlp.load_model(tmp_path / "model.npz").classes.tolist() == [0, 1]
     assert run("evaluate", tmp_path / "model.npz", *data)[1] == out
     code, _, err = run("evaluate", tmp_path / "model.npz", *write_insects(tmp_path, ("ant", "wasp")))
-    assert (code, err) == (2, "error: classes of the data: expected ('ant', 'bee'), got ('ant', 'wasp')\n")
+    assert code == 2
+    assert err.splitlines()[-1] == "error: classes of the data: expected ('ant', 'bee'), got ('ant', 'wasp')"
 
 
 def test_evaluate_refuses_data_with_other_classes(tmp_path, run):
