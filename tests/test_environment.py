@@ -65,7 +65,8 @@ def test_a_run_on_a_full_disk_prints_its_result_and_an_error_and_leaves_no_file(
     assert done.stdout.startswith("test accuracy 0.")
     assert done.stderr.splitlines()[-2:] == [
         f"warning: the checkpoint could not be written to {out}/checkpoint.npz: File too large; there is no checkpoint",
-        f"error: the model could not be written to {out}/model.npz: File too large; there is no checkpoint in {out}",
+        f"error: the model could not be written to {out}/model.npz: File too large; there is no checkpoint in {out}: "
+        "free some space, and train again",
     ]
     assert list(out.iterdir()) == []
 
