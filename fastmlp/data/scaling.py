@@ -187,14 +187,14 @@ def check_representable(X: Array, scaling: tuple[Floats, Floats] | None, precisi
 
 def _check_range(X: Array, factor: Floats, offset: Floats, limit: float, precision: str, name: str) -> None:
     """Refuse values that are beyond the limit of a precision as they are, or times factor plus offset."""
-    stretch = float(abs(factor).max())
-    if X.dtype == np.uint8 or (X.dtype == precision and stretch <= 1.0 and not offset.any()):
+    largest_factor = float(abs(factor).max())
+    if X.dtype == np.uint8 or (X.dtype == precision and largest_factor <= 1.0 and not offset.any()):
         return
     largest = largest_magnitude(X)
     if largest > limit:
         raise DataError(f"{name}: got values up to {largest:.3g}, beyond {precision}'s range; {REMEDY}")
     # Half of each term, since the sum of two numbers below the limit may overflow.
-    if largest / 2 * stretch + float(abs(offset).max()) / 2 <= limit / 2:
+    if largest / 2 * largest_factor + float(abs(offset).max()) / 2 <= limit / 2:
         return
     with np.errstate(over="ignore"):
         scaled = np.maximum(abs(X.max(axis=0)), abs(X.min(axis=0))) / 2.0 * abs(factor) + abs(offset) / 2

@@ -200,13 +200,13 @@ def check_weights(weights: npt.ArrayLike | None, n_samples: int, name: str) -> n
     refuse_non_finite(numbers[:, None], name)
     if numbers.min() < 0 or numbers.max() == 0:
         raise DataError(f"{name}: expected weights >= 0, not all 0, got {numbers.min():g} to {numbers.max():g}")
-    smallest, largest = numbers[numbers > 0].min(), numbers.max()
     with np.errstate(over="ignore"):
         total = float((numbers * weight_scale(numbers)).sum())
     if total == np.inf:
         raise DataError(
-            f"{name}: expected weights whose sum and ratios float64 can represent, got {smallest:g} to {largest:g}; "
-            "multiply all weights by a constant, or set the smallest to 0"
+            f"{name}: expected weights whose sum and ratios float64 can represent, got "
+            f"{numbers[numbers > 0].min():g} to {numbers.max():g}; multiply all weights by a constant, or set the "
+            "smallest to 0"
         )
     return numbers
 

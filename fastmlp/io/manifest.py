@@ -113,9 +113,8 @@ def remove_manifest(
     if "manifest" not in header:
         if "checksum" in header:
             return _check_old_checksum(header, arrays), {}
-        warnings.warn(
-            f"{os.fspath(path)}: {NO_CHECKSUM}", stacklevel=6
-        )  # the caller of the function that uses `read_npz`
+        # Shown for the caller of the function that uses `read_npz`.
+        warnings.warn(f"{os.fspath(path)}: {NO_CHECKSUM}", stacklevel=6)
         return dict(header), {}
     fields = remove_checksum(header)
     manifest = fields.pop("manifest")

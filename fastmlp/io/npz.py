@@ -22,8 +22,8 @@ from fastmlp.io.regular_file import regular_opener
 
 Arrays = Mapping[str, NDArray[Any]]
 
-#: Length of the end of a zip file, and the number of members there that means "see elsewhere".
-END_BYTES, MAX_LISTED = 22, 0xFFFF
+#: Length of the end record of a zip file, and the number of members there that means that it is in the zip64 record.
+END_BYTES, ZIP64 = 22, 0xFFFF
 #: Bytes of a header that may decompress from fewer. `write_npz` compresses nothing, and parsed JSON takes up to five
 #: times the bytes of its text in an ``.npz`` file, which has four per character.
 MIN_HEADER_BOUND = 1 << 20
@@ -140,7 +140,7 @@ class Npz(Mapping[str, Array]):
         self._file.seek(-END_BYTES - len(self._zip.comment), os.SEEK_END)
         end = self._file.read(END_BYTES)
         n_listed = int.from_bytes(end[10:12], "little")
-        if end[:4] != b"PK\x05\x06" or n_listed not in (len(members), MAX_LISTED):
+        if end[:4] != b"PK\x05\x06" or n_listed not in (len(members), ZIP64):
             raise FileFormatError(f"{self._path}: expected {n_listed} members, as listed, got {len(members)}")
         for name, n in Counter(member.filename for member in members).items():
             if n > 1:
@@ -271,14 +271,28 @@ def read_npz(path: str | os.PathLike[str], kind: str, version: int) -> Iterator[
     (0, array([0, 1, 2]))
     """
     path = Path(path)
+    with refuse_damaged(path, kind), Npz(path) as arrays:
+        if arrays.header("header").n_bytes > max(MIN_HEADER_BOUND, path.stat().st_size):
+            raise ValueError("its header is larger than the file, which compresses it")
+        header = json.loads(str(arrays.pop("header")))
+        check_format(header, kind, version)
+        header, arrays.manifest = remove_manifest(header, arrays, path)
+        yield header, arrays
+
+
+@contextmanager
+def refuse_damaged(path: str | os.PathLike[str], kind: str) -> Iterator[None]:
+    """Raise any error of reading a file with a header as `DataNotFoundError` or `FileFormatError`.
+
+    Examples
+    --------
+    >>> with refuse_damaged("ramp.npz", "ramp"):
+    ...     raise ValueError("its header is empty")
+    Traceback (most recent call last):
+    fastmlp.errors.FileFormatError: ramp.npz is not a ramp that this fastmlp reads: its header is empty
+    """
     try:
-        with Npz(path) as arrays:
-            if arrays.header("header").n_bytes > max(MIN_HEADER_BOUND, path.stat().st_size):
-                raise ValueError("its header is larger than the file, which compresses it")
-            header = json.loads(str(arrays.pop("header")))
-            check_format(header, kind, version)
-            header, arrays.manifest = remove_manifest(header, arrays, path)
-            yield header, arrays
+        yield
     except FileNotFoundError as error:
         raise DataNotFoundError(f"there is no {kind} at {path}") from error
     except Exception as error:  # damaged files may raise anything

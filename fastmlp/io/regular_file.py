@@ -38,7 +38,7 @@ def regular_opener(path: str | os.PathLike[str], flags: int) -> int:
     Raises
     ------
     OSError
-        If the file cannot be opened or is not regular. ``strerror`` names what it is.
+        If the file cannot be opened, or is not a regular one; ``strerror`` then names its type.
 
     Examples
     --------

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp.errors import DataNotFoundError, FileFormatError, MissingExtraError
+from fastmlp.errors import MissingExtraError
 from fastmlp.io.atomic import write_atomic
 from fastmlp.io.manifest import add_manifest, check_array, remove_manifest
-from fastmlp.io.npz import Arrays, check_format
+from fastmlp.io.npz import Arrays, check_format, refuse_damaged
 from fastmlp.io.regular_file import open_regular
 
 SUFFIX = ".safetensors"
@@ -69,7 +69,7 @@ def read_safetensors(path: str | os.PathLike[str], kind: str, version: int) -> I
     (0, array([0, 1, 2]))
     """
     safe_open = _require_safetensors().safe_open
-    try:
+    with refuse_damaged(path, kind):
         # The library opens the path by itself: this one only makes sure that it is a regular file.
         with open_regular(path), safe_open(path, framework="numpy") as file:
             header = json.loads((file.metadata() or {})["header"])
@@ -79,12 +79,6 @@ def read_safetensors(path: str | os.PathLike[str], kind: str, version: int) -> I
         for name, array in arrays.items():
             check_array(array, name, manifest)
         yield header, arrays
-    except FileNotFoundError as error:
-        raise DataNotFoundError(f"there is no {kind} at {path}") from error
-    except Exception as error:  # damaged files may raise anything
-        if isinstance(error, OSError) and error.filename is not None:  # from opening the file
-            raise DataNotFoundError(f"the {kind} at {path} cannot be read: {error.strerror}") from error
-        raise FileFormatError(f"{path} is not a {kind} that this fastmlp reads: {error}") from error
 
 
 def _require_safetensors() -> ModuleType:

@@ -90,7 +90,7 @@ def task_of_network(config: Config, params: Params) -> Task:
     return "multilabel" if output_of(config) == "sigmoid" else "regression"
 
 
-def check_config(config: Config, params: Params) -> Config:
+def check_config(config: Config, params: Params) -> None:
     """Refuse a config that describes another network.
 
     Raises
@@ -116,7 +116,6 @@ def check_config(config: Config, params: Params) -> Config:
             f"precision: expected one with {dtype} weights, as the network has, got {config.precision!r}; make a new "
             "network, and assign the weights to it"
         )
-    return config
 
 
 def check_scaling(scaling: Sequence[object] | None, params: Params) -> Scaling | None:
