@@ -133,7 +133,7 @@ def random_config(source: random.Random) -> Config:
 
 def random_samples(source: random.Random, config: Config) -> tuple[Any, int]:
     """Samples, and the number of elements between their rows in memory."""
-    panel = panel_bytes() // np.dtype(config.dtype).itemsize
+    panel = panel_bytes(config.batch_size) // np.dtype(config.dtype).itemsize
     n_features = source.choice([1, 3, 15, 17, 63, 64, 65, source.randint(1, 300), panel - 1, panel + 3])
     numbers = np.random.default_rng(source.randint(0, 999))
     X = numbers.integers(0, 256, (source.choice([129, source.randint(3, 80)]), n_features))

@@ -56,6 +56,7 @@ NO_REFERENCE = {
         "coefficients_broadcast",
     },
     "they apply, block by block, what product, the updates, dropout_masks and add_squares compute": {
+        "product_block",
         "product_descent",
         "update_block",
         "gradient_store",

@@ -66,7 +66,7 @@ def test_every_candidate_tile_fits_into_the_registers(tune_blocks):
 
 def test_a_candidate_is_a_copy_of_the_package_with_another_size(tune_blocks, tmp_path):
     folder = tune_blocks.copy_package(tmp_path / "8", ("PANEL_LINES", "8"))
-    program = "from fastmlp.codegen import cpu, jit; print(cpu.__file__, cpu.panel_bytes(), jit.stamp())"
+    program = "from fastmlp.codegen import cpu, jit; print(cpu.__file__, cpu.panel_bytes(1), jit.stamp())"
     command, environment = [sys.executable, "-c", program], {**os.environ, "PYTHONPATH": str(folder)}
     done = subprocess.run(command, capture_output=True, check=True, text=True, env=environment, cwd=folder)
     path, panel_bytes, stamp = done.stdout.split()

@@ -26,7 +26,7 @@ from fastmlp.codegen.bf16 import PAIRS, WORDS
 from fastmlp.codegen.jit import kernel
 from fastmlp.codegen.simd import I64, Vector, address
 from fastmlp.kernels.matmul import block
-from fastmlp.kernels.microkernel import Operand, emit_sums, emit_tallest
+from fastmlp.kernels.microkernel import Operand, emit_sums, emit_tile
 
 #: Words of a tile.
 TILE = WORDS * WORDS
@@ -72,35 +72,41 @@ def bf16_product(C, C0, A, B, n_rows, n_columns, sizes):
         while row < n_rows:
             a = address(A, row // height * (n_blocks * a_terms * TILE) + row % height * WORDS)
             c, c0 = block(C, row, v * WORDS), block(C0, row, v * WORDS)
-            row += bf16_tile(c, c0, a, b, n_rows - row, tiles, sizes)
+            rows_left = n_rows - row, height - row % height
+            row += bf16_tile(c, c0, a, b, rows_left, tiles, sizes)
 
 
 @intrinsic
 def bf16_tile(_: Any, C: Any, C0: Any, A: Any, B: Any, rows_left: Any, tiles: Any, sizes: Any) -> Any:
-    """``C = C0 + A B`` on as many rows as one register tile holds; returns their number."""
+    """``C = C0 + A B`` on as many rows as one register tile holds; returns their number.
+
+    rows_left: rows of C, and of the tile of A, from the register tile's first row on.
+    """
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
         vector = context.get_data_type(Vector(C[0].dtype))
         c, c0 = (Operand.of(builder, value, vector) for value in args[:2])
         height, n_blocks, a_terms, b_terms = (builder.extract_value(args[6], i) for i in range(4))
         operands = _Tiles(builder, args[2], n_blocks, a_terms), _Tiles(builder, args[3], n_blocks, b_terms)
+        of_C, of_tile = (builder.extract_value(args[4], i) for i in range(2))
         instructions = cpu.bf16_instructions() if vector.count == WORDS else ""
         if instructions == "amx":
-            n_rows = builder.select(builder.icmp_signed(">", args[4], height), I64(2), I64(1))
+            n_rows = builder.select(builder.icmp_signed(">", of_C, height), I64(2), I64(1))
 
             def block(rows: int, columns: int) -> None:
                 _emit_amx(builder, c, c0, operands, (rows, columns), height)
 
-            return builder.mul(emit_tallest(builder, n_rows, args[5], block, AMX_HEIGHTS), height)
+            return builder.mul(emit_tile(builder, n_rows, args[5], block, AMX_HEIGHTS), height)
         if instructions == "avx512bf16":
 
             def tile(rows: int, columns: int) -> None:
                 _emit_vectors(builder, c, c0, operands, (rows, columns))
 
-            return emit_tallest(builder, args[4], args[5], tile, VECTOR_HEIGHTS)
-        return args[4]  # never called on a CPU without the instructions, but compiled there too
+            rows = builder.select(builder.icmp_signed("<", of_C, of_tile), of_C, of_tile)
+            return emit_tile(builder, rows, args[5], tile, VECTOR_HEIGHTS)
+        return of_C  # never called on a CPU without the instructions, but compiled there too
 
-    return types.intp(C, C0, A, B, types.intp, types.intp, sizes), emit
+    return types.intp(C, C0, A, B, rows_left, types.intp, sizes), emit
 
 
 class _Tiles:

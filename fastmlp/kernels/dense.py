@@ -10,18 +10,17 @@ optimizer, coefficients of the step).
 
 import numpy as np
 
-from fastmlp.codegen import cpu
+from fastmlp.codegen.cpu import BLOCK_ROWS, LINE_BYTES, vector_bits
 from fastmlp.codegen.jit import kernel
 from fastmlp.codegen.simd import address, broadcast, n_lanes, prefetch, vload, vstore, zeros
 from fastmlp.codegen.transpose import transpose_block
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.activation import hidden_backward
-from fastmlp.kernels.matmul import block, matrix, product, product_descent, transposed
+from fastmlp.kernels.matmul import block, matrix, product, product_block, product_descent, transposed
 from fastmlp.kernels.sampling import gather_columns, gather_rows, prefetch_rows, transpose
 from fastmlp.kernels.update import L2, LR, N_COEFFICIENTS, SGD, add_squares, sgd_block, update_block
 
-#: Rows of W that are updated, then used: their panel (12 KB) is still in L1 when the forward product reads it.
-BLOCK_ROWS = cpu.tile_heights()[0][0]
+VECTORS_PER_LINE = LINE_BYTES * 8 // vector_bits()
 #: Row stride and number of rows of biases as a block of weights. Typed: Numba compiles a function again for a literal.
 BIAS_STRIDE, BIAS_ROWS = np.int64(0), np.int64(1)
 
@@ -68,14 +67,14 @@ def weights_update(net, start, stride, dZ, At, sizes, rule):
     optimizer, c = rule
     theta, common = net.params.theta, net.common
     for r in range(n_rows):
-        for k in range(0, n_columns, n_lanes(net.work)):
+        for k in range(0, n_columns, n_lanes(theta) * VECTORS_PER_LINE):
             prefetch(theta, start + r * stride + k)
     if optimizer == SGD:
         product_descent(matrix(theta, start, stride), dZ, At, c[LR], c[L2], n_rows, n_columns, n_samples)
         return
     gradient = matrix(net.work, common[at.GRADIENT], common[at.PANEL])
     zero_row = matrix(net.work, common[at.ZEROS], 0)
-    product(gradient, zero_row, dZ, At, n_rows, n_columns, n_samples)
+    product_block(gradient, zero_row, dZ, At, n_rows, n_columns, n_samples)
     update_block(net.params, start, stride, gradient, n_rows, n_columns, optimizer, c)
 
 
@@ -158,7 +157,7 @@ def fused_update_forward(data, order, net, layer, previous, next_batch, rule):
                 start, sizes = layer[at.W] + j * layer[at.W_STRIDE] + k, (n, width, previous[1])
                 weights_update(net, start, layer[at.W_STRIDE], block(dZ, j, 0), At, sizes, rule)
             if next_batch[1] > 0:
-                product(block(Z, j, 0), block(Z, j, 0), block(W, j, k), A, n, next_batch[1], width)
+                product_block(block(Z, j, 0), block(Z, j, 0), block(W, j, k), A, n, next_batch[1], width)
 
 
 @kernel

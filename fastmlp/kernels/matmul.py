@@ -6,9 +6,13 @@ In BLAS's words: C is M x N, A is M x K, B is K x N. A matrix is a tuple (pointe
 
 import numpy as np
 
+from fastmlp.codegen import cpu
 from fastmlp.codegen.jit import kernel
 from fastmlp.codegen.simd import address, n_lanes
 from fastmlp.kernels.microkernel import MAX_VECTORS, descent_tile, product_tile
+
+#: Steps of K and rows of C in a block of `product`.
+STEPS, ROWS = cpu.PRODUCT_STEPS[cpu.vector_bits()], cpu.PRODUCT_ROWS
 
 
 @kernel(forceinline=True)
@@ -35,15 +39,37 @@ def block(M, row, column):
 
 @kernel(forceinline=True)
 def column_partition(N, lanes):
-    """(vectors in N columns, vectors per tile): as few tiles as their greatest width allows, equally wide."""
+    """(number of tiles, vectors per tile, number of tiles that are one vector wider) for N columns.
+
+    As few tiles as their greatest width allows, and as equal in width as possible: 16 vectors in tiles of up to three
+    are 3, 3, 3, 3, 2 and 2.
+    """
     n_vectors = (N + lanes - 1) // lanes
     n_tiles = (n_vectors + MAX_VECTORS - 1) // MAX_VECTORS
-    return n_vectors, (n_vectors + n_tiles - 1) // n_tiles
+    width = n_vectors // n_tiles
+    return n_tiles, width, n_vectors - n_tiles * width
+
+
+@kernel
+def product_block(C, C0, A, B, M, N, K):
+    """``C = C0 + A B`` in tiles of MR x NR, for operands that fit into L2; `product` has the parameters.
+
+    Not inlined into `product`: there, LLVM's code for AVX-512 took 1.4 times as long.
+    """
+    lanes = n_lanes(C[0])
+    n_tiles, width, n_wider = column_partition(N, lanes)
+    column = 0
+    for t in range(n_tiles):
+        vectors, row = width + np.int64(t < n_wider), 0
+        while row < M:
+            operands = block(C, row, column), block(C0, row, column), block(A, row, 0), block(B, 0, column)
+            row += product_tile(*operands, M - row, vectors, K)
+        column += vectors * lanes
 
 
 @kernel
 def product(C, C0, A, B, M, N, K):
-    """``C = C0 + A B``, in tiles of MR x NR.
+    """``C = C0 + A B``, in blocks of MC rows and KC steps.
 
     Parameters
     ----------
@@ -58,13 +84,15 @@ def product(C, C0, A, B, M, N, K):
     M, N, K : int
         Sizes. Where K is 0, C0 is copied.
     """
-    lanes = n_lanes(C[0])
-    n_vectors, width = column_partition(N, lanes)
-    for v in range(0, n_vectors, width):
-        vectors, column, row = min(width, n_vectors - v), v * lanes, 0
-        while row < M:
-            operands = block(C, row, column), block(C0, row, column), block(A, row, 0), block(B, 0, column)
-            row += product_tile(*operands, M - row, vectors, K)
+    start, k = C0, 0
+    while True:
+        n_steps = min(STEPS, K - k)
+        for row in range(0, M, ROWS):
+            operands = block(C, row, 0), block(start, row, 0), block(A, row, k), block(B, k, 0)
+            product_block(*operands, min(ROWS, M - row), N, n_steps)
+        start, k = C, k + STEPS
+        if k >= K:
+            return
 
 
 @kernel
@@ -85,9 +113,11 @@ def product_descent(C, A, B, alpha, beta, M, N, K):
         Sizes.
     """
     lanes = n_lanes(C[0])
-    n_vectors, width = column_partition(N, lanes)
-    for v in range(0, n_vectors, width):
-        vectors, column, row = min(width, n_vectors - v), v * lanes, 0
+    n_tiles, width, n_wider = column_partition(N, lanes)
+    column = 0
+    for t in range(n_tiles):
+        vectors, row = width + np.int64(t < n_wider), 0
         while row < M:
             operands = block(C, row, column), block(A, row, 0), block(B, 0, column)
             row += descent_tile(*operands, alpha, beta, M - row, vectors, K)
+        column += vectors * lanes

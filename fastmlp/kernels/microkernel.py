@@ -16,9 +16,9 @@
 Each accumulator is one chain of fused multiply-adds in the order of K. Vectors run along the columns of C, so that no
 sum is split among lanes: the bits are those of the scalar loop, whatever MR, NR and the width of a vector.
 
-Edges. Of the heights in `TILE_HEIGHTS` the tallest that fits the remaining rows is taken, of its widths the requested
-one. A partial last vector is computed whole: every row is padded to whole vectors. Emitting a loop for every height,
-not for some, made the first compilation twice as long and no product faster.
+Edges. The tallest tile of the requested width is taken, but the last rows are divided so that the tiles have enough
+accumulators (`first_heights`). A partial last vector is computed whole: every row is padded to whole vectors. With
+AVX-512, emitting a loop for every height, not for some, made the first compilation twice as long and no product faster.
 
 docs/kernels.md has the layouts of the operands and the order of the sums.
 """
@@ -37,6 +37,8 @@ from fastmlp.codegen.simd import I64, Vector, call, pointer_to, splat
 #: MR of a tile that is 1, 2, ... vectors wide, the tallest first.
 TILE_HEIGHTS = cpu.tile_heights()
 MAX_VECTORS = len(TILE_HEIGHTS)
+#: Accumulators that keep two units busy whose fused multiply-adds take four cycles (Zen 3 to 5, Intel since Skylake).
+MIN_CHAINS = 8
 
 
 Tile = list[list[ir.Value]]
@@ -77,14 +79,14 @@ class Operand:
 
 @intrinsic
 def product_tile(_: Any, C: Any, C0: Any, A: Any, B: Any, rows_left: Any, vectors: Any, K: Any) -> Any:
-    """``C = C0 + A B`` on the tallest tile that fits rows_left; returns its height.
+    """``C = C0 + A B`` on the first tile of the rows that are left; returns its height.
 
     Parameters
     ----------
     C, C0, A, B : matrix
         As `fastmlp.kernels.matmul.product` describes them, each from the tile's first row and column on.
     rows_left : int
-        Rows of C from the tile's first row on, at least 1. MR is the tallest of `TILE_HEIGHTS` that is not more.
+        Rows of C from the tile's first row on, at least 1, by which `first_heights` selects MR.
     vectors : int
         NR in vectors, from 1 to MAX_VECTORS.
     K : int
@@ -101,14 +103,14 @@ def product_tile(_: Any, C: Any, C0: Any, A: Any, B: Any, rows_left: Any, vector
                 for pointer, total in zip(C.vectors(C.row(r), vectors), row, strict=True):
                     C.store(total, pointer)
 
-        return emit_tallest(builder, args[4], args[5], tile)
+        return emit_tile(builder, args[4], args[5], tile)
 
     return types.intp(C, C0, A, B, types.intp, types.intp, types.intp), emit
 
 
 @intrinsic
 def descent_tile(_: Any, C: Any, A: Any, B: Any, alpha: Any, beta: Any, rows_left: Any, vectors: Any, K: Any) -> Any:
-    """``C = C + alpha (beta C + A B)`` on the tallest tile that fits rows_left; returns its height.
+    """``C = C + alpha (beta C + A B)`` on the first tile of the rows that are left; returns its height.
 
     alpha and beta are those of `fastmlp.kernels.matmul.product_descent`, the others those of `product_tile`.
     """
@@ -127,12 +129,12 @@ def descent_tile(_: Any, C: Any, A: Any, B: Any, alpha: Any, beta: Any, rows_lef
                     c = C.load(pointer)
                     C.store(call(builder, "fma", [alpha, call(builder, "fma", [beta, c, total]), c]), pointer)
 
-        return emit_tallest(builder, args[5], args[6], tile)
+        return emit_tile(builder, args[5], args[6], tile)
 
     return types.intp(C, A, B, dtype, dtype, types.intp, types.intp, types.intp), emit
 
 
-def emit_tallest(
+def emit_tile(
     builder: ir.IRBuilder,
     rows_left: ir.Value,
     vectors: ir.Value,
@@ -147,14 +149,35 @@ def emit_tallest(
         block = builder.append_basic_block(f"tile.{n_vectors}")
         choice.add_case(I64(n_vectors), block)
         builder.position_at_end(block)
-        for n_rows in heights:
-            with builder.if_then(builder.icmp_signed(">=", rows_left, I64(n_rows))):
-                tile(n_rows, n_vectors)
-                builder.store(I64(n_rows), height)
-                builder.branch(done)
-        builder.branch(done)
+        blocks = {n_rows: builder.append_basic_block(f"tile.{n_rows}x{n_vectors}") for n_rows in heights}
+        choice_of_height = builder.switch(rows_left, blocks[max(heights)])
+        for n_left, n_rows in first_heights(heights, n_vectors).items():
+            choice_of_height.add_case(I64(n_left), blocks[n_rows])
+        for n_rows, block in blocks.items():
+            builder.position_at_end(block)
+            tile(n_rows, n_vectors)
+            builder.store(I64(n_rows), height)
+            builder.branch(done)
     builder.position_at_end(done)
     return builder.load(height)
+
+
+def first_heights(heights: tuple[int, ...], n_vectors: int) -> dict[int, int]:
+    """Height of the next tile by the number of rows left, below three times the tallest; from there on, the tallest.
+
+    The time of a step of K is taken as proportional to the accumulators of a tile, but at least to `MIN_CHAINS`, plus
+    one per tile. The last rows are divided so that the sum is least: 8 rows of 2 vectors are 4 and 4, not 6 and 2.
+
+    Examples
+    --------
+    >>> first_heights((6, 4, 2, 1), 2)[8]
+    4
+    """
+    times, first = {0: 0}, {}
+    for left in range(1, 3 * max(heights)):
+        options = [(times[left - h] + max(h * n_vectors, MIN_CHAINS) + 1, h) for h in heights if h <= left]
+        times[left], first[left] = min(options, key=lambda option: (option[0], -option[1]))
+    return first
 
 
 def multiply_add(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, total: ir.Value) -> ir.Value:

@@ -12,7 +12,6 @@ from fastmlp.config import Config
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.bf16_dense import BLOCK_TILES
 from fastmlp.kernels.bf16_matmul import TILE, tile_height
-from fastmlp.kernels.dense import BLOCK_ROWS
 from fastmlp.kernels.update import N_COEFFICIENTS
 from fastmlp.model.params import Params, aligned_zeros
 from fastmlp.settings import ACTIVATIONS, BF16_TERMS, LOSSES
@@ -63,14 +62,14 @@ class Workspace:
         self.coefficients = aligned_zeros(2 * N_COEFFICIENTS, dtype)
 
         stride = cpu.row_stride(batch_size, dtype.itemsize)
-        panel = min(cpu.panel_bytes() // dtype.itemsize, _round_up(max(sizes[:-1]), STEPS))
+        panel = min(cpu.panel_bytes(batch_size) // dtype.itemsize, _round_up(max(sizes[:-1]), STEPS))
         padded_batch = _round_up(batch_size, self._per_line)
         common[[at.BATCH, at.STRIDE, at.PANEL, at.TILE_HEIGHT]] = batch_size, stride, panel, WORDS
         common[at.AT_STRIDE] = cpu.row_stride(max(sizes[1:-1], default=1), dtype.itemsize)
         common[at.ROWS] = self._reserve(padded_batch * panel)
         common[at.COLUMNS] = self._reserve(panel * stride)
         common[at.AT] = self._reserve(padded_batch * common[at.AT_STRIDE])
-        common[at.GRADIENT] = self._reserve(max(BLOCK_ROWS, BLOCK_TILES * WORDS) * panel)
+        common[at.GRADIENT] = self._reserve(max(cpu.BLOCK_ROWS, BLOCK_TILES * WORDS) * panel)
         common[at.ZEROS] = self._reserve(max(panel, stride))
         for entry in (at.WEIGHTS, at.LOSS, at.MASK):
             common[entry] = self._reserve(stride)

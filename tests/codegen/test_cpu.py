@@ -56,8 +56,26 @@ def test_a_row_stride_is_an_odd_number_of_whole_cache_lines(n, itemsize):
     assert n_bytes % (2 * cpu.LINE_BYTES) == cpu.LINE_BYTES
 
 
-def test_the_width_of_a_panel_is_whole_cache_lines():
-    assert cpu.panel_bytes() % cpu.LINE_BYTES == 0
+def test_panels_of_large_batches_are_narrower_so_that_both_stay_in_half_of_l2(monkeypatch):
+    for size in (256 << 10, 512 << 10, 2 << 20):
+        monkeypatch.setattr(cpu, "l2_bytes", lambda size=size: size)
+        lines = [cpu.panel_bytes(batch_size) // cpu.LINE_BYTES for batch_size in (1, 64, 128, 256, 1024, 10**9)]
+        assert lines[0] == cpu.PANEL_LINES
+        assert lines[-1] == 4
+        assert lines == sorted(lines, reverse=True)
+        for batch_size, n_lines in zip((64, 128, 256), lines[1:4], strict=True):
+            assert n_lines == 4 or 2 * batch_size * n_lines * cpu.LINE_BYTES <= size // 2
+
+
+@pytest.mark.parametrize(
+    ("level", "text", "expected"), [("2", "1024K", 1 << 20), ("2", "", cpu.L2_BYTES), ("3", "32768K", cpu.L2_BYTES)]
+)
+def test_the_size_of_l2_is_read_from_linux_or_assumed(level, text, expected, tmp_path, monkeypatch):
+    (tmp_path / "index2").mkdir()
+    (tmp_path / "index2" / "level").write_text(level + "\n")
+    (tmp_path / "index2" / "size").write_text(text + "\n")
+    monkeypatch.setattr(cpu, "CACHES", tmp_path)
+    assert cpu.l2_bytes.__wrapped__() == expected
 
 
 def test_the_description_of_the_machine_has_the_facts_for_a_bug_report():

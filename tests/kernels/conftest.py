@@ -213,8 +213,8 @@ class Layers:
 
 
 def panel_of(dtype):
-    """Number of inputs in a whole panel of the first layer."""
-    return panel_bytes() // dtype.itemsize
+    """Number of inputs in a whole panel of the first layer, for small batches."""
+    return panel_bytes(batch_size=1) // dtype.itemsize
 
 
 #: State of the generator of an epoch's dropout masks.

@@ -60,6 +60,6 @@ def test_an_epoch_cut_anywhere_has_the_same_bits(engine, same_bits, all_layers_b
 @pytest.mark.parametrize("precision", BF16_TERMS)
 def test_no_blocking_changes_a_bit(engine, check_bf16_epochs, all_layers_bf16, monkeypatch, precision, lines):
     """Panels of other widths: the reference implementation has no panels."""
-    monkeypatch.setattr(cpu, "panel_bytes", lambda: lines * cpu.LINE_BYTES)
+    monkeypatch.setattr(cpu, "panel_bytes", lambda batch_size: lines * cpu.LINE_BYTES)
     config = Config(hidden=(50, 20), precision=precision, batch_size=20)
     check_bf16_epochs(engine.EpochRun(config, engine.samples("uint8", 45, 420), 3, is_moved=False), states=(5,))

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from fastmlp.codegen.cpu import is_arm, vector_bits
+from fastmlp.kernels import matmul
 from fastmlp.kernels.microkernel import TILE_HEIGHTS
 from fastmlp.reference import arithmetic, products
 from fastmlp.reference import update as reference_update
@@ -55,6 +56,16 @@ def test_a_product_writes_no_further_than_its_last_vector(engine, operands, n_ro
         engine.product(got, C0, A, B, n_rows, n_columns, 1)
         got[:n_rows, : -(-n_columns // lanes) * lanes] = SENTINEL
         assert (got == SENTINEL).all(), n_columns
+
+
+@pytest.mark.parametrize("is_added", [False, True])
+@pytest.mark.parametrize(("n_rows", "n_steps"), [(5, 2 * matmul.STEPS + 3), (matmul.ROWS + 5, matmul.STEPS + 1)])
+def test_a_product_in_blocks_has_the_same_bits(engine, dtype, same_bits, n_rows, n_steps, is_added):
+    random, n_columns = np.random.default_rng(2), 16
+    A, B, C0 = (random.normal(size=size).astype(dtype) for size in ((n_rows, n_steps), (n_steps, 16), (n_rows, 16)))
+    got = C0.copy()
+    engine.product(got, got if is_added else C0, A, B, n_rows, n_columns, n_steps)
+    same_bits(got, products.product(C0, A, B))
 
 
 @pytest.mark.parametrize("n_rows", ROWS)
