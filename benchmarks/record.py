@@ -37,7 +37,7 @@ TOLERANCES = {
 #: After whole epochs, when rounding errors have grown into different weights: only a mistake differs by more.
 EPOCH_TOLERANCE = 0.05
 #: Errors that end a rival's process if its package, or a CPU with the instructions that it needs, is missing.
-UNAVAILABLE = ("ModuleNotFoundError", "NoBf16Error")
+UNAVAILABLE = ("ModuleNotFoundError", "MissingExtraError", "NoBf16Error")
 #: What the first records, which had no list of complete suites, were complete with.
 FIRST_RIVALS = {
     "fastmlp_uint8", "numpy_blas", "sklearn_mlp", "torch_eager", "torch_compiled", "torch_bf16", "jax_scan",
