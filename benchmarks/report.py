@@ -107,11 +107,7 @@ def _summary_of_predictions(kinds: Mapping[str, Suites]) -> str:
             _fastest_row(cases),
             *(_ratio_row(library, cases, rivals.LIBRARIES[library])[:-1] for library in SHOWN_LIBRARIES["predict"]),
         ]
-    batches = {1: "1 sample"}
-    headings = [
-        f"{case['network']}<br>{batches.get(case['batch_size'], format(case['batch_size'], ',') + ' samples')}"
-        for case in cases
-    ]
+    headings = [f"{case['network']}<br>{_samples(case['batch_size'])}" for case in cases]
     return "\n".join(_table(headings, rows))
 
 
@@ -150,6 +146,10 @@ def _network(case: dict, suite: Suite, separator: str = "<br>") -> str:
     if suite.task == "predict":
         return case["network"]
     return f"{case['network']}{separator}batch {case['batch_size']}{OPTIMIZER_SUFFIXES[case['optimizer']]}"
+
+
+def _samples(n: int) -> str:
+    return "1 sample" if n == 1 else f"{n:,} samples"
 
 
 def _full_caption(record: dict, name: str) -> str:
