@@ -4,8 +4,8 @@ Indexing in place of `index_select`, gradients set to zero in place of None, and
 faster (Adam that is not fused: twice the time).
 
 A prediction is written as functions. Microseconds for one sample of 64-100-100-10 (784-128-10), on a Zen 5: 9.8 (11.7);
-by modules 20 (19), by TorchScript, frozen and optimised for inference, 10.6 (13.3). 5,000 samples: all within 11 %. MKL,
-which computes the products, uses AVX2 on AMD's CPUs, and no variable changes that: 108 GFLOP/s on a Zen 5.
+by modules 20 (19), by TorchScript, frozen and optimised for inference, 10.6 (13.3). 5,000 samples: all within 11 %.
+MKL, which computes the products, uses AVX2 on AMD's CPUs, whatever MKL_ENABLE_INSTRUCTIONS is: 108 GFLOP/s on Zen 5.
 """
 
 from itertools import pairwise
