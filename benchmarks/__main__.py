@@ -2,61 +2,67 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from benchmarks import compare, history, record, report, rivals
-from benchmarks.case import CASES
+from benchmarks import compare, history, instruction_limit, record, report
+from benchmarks.suite import SUITES
 
 app = App(name="benchmarks", help=__doc__)
 Names = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")]
-
-#: Fewest pairs of epochs of a record whose tables are published.
-MIN_PUBLISHED_PAIRS = 5
 
 
 @app.default
 def comparisons(
     *,
-    cases: Names = tuple(CASES),
-    against: Names = rivals.NAMES,
-    epochs: int = MIN_PUBLISHED_PAIRS,
+    suites: Names = tuple(SUITES),
+    cases: Names = (),
+    against: Names = (),
+    epochs: int = record.MIN_PAIRS,
     threads: int = 1,
+    instructions: Literal["avx2"] | None = None,
 ) -> None:
-    """Train every case with every rival; write a record and its plot, and, after a complete run, the published tables.
+    """Compare fastmlp with every rival in every suite; write a record, its plot, and the published tables.
 
-    The tables are those of README.md and docs/performance.md. They are filled if every case was trained with every
-    rival, on one thread, in five or more pairs of epochs.
+    The tables, those of README.md and docs/performance.md, show the newest complete measurement of each suite for each
+    kind of CPU. A suite is complete if every case was run with every rival, on one thread, in five or more pairs.
 
     Parameters
     ----------
+    suites
+        Names of suites: train predict-1 predict-n.
     cases
-        Names of cases: tiny small mnist paper paper-adam large.
+        Names of cases, by default all: tiny small mnist paper paper-adam large.
     against
-        Modules of benchmarks/rivals.
+        Modules of benchmarks/rivals, by default all.
     epochs
-        Pairs of epochs per rival, after a warm-up.
+        Pairs of epochs, or of rounds of predictions, per rival, after a warm-up.
     threads
         Threads, and cores, of each process.
+    instructions
+        Limit all libraries to AVX2 code, on a CPU with AVX-512. The record is a second opinion, not a measurement of a
+        CPU with AVX2, and has tables of its own.
     """
-    _refuse_unknown("case", cases, CASES)
-    _refuse_unknown("rival", against, rivals.NAMES)
-    result = record.run(cases, against, epochs, threads)
+    _refuse_unknown("suite", suites, SUITES)
+    _refuse_unknown("case", cases, {case for suite in SUITES.values() for case in suite.cases})
+    _refuse_unknown("rival", against, {rival for suite in SUITES.values() for rival in suite.rivals})
+    if instructions and not instruction_limit.is_active():
+        instruction_limit.restart(sys.argv[1:])
+    result = record.run(suites, cases, against, epochs, threads)
     path = record.save(result)
     report.plot(result, path.with_suffix(".png"))
-    print(report.full_table(result))
+    for name in result["suites"]:
+        print(report.full_table(result, name))
     print(f"written: {path} and {path.with_suffix('.png').name}")
-    if record.is_complete(result) and epochs >= MIN_PUBLISHED_PAIRS and threads == 1:
-        report.fill_pages(result)
+    if result["complete"]:
+        report.fill_pages(record.published())
 
 
 @app.command
-def table(path: Path) -> None:
-    """Fill the tables of README.md and docs/performance.md from a record, and draw its plot."""
-    result = record.load(path)
-    report.plot(result, path.with_suffix(".png"))
-    report.fill_pages(result)
+def table() -> None:
+    """Fill the tables of README.md and docs/performance.md from the stored records."""
+    report.fill_pages(record.published())
 
 
 @app.command(name="history")
@@ -87,7 +93,7 @@ def compare_commits(base: str, head: str = "HEAD", *, pairs: int = 9, threshold:
 def _refuse_unknown(kind: str, given, known) -> None:
     unknown = sorted(set(given) - set(known))
     if unknown:
-        sys.exit(f"unknown {kind}: expected some of {', '.join(known)}, got {', '.join(unknown)}")
+        sys.exit(f"unknown {kind}: expected some of {', '.join(sorted(known))}, got {', '.join(unknown)}")
 
 
 if __name__ == "__main__":

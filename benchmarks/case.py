@@ -1,4 +1,4 @@
-"""Benchmark cases: the networks that are trained, and the arrays that every rival trains them on.
+"""Benchmark cases: the networks that are trained or predict, and the arrays that every rival is given.
 
 One table of cases serves the comparisons and the suites.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -21,6 +22,14 @@ Floats = NDArray[np.float32]
 N_LOSS_SAMPLES = 1000
 #: Pixels to network input, as fastmlp scales uint8.
 SCALE = 1 / 255
+#: Alignment of the samples in bytes. JAX copies an array that is not aligned to 64 bytes.
+ALIGNMENT = 64
+#: Largest difference of a predicted probability from that in float64, relative to it.
+PREDICTION_TOLERANCE = 1e-5
+
+
+class PredictionError(AssertionError):
+    """Predicted probabilities differ from those in float64, so that the times of rivals cannot be compared."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +60,11 @@ class Case:
         """
         layers = [fan_in * fan_out for fan_in, fan_out in pairwise(self.sizes)]
         return self.n_samples * (6 * sum(layers) - 2 * layers[0])
+
+    @property
+    def prediction_flops(self) -> int:
+        """Useful floating-point operations of a prediction for all samples: one product per layer."""
+        return 2 * self.n_samples * sum(fan_in * fan_out for fan_in, fan_out in pairwise(self.sizes))
 
 
 #: By name. An epoch of tiny and small has a thousand steps, which is long enough to time; mnist and paper have as many
@@ -86,8 +100,16 @@ class Workload:
 
     @cached_property
     def inputs(self) -> Floats:
-        """X scaled to [0, 1] in float32: a copy."""
-        return np.multiply(self.X, np.float32(SCALE), dtype=np.float32)
+        """X scaled to [0, 1] in float32: a copy, aligned to cache lines."""
+        memory = np.empty(self.X.size * 4 + ALIGNMENT, np.uint8)
+        start = -memory.ctypes.data % ALIGNMENT
+        inputs = memory[start : start + self.X.size * 4].view(np.float32).reshape(self.X.shape)
+        return np.multiply(self.X, np.float32(SCALE), out=inputs, dtype=np.float32)
+
+    @property
+    def calls(self) -> list[Floats]:
+        """The samples of each call of a prediction: as many as in a batch."""
+        return [self.inputs[i : i + self.case.batch_size] for i in range(0, len(self.X), self.case.batch_size)]
 
     def batches(self, order: NDArray[np.int32]) -> list[NDArray[np.int32]]:
         """Sample indices of each batch; the last one may be shorter."""
@@ -95,13 +117,22 @@ class Workload:
 
     def loss(self, weights: list[NDArray], biases: list[NDArray]) -> float:
         """Mean cross-entropy over the first samples, in float64, by which all rivals are validated."""
-        A = self.X[:N_LOSS_SAMPLES] * np.float64(SCALE)
-        for W, b in zip(weights[:-1], biases[:-1], strict=True):
-            A = 1 / (1 + np.exp(-(A @ W.astype(np.float64) + b)))
-        logits = A @ weights[-1].astype(np.float64) + biases[-1]
-        logits -= logits.max(axis=1, keepdims=True)
-        log_probs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-        return float(-log_probs[np.arange(len(A)), self.y[: len(A)]].mean())
+        log_probs = _log_probs(self.X[:N_LOSS_SAMPLES] * np.float64(SCALE), weights, biases)
+        return float(-log_probs[np.arange(len(log_probs)), self.y[: len(log_probs)]].mean())
+
+    def check_predictions(self, predict: Callable[[Floats], NDArray]) -> float:
+        """The largest relative difference of the probabilities that `predict` gives from those in float64.
+
+        Raises a PredictionError if it exceeds the tolerance.
+        """
+        expected = np.exp(_log_probs(self.inputs.astype(np.float64), self.weights, self.biases))
+        error = float(np.max(np.abs(np.concatenate([predict(X).copy() for X in self.calls]) / expected - 1)))
+        if not error <= PREDICTION_TOLERANCE:
+            raise PredictionError(
+                f"expected probabilities within {PREDICTION_TOLERANCE:g} (relative) of those in float64, got a "
+                f"difference of {error:g}"
+            )
+        return error
 
     def save(self, folder: Path) -> None:
         """Write the workload into a new folder."""
@@ -120,6 +151,15 @@ class Workload:
             params = [rest[f"arr_{i}"] for i in range(2 * n_layers)]
             y, orders = rest["y"], rest["orders"]
         return cls(case, np.load(folder / "X.npy"), y, params[:n_layers], params[n_layers:], orders, n_threads)
+
+
+def _log_probs(A: NDArray, weights: list[NDArray], biases: list[NDArray]) -> NDArray:
+    """Logarithms of the probabilities in float64: the reference of all rivals."""
+    for W, b in zip(weights[:-1], biases[:-1], strict=True):
+        A = 1 / (1 + np.exp(-(A @ W.astype(np.float64) + b)))
+    logits = A @ weights[-1].astype(np.float64) + biases[-1]
+    logits -= logits.max(axis=1, keepdims=True)
+    return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
 
 
 def synthetic_data(n_samples: int, n_features: int, n_classes: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
@@ -167,7 +207,10 @@ def config_of(case: Case, n_epochs: int):
 
 
 def make_workload(case: Case, n_epochs: int, n_threads: int = 1) -> tuple[Workload, str]:
-    """The case with data, fastmlp's initial weights and orders of the samples; and the name of the data's source."""
+    """The case with data, initial weights and orders of the samples; and the name of the data's source.
+
+    Weights and orders are fastmlp's. Its initial biases are zero, by which a wrong bias would not be noticed.
+    """
     import fastmlp
     from fastmlp.kernels.sampling import permutation_fill
     from fastmlp.seeding import Purpose, stream
@@ -175,8 +218,20 @@ def make_workload(case: Case, n_epochs: int, n_threads: int = 1) -> tuple[Worklo
     X, y, source = load_data(case)
     config = config_of(case, n_epochs)
     model = fastmlp.init_model(config, case.sizes[0], case.sizes[-1])
+    random = np.random.default_rng(0)
+    biases = [random.normal(0, 0.1, len(b)).astype(np.float32) for b in model.biases]
     orders = np.empty((n_epochs, case.n_samples), np.int32)
     for epoch, order in enumerate(orders):
         permutation_fill(order, np.uint64(stream(config.seed, Purpose.ORDER, epoch)))
     weights = [np.ascontiguousarray(W) for W in model.weights]
-    return Workload(case, X, y, weights, [b.copy() for b in model.biases], orders, n_threads), source
+    return Workload(case, X, y, weights, biases, orders, n_threads), source
+
+
+def model_of(workload: Workload, n_epochs: int = 1):
+    """The workload's network as a `fastmlp.Model`."""
+    import fastmlp
+
+    sizes = workload.case.sizes
+    model = fastmlp.init_model(config_of(workload.case, n_epochs), sizes[0], sizes[-1])
+    model.weights, model.biases = workload.weights, workload.biases
+    return model

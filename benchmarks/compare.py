@@ -126,10 +126,10 @@ def _ratio(sides: list[Worker], probe: str, first: int) -> float:
 
 def table(verdicts: Iterable[Verdict]) -> str:
     """The table to print, with one line per probe: median, minimum and maximum ratio, and the repeated median."""
-    lines = [f"{'probe':18}{'ratio':>7}{'min':>8}{'max':>8}{'repeat':>8}  verdict"]
+    lines = [f"{'probe':20}{'ratio':>7}{'min':>8}{'max':>8}{'repeat':>8}  verdict"]
     for verdict in verdicts:
         repeated = f"{median(verdict.repeated):8.3f}" if verdict.repeated else " " * 8
         ratios = verdict.ratios
         spread = f"{median(ratios):7.3f}{min(ratios):8.3f}{max(ratios):8.3f}" if ratios else " " * 23
-        lines.append(f"{verdict.probe:18}{spread}{repeated}  {verdict.word}")
+        lines.append(f"{verdict.probe:20}{spread}{repeated}  {verdict.word}")
     return "\n".join(lines)

@@ -8,9 +8,14 @@ from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import llvmlite.binding as llvm
+
+from benchmarks import instruction_limit, processor
 from fastmlp.codegen import cpu
 
-PACKAGES = ("numpy", "numba", "llvmlite", "scikit-learn", "torch", "jax", "jaxlib")
+PACKAGES = ("numpy", "numba", "llvmlite", "scikit-learn", "torch", "jax", "jaxlib", "keras", "onnxruntime")
+#: Variables that limit the instructions of fastmlp's kernels.
+LIMITS = ("FASTMLP_VECTOR_BITS", "NUMBA_CPU_FEATURES", "NUMBA_CPU_NAME")
 #: Read by OpenBLAS, MKL, OpenMP and Accelerate when they are loaded; XLA uses the CPU affinity.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -32,10 +37,19 @@ def pin(n_threads: int) -> list[int]:
 
 def describe(n_threads: int) -> dict:
     """Description of the machine, versions and threads, as stored in records."""
+    found = processor.this_processor()
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "commit": _commit(),
-        "cpu": _cpu_name(),
+        "cpu": found.name,
+        "family": found.family,
+        "model": found.model,
+        "stepping": found.stepping,
+        "microarchitecture": found.microarchitecture,
+        "instructions": processor.instructions(llvm.get_host_cpu_features()),
+        "caches": processor.caches(),
+        "limits": [name for name in LIMITS if os.environ.get(name)],
+        "limited_to": instruction_limit.NAME if instruction_limit.is_active() else None,
         "n_cores": os.cpu_count(),
         "system": platform.platform(),
         "vector_bits": cpu.vector_bits(),
@@ -74,11 +88,3 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _cpu_name() -> str:
-    try:
-        with open("/proc/cpuinfo") as lines:
-            return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return cpu.describe()["cpu"]

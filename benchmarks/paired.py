@@ -1,4 +1,4 @@
-"""Paired comparison: two processes, fastmlp and a rival, train the same epoch in turn.
+"""Paired comparison: two processes, fastmlp and a rival, train the same epoch, or predict the same samples, in turn.
 
 The two times of a pair are measured under nearly the same load of the machine: their ratio varies less than they do.
 """
@@ -10,7 +10,7 @@ import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from benchmarks import peak, rivals
+from benchmarks import instruction_limit, peak, rivals
 from benchmarks.rivals import OURS
 
 ROOT = Path(__file__).parents[1]
@@ -65,7 +65,7 @@ class Worker:
 
 @dataclass
 class PairedComparison:
-    """Measurements of fastmlp and a rival, one entry per pair; the warm-up pair is in `losses` only.
+    """Measurements of fastmlp and a rival, one entry per pair; of the warm-up pair, only the losses are kept.
 
     Attributes
     ----------
@@ -73,12 +73,14 @@ class PairedComparison:
         Module, label and version of the rival.
     compile_s, ours_compile_s : float
         Seconds of compilation, the rival's and fastmlp's.
+    errors : (float, float) or None
+        Predictions: largest relative difference of a probability from that in float64, fastmlp's and the rival's.
     peaks : list of float
         FMA peak in FLOP/s, measured next to each pair.
     ours_s, rival_s : list of float
-        Seconds per epoch.
+        Seconds per epoch; of predictions, per pass over the samples.
     losses : list of (float, float)
-        Loss after each epoch, fastmlp's and the rival's.
+        Training: loss after each epoch, fastmlp's and the rival's.
     """
 
     rival: str
@@ -86,6 +88,7 @@ class PairedComparison:
     version: str
     compile_s: float
     ours_compile_s: float
+    errors: tuple[float, float] | None = None
     peaks: list[float] = field(default_factory=list)
     ours_s: list[float] = field(default_factory=list)
     rival_s: list[float] = field(default_factory=list)
@@ -95,16 +98,22 @@ class PairedComparison:
         return asdict(self)
 
 
-def run_pairs(rival: str, folder: Path, n_epochs: int) -> PairedComparison:
-    """Train the workload in the folder: a warm-up pair, then n_epochs pairs; the sides alternate in going first."""
-    with _start(OURS, folder) as ours, _start(rival, folder) as theirs:
+def run_pairs(task: str, rival: str, folder: Path, n_epochs: int) -> PairedComparison:
+    """Run a task on the workload in the folder: a warm-up pair, then n_epochs pairs.
+
+    The sides alternate in going first. Predictions are validated by each side before anything is timed.
+    """
+    with _start(task, OURS, folder) as ours, _start(task, rival, folder) as theirs:
         label, version = rivals.load(rival).label, theirs.ready["version"]
         comparison = PairedComparison(rival, label, version, theirs.ready["compile_s"], ours.ready["compile_s"])
+        if task == "predict":
+            comparison.errors = ours.ready["error"], theirs.ready["error"]
         for pair in range(n_epochs + 1):
             flops_per_s = peak.measure()
             first, second = (ours, theirs) if pair % 2 else (theirs, ours)
             answers = {first: first.request(), second: second.request()}
-            comparison.losses.append((answers[ours]["loss"], answers[theirs]["loss"]))
+            if task == "train":
+                comparison.losses.append((answers[ours]["loss"], answers[theirs]["loss"]))
             if pair:
                 comparison.peaks.append(max(flops_per_s, peak.measure()))
                 comparison.ours_s.append(answers[ours]["epoch_s"])
@@ -112,5 +121,5 @@ def run_pairs(rival: str, folder: Path, n_epochs: int) -> PairedComparison:
     return comparison
 
 
-def _start(rival: str, folder: Path) -> Worker:
-    return Worker(["-m", "benchmarks.worker", rival, str(folder)])
+def _start(task: str, rival: str, folder: Path) -> Worker:
+    return Worker(["-m", "benchmarks.worker", task, rival, str(folder)], instruction_limit.worker_environment())

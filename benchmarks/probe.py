@@ -25,16 +25,17 @@ def training(sizes, batch_size, n_steps, X_dtype="uint8", **settings):
     return lambda: min(row["train_s"] for row in fastmlp.train(dataset, config).history)
 
 
-def predicting(sizes, n_samples):
-    """A probe that returns the seconds of `predict_proba`."""
-    dataset = _data(sizes, n_samples, "float32")
+def predicting(sizes, n_samples, n_calls=1):
+    """A probe that returns the seconds of `predict_proba` for n_samples, in calls of as many samples each."""
+    calls = np.split(_data(sizes, n_samples, "float32").X_train, n_calls)
     model = fastmlp.init_model(fastmlp.Config(hidden=sizes[1:-1]), sizes[0], sizes[-1])
 
     def run():
         seconds = []
         for _ in range(N_RUNS):
             start = perf_counter()
-            model.predict_proba(dataset.X_train)
+            for X in calls:
+                model.predict_proba(X)
             seconds.append(perf_counter() - start)
         return min(seconds)
 
@@ -61,6 +62,8 @@ PROBES = {
     "paper, bf16": lambda: training((3072, 100, 100, 10), 64, 60, precision="bf16"),
     "wide, ReLU": lambda: training((256, 512, 512, 10), 128, 15, activation="relu"),
     "predict": lambda: predicting((3072, 100, 100, 10), 3000),
+    "predict, one sample": lambda: predicting((64, 100, 100, 10), 300, n_calls=300),
+    "predict, 784-128-10": lambda: predicting((784, 128, 10), 5000),
 }
 
 

@@ -1,25 +1,29 @@
 """Benchmark records: run the paired comparisons, validate them, store them as dated JSON, and summarise them.
 
-A record is ``{"machine": ..., "cases": {name: {"network", "batch_size", "optimizer", "n_samples", "n_steps", "flops",
-"data", "comparisons": {rival: PairedComparison}}}}`` and has the seconds and losses of every epoch. The summaries are
-computed from the record alone.
+A record is ``{"machine": ..., "complete": [suite, ...], "suites": {suite: {case: {"network", "batch_size", "optimizer",
+"n_samples", "n_steps", "flops", "data", "comparisons": {rival: PairedComparison}}}}}`` and has the seconds and losses
+of every epoch. The summaries are computed from the records alone. The tables show, of each suite, the newest complete
+measurement for each kind of CPU.
 """
 
 import json
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from statistics import median
 
-from benchmarks import machine, rivals
+from benchmarks import instruction_limit, machine, rivals
 from benchmarks.case import CASES, Case, make_workload
 from benchmarks.paired import PairedComparison, WorkerError, run_pairs
+from benchmarks.suite import SUITES, Suite
 from benchmarks.validate import TOLERANCE, shorten
 
 FOLDER = Path(__file__).parent / "records"
+#: Fewest pairs of epochs of a suite that is complete.
+MIN_PAIRS = 5
 #: Relative differences of the losses after the short workload of `validate`, where they are not its TOLERANCE.
 #: scikit-learn's Adam adds eps to the square root of v before its bias correction, not after it (Kingma and Ba, end of
 #: section 2, where eps is eps-hat); rounding to bf16 changes each operand of a product by up to 2**-9 of it.
@@ -27,7 +31,12 @@ TOLERANCES = {"sklearn_mlp": 5e-3, "torch_bf16": 2e-2, "fastmlp_bf16": 2e-2, "fa
 #: After whole epochs, when rounding errors have grown into different weights: only a mistake differs by more.
 EPOCH_TOLERANCE = 0.05
 #: Errors that end a rival's process if its package, or a CPU with the instructions that it needs, is missing.
-UNAVAILABLE = ("ModuleNotFoundError", "NoBf16Error")
+UNAVAILABLE = ("ModuleNotFoundError", "MissingExtraError", "NoBf16Error")
+#: What the first records, which had no list of complete suites, were complete with.
+FIRST_RIVALS = {
+    "fastmlp_uint8", "numpy_blas", "sklearn_mlp", "torch_eager", "torch_compiled", "torch_bf16", "jax_scan",
+    "jax_unfused",
+}  # fmt: skip
 
 
 _print = partial(print, flush=True)
@@ -47,47 +56,85 @@ def check_losses(comparison: PairedComparison, tolerance: float) -> None:
             )
 
 
-def run(cases: Iterable[str], names: Iterable[str], n_epochs: int, n_threads: int) -> dict:
-    """Train every case with every rival; a rival that is not available here is left out with a note."""
+def run(suites: Iterable[str], cases: Collection[str], against: Collection[str], n_epochs: int, n_threads: int) -> dict:
+    """Measure the given cases and rivals of each suite, or all if none are given; return the record.
+
+    A rival that is not available here is left out with a note.
+    """
     machine.pin(n_threads)
     description = machine.describe(n_threads)
-    results = {name: _run_case(CASES[name], names, n_epochs, n_threads) for name in cases}
-    return {"machine": description, "cases": results}
+    results = {}
+    for name in suites:
+        suite = SUITES[name]
+        chosen = [case for case in suite.cases if case in cases or not cases]
+        if not chosen:
+            continue
+        names = [rival for rival in suite.rivals if rival in against or not against]
+        if description["limited_to"]:
+            names = [rival for rival in names if rival not in instruction_limit.UNLIMITED_RIVALS]
+        _print(suite.title)
+        results[name] = {case: _run_case(suite, suite.cases[case], names, n_epochs, n_threads) for case in chosen}
+    record = {"machine": description, "complete": [], "suites": results}
+    record["complete"] = [name for name in results if _is_complete(record, name)]
+    return record
 
 
-def _run_case(case: Case, names: Iterable[str], n_epochs: int, n_threads: int) -> dict:
-    workload, source = make_workload(case, n_epochs + 1, n_threads)
-    short, _ = make_workload(shorten(case), 1, n_threads)
+def _run_case(suite: Suite, case: Case, names: Iterable[str], n_epochs: int, n_threads: int) -> dict:
+    is_training = suite.task == "train"
+    workload, source = make_workload(case, n_epochs + 1 if is_training else 1, n_threads)
     _print(f"{case.name}, batches of {case.batch_size}, {case.n_samples} samples, {source} data")
     comparisons = {}
     with tempfile.TemporaryDirectory() as folder:
         workload.save(Path(folder, "workload"))
-        short.save(Path(folder, "short"))
+        if is_training:
+            make_workload(shorten(case), 1, n_threads)[0].save(Path(folder, "short"))
         for name in names:
             try:
-                comparisons[name] = _checked_comparison(name, Path(folder), n_epochs).to_dict()
+                comparison = _checked_comparison(suite.task, name, Path(folder), n_epochs).to_dict()
             except WorkerError as error:
                 if not any(kind in str(error) for kind in UNAVAILABLE):
                     raise
                 _print(f"  {name} is left out: {error}")
             else:
-                comparison = comparisons[name]
+                comparisons[name] = comparison
                 times = f"{ratio(comparison):.2f} times fastmlp's time; compiled in {comparison['compile_s']:.1f} s"
                 _print(f"  {comparison['label']}: {times}")
     return {
         "network": "-".join(map(str, case.sizes)), "batch_size": case.batch_size, "optimizer": case.optimizer,
-        "n_samples": case.n_samples, "n_steps": case.n_steps, "flops": case.flops, "data": source,
+        "n_samples": case.n_samples, "n_steps": case.n_steps, "flops": suite.flops(case), "data": source,
         "comparisons": comparisons,
     }  # fmt: skip
 
 
-def _checked_comparison(name: str, folder: Path, n_epochs: int) -> PairedComparison:
-    """Validate a rival over some steps, then time it over whole epochs."""
-    trial = run_pairs(name, folder / "short", 0)
+def _checked_comparison(task: str, name: str, folder: Path, n_epochs: int) -> PairedComparison:
+    """Validate a rival, then time it. Of training, the losses after some steps and after each epoch are compared."""
+    if task == "predict":
+        return run_pairs(task, name, folder / "workload", n_epochs)
+    trial = run_pairs(task, name, folder / "short", 0)
     check_losses(trial, TOLERANCES.get(name, TOLERANCE))
-    comparison = run_pairs(name, folder / "workload", n_epochs)
+    comparison = run_pairs(task, name, folder / "workload", n_epochs)
     check_losses(comparison, EPOCH_TOLERANCE)
     return replace(comparison, compile_s=trial.compile_s, ours_compile_s=trial.ours_compile_s)
+
+
+def _is_complete(record: dict, name: str) -> bool:
+    """Whether a suite has every case and rival, on one thread, in enough pairs.
+
+    Rivals that need bf16 instructions, which not every CPU has, may be missing, and those that cannot be limited to
+    some instructions where the others are. A limit of fastmlp's instructions alone makes no comparison.
+    """
+    description, cases, suite = record["machine"], record["suites"][name], SUITES[name]
+    required = set(suite.rivals) - set(rivals.BF16_NAMES)
+    if description["limited_to"]:
+        required -= set(instruction_limit.UNLIMITED_RIVALS)
+    elif description["limits"]:
+        return False
+    return description["n_threads"] == 1 and all(
+        case in cases
+        and required <= set(cases[case]["comparisons"])
+        and all(len(comparison["ours_s"]) >= MIN_PAIRS for comparison in cases[case]["comparisons"].values())
+        for case in suite.cases
+    )
 
 
 def save(record: dict) -> Path:
@@ -100,8 +147,45 @@ def save(record: dict) -> Path:
 
 
 def load(path: Path) -> dict:
-    """Read a record."""
-    return json.loads(Path(path).read_text())
+    """Read a record; the first ones had training only, and of the CPU its name and the width of its vectors."""
+    record = json.loads(Path(path).read_text())
+    if "suites" in record:
+        return record
+    description, cases = record["machine"], record["cases"]
+    instructions = {512: "AVX-512", 256: "AVX2", 128: "NEON"}[description["vector_bits"]]
+    known = {"instructions": instructions, "microarchitecture": None, "caches": {}, "limits": [], "limited_to": None}
+    is_complete = description["n_threads"] == 1 and all(
+        set(cases.get(case, {"comparisons": ()})["comparisons"]) >= FIRST_RIVALS for case in CASES
+    )
+    complete = ["train"] if is_complete else []
+    return {"machine": {**known, **description}, "complete": complete, "suites": {"train": cases}}
+
+
+def published() -> dict[str, dict[str, dict]]:
+    """The stored records that the tables show: by kind of CPU and suite, the newest one that is complete."""
+    return newest(load(path) for path in sorted(FOLDER.glob("*T*.json")))
+
+
+def newest(records: Iterable[dict]) -> dict[str, dict[str, dict]]:
+    """By kind of CPU and suite, the last of some records in which the suite is complete."""
+    found: dict[str, dict[str, dict]] = {}
+    for record in records:
+        for name in record["complete"]:
+            found.setdefault(kind_of(record), {})[name] = record
+    return found
+
+
+def kind_of(record: dict) -> str:
+    """The kind of CPU by its instruction set, such as "AVX-512"; or, for a limited run, "AVX2 code on <CPU>"."""
+    description = record["machine"]
+    limit = description["limited_to"]
+    return f"{limit} code on {cpu_of(record)}" if limit else description["instructions"]
+
+
+def cpu_of(record: dict) -> str:
+    """Name of the CPU, with its microarchitecture if the name does not say it."""
+    name, known = record["machine"]["cpu"], record["machine"]["microarchitecture"]
+    return f"{name} ({known})" if known else name
 
 
 def ratio(comparison: dict) -> float:
@@ -128,9 +212,3 @@ def share_of_peak(case: dict) -> float:
         for s, p in zip(comparison["ours_s"], comparison["peaks"], strict=True)
     )
     return median(case["flops"] / (seconds * peak) for seconds, peak in pairs)
-
-
-def is_complete(record: dict) -> bool:
-    """Whether every case has every rival, except those that need bf16 instructions, which not every CPU has."""
-    required = set(rivals.NAMES) - set(rivals.BF16_NAMES)
-    return all(required <= set(record["cases"].get(name, {"comparisons": ()})["comparisons"]) for name in CASES)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 import fastmlp
-from benchmarks.case import N_LOSS_SAMPLES, Case, Workload, config_of, make_workload
+from benchmarks.case import N_LOSS_SAMPLES, Case, Workload, config_of, make_workload, model_of
 from benchmarks.rivals.numpy_blas import Network
 
 #: Full batches of a validation run, and samples of the shorter batch that follows them.
@@ -38,5 +38,5 @@ def check_training(case: Case) -> None:
     ref, y = numpy_loss(workload), workload.y
     for X, scale in ((workload.X, "auto"), (workload.inputs, "none")):
         dataset = fastmlp.Dataset(X, y, X[:N_LOSS_SAMPLES], y[:N_LOSS_SAMPLES], scale)
-        got = fastmlp.train(dataset, config_of(workload.case, 1)).history[-1]["test_loss"]
+        got = fastmlp.train(dataset, config_of(workload.case, 1), model_of(workload)).history[-1]["test_loss"]
         np.testing.assert_allclose(got, ref, rtol=TOLERANCE, err_msg=f"{case.name}, {X.dtype}")

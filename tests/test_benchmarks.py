@@ -1,5 +1,7 @@
 """The benchmarks: workloads, validation and summaries of rivals, published tables, and the regression check."""
 
+import json
+import os
 import shutil
 import sys
 from dataclasses import replace
@@ -13,10 +15,26 @@ import fastmlp
 # Last in the path, so that the installed fastmlp is the one that is tested.
 sys.path.append(str(Path(__file__).parents[1]))
 
-from benchmarks import compare, history, paired, peak, record, report, rivals, validate
-from benchmarks.case import CASES, Case, Workload, make_workload, synthetic_data
+from benchmarks import (
+    compare,
+    history,
+    instruction_limit,
+    machine,
+    paired,
+    peak,
+    processor,
+    record,
+    report,
+    rivals,
+    validate,
+)
+from benchmarks.case import CASES, Case, PredictionError, Workload, make_workload, synthetic_data
+from benchmarks.suite import SUITES
 
 TINY = Case(sizes=(8, 5, 3), batch_size=16, n_samples=120)
+#: The package that a rival needs.
+PACKAGES = {"sklearn_mlp": "sklearn", "fastmlp_estimator": "sklearn", "torch_eager": "torch", "jax_scan": "jax",
+            "keras_jax": "keras", "onnx_runtime": "onnxruntime"}  # fmt: skip
 
 
 @pytest.fixture
@@ -26,7 +44,7 @@ def workload():
 
 def example_comparison(name, ours_s, rival_s, peaks=(1e9, 1e9)):
     return paired.PairedComparison(
-        name, name, "1.0", 0.0, 0.0, list(peaks), list(ours_s), list(rival_s), [(1.0, 1.0)]
+        name, name, "1.0", 0.0, 0.0, None, list(peaks), list(ours_s), list(rival_s), [(1.0, 1.0)]
     ).to_dict()
 
 
@@ -40,14 +58,53 @@ def example_record():
         "jax_scan": example_comparison("jax_scan", (1.0, 1.0), (2.0, 2.0)),
     }
     case = {"network": "8-5-3", "batch_size": 16, "optimizer": "sgd", "n_samples": 100, "n_steps": 10, "flops": 5e8}
+    return {
+        "machine": example_machine(),
+        "complete": ["train"],
+        "suites": {"train": {"tiny": {**case, "data": "synthetic", "comparisons": comparisons}}},
+    }
+
+
+def example_machine(**changes):
     machine = {
         "cpu": "a CPU",
+        "microarchitecture": "Zen 9",
+        "instructions": "AVX-512",
+        "caches": {"L1": "48 KiB", "L2": "1 MiB"},
+        "limits": [],
+        "limited_to": None,
         "date": "2026-01-02T03:04:05",
         "n_threads": 1,
         "vector_bits": 512,
         "versions": {"x": "1"},
     }
-    return {"machine": machine, "cases": {"tiny": {**case, "data": "synthetic", "comparisons": comparisons}}}
+    return machine | changes
+
+
+def example_predictions(onnx_s=0.5):
+    """Both suites of predictions, each with one network."""
+    comparisons = {"onnx_runtime": example_comparison("onnx_runtime", (1.0, 1.0), (onnx_s, onnx_s))}
+    case = {"network": "8-5-3", "optimizer": "sgd", "flops": 5e8, "data": "synthetic", "comparisons": comparisons}
+    return {
+        "predict-1": {"small": {**case, "batch_size": 1, "n_samples": 64, "n_steps": 64}},
+        "predict-n": {"small": {**case, "batch_size": 5000, "n_samples": 5000, "n_steps": 1}},
+    }
+
+
+@pytest.fixture
+def two_kinds(example_record):
+    """Records of CPUs with AVX-512 and AVX2, with predictions, and of a limited run."""
+    example_record["suites"] |= example_predictions()
+    example_record["complete"] = list(SUITES)
+    slow = json.loads(json.dumps(example_record))
+    slow["machine"] = example_machine(cpu="an old CPU", microarchitecture=None, instructions="AVX2", caches={})
+    slow["suites"]["train"]["tiny"]["comparisons"]["jax_scan"] = example_comparison("jax_scan", (1.0,) * 2, (1.5,) * 2)
+    limited = json.loads(json.dumps(example_record))
+    limited["machine"] = example_machine(limited_to="AVX2", limits=["NUMBA_CPU_FEATURES"])
+    limited["suites"]["train"]["tiny"]["comparisons"]["jax_scan"] = example_comparison(
+        "jax_scan", (1.0,) * 2, (9.0,) * 2
+    )
+    return [example_record, slow, limited]
 
 
 def test_the_papers_network_takes_1294800_flops_per_sample():
@@ -98,26 +155,84 @@ def test_a_rival_reports_every_epoch_and_reaches_the_same_loss(workload, name):
     assert len(losses) == workload.n_epochs
 
 
-@pytest.mark.parametrize("name", [rivals.OURS, *rivals.NAMES])
-def test_every_rival_has_a_label_a_version_and_train(name):
-    module = rivals.load(name)
-    assert isinstance(module.label, str)
-    assert callable(module.version)
-    assert callable(module.train)
+@pytest.mark.parametrize(
+    "name", ["fastmlp_float32", "fastmlp_estimator", "numpy_blas", "sklearn_mlp", "torch_eager", "onnx_runtime"]
+)
+@pytest.mark.parametrize("batch_size", [1, 120])
+def test_a_rival_predicts_the_probabilities_in_float64(name, batch_size):
+    pytest.importorskip(PACKAGES.get(name, "numpy"))
+    workload, _ = make_workload(replace(TINY, batch_size=batch_size), n_epochs=1)
+    predict = rivals.load(name).predictor(workload)
+    assert workload.check_predictions(predict) < 1e-5
+    assert predict(workload.calls[0]).shape == (batch_size, 3)
+
+
+def test_wrong_probabilities_are_refused():
+    workload, _ = make_workload(TINY, n_epochs=1)
+    predict = rivals.load("numpy_blas").predictor(workload)
+    with pytest.raises(PredictionError, match=r"within 1e-05 \(relative\) of those in float64, got a difference of"):
+        workload.check_predictions(lambda X: predict(X) * np.float32(1.0001))
+
+
+def test_a_wrong_bias_is_noticed():
+    workload, _ = make_workload(TINY, n_epochs=1)
+    without = replace(workload, biases=[np.zeros_like(b) for b in workload.biases])
+    with pytest.raises(PredictionError):
+        workload.check_predictions(rivals.load("numpy_blas").predictor(without))
+
+
+def test_the_samples_of_a_workload_are_aligned_to_cache_lines(workload):
+    assert workload.inputs.ctypes.data % 64 == 0
+    np.testing.assert_array_equal(workload.inputs, workload.X * np.float32(1 / 255))
+
+
+def test_the_calls_of_a_prediction_hold_all_samples(workload):
+    assert [len(X) for X in workload.calls] == [16] * 7 + [8]
+    np.testing.assert_array_equal(np.concatenate(workload.calls), workload.inputs)
+
+
+@pytest.mark.parametrize("task", ["train", "predict"])
+def test_every_rival_has_a_label_a_version_and_its_task(task):
+    for name in (rivals.OURS, *rivals.NAMES[task]):
+        module = rivals.load(name)
+        assert isinstance(module.label, str)
+        assert callable(module.version)
+        assert callable(module.train if task == "train" else module.predictor)
+
+
+def test_every_module_of_rivals_belongs_to_a_task():
+    modules = {path.stem for path in Path(rivals.__file__).parent.glob("*.py")} - {"__init__", rivals.OURS}
+    assert modules == {name for names in rivals.NAMES.values() for name in names}
+
+
+def test_suites_of_predictions_have_one_or_5000_samples_per_call():
+    sizes = {name: {(case.batch_size, case.n_steps) for case in SUITES[name].cases.values()} for name in SUITES}
+    assert sizes["predict-1"] == {(1, 64)}
+    assert sizes["predict-n"] == {(5000, 1)}
+    assert SUITES["predict-n"].flops(SUITES["predict-n"].cases["mnist"]) == 2 * 5000 * (784 * 128 + 128 * 10)
 
 
 def test_a_paired_comparison_runs_in_two_processes(workload, tmp_path):
     workload.save(tmp_path / "workload")
-    comparison = paired.run_pairs("numpy_blas", tmp_path / "workload", 1)
+    comparison = paired.run_pairs("train", "numpy_blas", tmp_path / "workload", 1)
     assert len(comparison.losses) == 2
     assert comparison.ours_s[0] > 0
     assert comparison.rival_s[0] > 0
     record.check_losses(comparison, 1e-5)
 
 
+def test_a_paired_comparison_of_predictions_is_validated(workload, tmp_path):
+    workload.save(tmp_path / "workload")
+    comparison = paired.run_pairs("predict", "numpy_blas", tmp_path / "workload", 1)
+    assert max(comparison.errors) < 1e-5
+    assert comparison.ours_s[0] > 0
+    assert comparison.rival_s[0] > 0
+    assert comparison.losses == []
+
+
 def test_the_error_of_a_worker_that_ended_names_the_cause(tmp_path):
     with pytest.raises(paired.WorkerError, match=r"benchmarks\.rivals\.unknown"):
-        paired.Worker(["-m", "benchmarks.worker", "unknown", str(tmp_path)])
+        paired.Worker(["-m", "benchmarks.worker", "train", "unknown", str(tmp_path)])
 
 
 @pytest.mark.parametrize("theirs", [1.02, 0.98, float("nan")])
@@ -129,7 +244,7 @@ def test_a_rival_with_a_different_loss_is_refused(theirs):
 
 
 def test_ratios_are_medians_over_pairs(example_record):
-    case = example_record["cases"]["tiny"]
+    case = example_record["suites"]["train"]["tiny"]
     assert record.ratio(case["comparisons"]["numpy_blas"]) == 3.5
     assert record.ours_s(case) == 1.0
     assert record.share_of_peak(case) == 0.5
@@ -138,7 +253,7 @@ def test_ratios_are_medians_over_pairs(example_record):
 
 
 def test_the_full_table_has_a_row_per_rival_and_none_for_a_missing_one(example_record):
-    rows = report.full_table(example_record).splitlines()
+    rows = report.full_table(example_record, "train").splitlines()
     assert rows[0] == "|  | 8-5-3<br>batch 16 | geometric<br>mean |"
     assert rows[2:7] == [
         "| **fastmlp**, time per step | **100 ms** | **1 x** |",
@@ -148,12 +263,12 @@ def test_the_full_table_has_a_row_per_rival_and_none_for_a_missing_one(example_r
         "| PyTorch, compiled | 5.00 x | 5.00 x |",
     ]
     assert not any("scikit-learn |" in row for row in rows)
-    conditions = "CPU: a CPU (512-bit vectors), one thread, float32, 2026-01-02"
+    conditions = "CPU: a CPU (Zen 9) with AVX-512 (L1 48 KiB, L2 1 MiB), one thread, float32, 2026-01-02"
     assert rows[-1].endswith(f"{conditions}, FMA peak 1 GFLOP/s per core; x 1.")
 
 
-def test_the_short_table_has_four_rows_and_names_the_fastest_float32_rival(example_record):
-    rows = report.summary_table(example_record).splitlines()
+def test_the_short_table_of_one_kind_has_four_rows_and_names_the_fastest_float32_rival(example_record):
+    rows = report.summary_tables(record.newest([example_record])).splitlines()
     assert rows[2:7] == [
         "| **fastmlp**, time per step | **100 ms** | **1 x** |",
         "| fastest rival | JAX, 2.00 x | 2.00 x |",
@@ -161,14 +276,90 @@ def test_the_short_table_has_four_rows_and_names_the_fastest_float32_rival(examp
         "| scikit-learn |  |  |",
         "",
     ]
-    assert rows[-1].endswith("CPU: a CPU (512-bit vectors), one thread, float32, 2026-01-02.")
+    assert rows[-1].endswith("CPU: a CPU (Zen 9) with AVX-512 (L1 48 KiB, L2 1 MiB), one thread, float32, 2026-01-02.")
+
+
+def test_the_short_tables_show_the_kinds_with_the_best_and_the_worst_ratios(two_kinds):
+    rows = report.summary_tables(record.newest(two_kinds)).splitlines()
+    assert rows[2:10] == [
+        "| **fastmlp**, time per step, AVX-512 | **100 ms** | **1 x** |",
+        "| fastest rival | JAX, 2.00 x | 2.00 x |",
+        "| PyTorch | 5.00 x | 5.00 x |",
+        "| scikit-learn |  |  |",
+        "| **fastmlp**, time per step, AVX2 | **100 ms** | **1 x** |",
+        "| fastest rival | JAX, 1.50 x | 1.50 x |",
+        "| PyTorch | 5.00 x | 5.00 x |",
+        "| scikit-learn |  |  |",
+    ]
+    assert rows[11] == "|  | 8-5-3<br>1 sample | 8-5-3<br>5,000 samples |"
+    assert rows[13:15] == [
+        "| **fastmlp**, time per call, AVX-512 | **15.6 ms** | **1e+03 ms** |",
+        "| fastest rival | ONNX Runtime, 0.50 x | ONNX Runtime, 0.50 x |",
+    ]
+    assert "an old CPU with AVX2, one thread" in rows[-1]
+    assert "limited" not in rows[-1]
+
+
+def test_the_full_tables_have_a_chapter_per_kind_and_limited_runs_last(two_kinds):
+    lines = report.full_tables(record.newest(two_kinds[::-1])).splitlines()
+    assert [line for line in lines if line.startswith("## ")] == [
+        "## CPUs with AVX2",
+        "## CPUs with AVX-512",
+        "## AVX2 code on a CPU (Zen 9), a second opinion",
+    ]
+    assert sum(line == "### Prediction of one sample per call" for line in lines) == 3
+    assert "a CPU (Zen 9) with AVX-512 (L1 48 KiB, L2 1 MiB), limited to AVX2 code, one thread" in lines[-1]
+
+
+def test_of_each_kind_and_suite_the_newest_complete_record_is_published(example_record):
+    later = {**example_record, "suites": example_predictions(), "complete": ["predict-1"]}
+    assert record.newest([example_record, later]) == {"AVX-512": {"train": example_record, "predict-1": later}}
+
+
+def test_a_suite_is_complete_with_all_cases_and_rivals_on_one_thread():
+    def example(n_pairs=record.MIN_PAIRS, missing=(), cases=SUITES["predict-1"].cases, **changes):
+        seconds = [1.0] * n_pairs
+        names = [name for name in rivals.NAMES["predict"] if name not in missing]
+        comparisons = {name: example_comparison(name, seconds, seconds) for name in names}
+        suites = {"predict-1": {case: {"comparisons": comparisons} for case in cases}}
+        return {"machine": example_machine(**changes), "suites": suites}
+
+    limited = {"limited_to": "AVX2", "limits": ["NUMBA_CPU_FEATURES"]}
+    assert record._is_complete(example(), "predict-1")
+    assert not record._is_complete(example(cases=["small"]), "predict-1")
+    assert not record._is_complete(example(missing=["jax_scan"]), "predict-1")
+    assert not record._is_complete(example(n_pairs=1), "predict-1")
+    assert not record._is_complete(example(n_threads=2), "predict-1")
+    assert not record._is_complete(example(limits=["FASTMLP_VECTOR_BITS"]), "predict-1")
+    assert not record._is_complete(example(missing=["onnx_runtime"]), "predict-1")
+    assert record._is_complete(example(missing=["onnx_runtime"], **limited), "predict-1")
+
+
+@pytest.mark.parametrize("path", sorted(record.FOLDER.glob("*T*.json")), ids=lambda path: path.stem)
+def test_every_stored_record_can_be_read(path):
+    stored = record.load(path)
+    assert record.kind_of(stored)
+    for name in stored["suites"]:
+        assert report.full_table(stored, name)
+
+
+def test_a_record_of_training_only_is_of_the_kind_of_its_vector_width(tmp_path, example_record):
+    first = {"machine": example_record["machine"], "cases": example_record["suites"]["train"]}
+    for name in ("microarchitecture", "instructions", "caches", "limits", "limited_to"):
+        del first["machine"][name]
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(first))
+    got = record.load(path)
+    assert record.kind_of(got) == "AVX-512"
+    assert record.cpu_of(got) == "a CPU"
+    assert got["complete"] == []
 
 
 def test_a_geometric_mean_is_over_all_networks(example_record):
-    case = example_record["cases"]["tiny"]
-    other = {**case, "comparisons": {"jax_scan": example_comparison("jax_scan", (1.0,), (8.0,), peaks=(1e9,))}}
-    example_record["cases"]["small"] = other
-    rows = report.full_table(example_record).splitlines()
+    cases = example_record["suites"]["train"]
+    comparisons = {"jax_scan": example_comparison("jax_scan", (1.0,), (8.0,), peaks=(1e9,))}
+    cases["small"] = {**cases["tiny"], "comparisons": comparisons}
+    rows = report.full_table(example_record, "train").splitlines()
     assert "| JAX | 2.00 x | 8.00 x | 4.00 x |" in rows
     assert "| NumPy | 3.50 x |  |  |" in rows
 
@@ -178,9 +369,10 @@ def test_pages_are_filled_between_their_markers_only(example_record, tmp_path):
     markers = report.README_MARKERS, report.PERFORMANCE_MARKERS
     for page, (start, end) in zip(pages, markers, strict=True):
         page.write_text(f"before\n{start}\nold\n{end}\nafter\n")
-    report.fill_pages(example_record, *pages)
-    report.fill_pages(example_record, *pages)
-    tables = report.summary_table(example_record), report.full_table(example_record)
+    published = record.newest([example_record])
+    report.fill_pages(published, *pages)
+    report.fill_pages(published, *pages)
+    tables = report.summary_tables(published), report.full_tables(published)
     for page, (start, end), table in zip(pages, markers, tables, strict=True):
         assert page.read_text(encoding="utf-8") == f"before\n{start}\n{table}\n{end}\nafter\n"
 
@@ -189,26 +381,26 @@ def test_a_page_without_markers_is_refused(example_record, tmp_path):
     page = tmp_path / "README.md"
     page.write_text("no markers")
     with pytest.raises(ValueError, match=r"expected one line <!-- benchmarks summary:start --> .*, got 0 and 0"):
-        report.fill_pages(example_record, page, page)
+        report.fill_pages(record.newest([example_record]), page, page)
     assert page.read_text() == "no markers"
 
 
-def test_the_published_tables_are_those_of_the_newest_record(tmp_path):
-    stored = map(record.load, sorted(record.FOLDER.glob("*T*.json"), reverse=True))
-    newest = next(one for one in stored if record.is_complete(one) and one["machine"]["n_threads"] == 1)
+def test_the_published_tables_are_those_of_the_stored_records(tmp_path):
     copies = [Path(shutil.copy(page, tmp_path)) for page in (report.README, report.PERFORMANCE)]
-    report.fill_pages(newest, *copies)
+    report.fill_pages(record.published(), *copies)
     for copy, page in zip(copies, (report.README, report.PERFORMANCE), strict=True):
         assert copy.read_text(encoding="utf-8") == page.read_text(encoding="utf-8"), "run python -m benchmarks table"
 
 
-def test_the_readme_shows_the_short_table_in_its_first_forty_lines():
-    first = report.README.read_text(encoding="utf-8").splitlines()[:40]
-    assert set(report.README_MARKERS) <= set(first)
+def test_the_readme_shows_the_short_tables_in_its_first_sixty_lines():
+    lines = report.README.read_text(encoding="utf-8").splitlines()
+    assert report.README_MARKERS[0] in lines[:30]
+    assert report.README_MARKERS[1] in lines[:60]
 
 
 def test_the_plot_is_written(example_record, tmp_path):
     pytest.importorskip("matplotlib")
+    example_record["suites"] |= example_predictions()
     report.plot(example_record, tmp_path / "plot.png")
     assert (tmp_path / "plot.png").stat().st_size > 10_000
 
@@ -248,3 +440,121 @@ def test_the_table_of_the_regression_check_names_slower_probes():
 
 def test_the_measured_fma_peak_is_plausible():
     assert 1e9 < peak.measure() < 1e12
+
+
+CPUINFO = """processor\t: 0
+vendor_id\t: {vendor}
+cpu family\t: {family}
+model\t\t: {model}
+model name\t: a name
+stepping\t: {stepping}
+
+processor\t: 1
+vendor_id\t: another
+"""
+
+
+@pytest.mark.parametrize(
+    ("vendor", "family", "model", "stepping", "expected"),
+    [
+        ("AuthenticAMD", 23, 0x31, 0, "Zen 2"),
+        ("AuthenticAMD", 25, 0x01, 1, "Zen 3"),
+        ("AuthenticAMD", 25, 0x11, 1, "Zen 4"),
+        ("AuthenticAMD", 25, 0xA0, 1, "Zen 4"),
+        ("AuthenticAMD", 26, 0x02, 1, "Zen 5"),
+        ("AuthenticAMD", 99, 0x02, 1, None),
+        ("GenuineIntel", 6, 0x55, 4, "Skylake"),
+        ("GenuineIntel", 6, 0x55, 7, "Cascade Lake"),
+        ("GenuineIntel", 6, 0x6A, 6, "Ice Lake"),
+        ("GenuineIntel", 6, 143, 8, "Sapphire Rapids"),
+        ("GenuineIntel", 6, 207, 2, "Emerald Rapids"),
+        ("GenuineIntel", 6, 173, 1, "Granite Rapids"),
+        ("GenuineIntel", 6, 0xFF, 1, None),
+        ("another", 6, 0x55, 1, None),
+    ],
+)
+def test_a_microarchitecture_is_known_by_family_and_model(vendor, family, model, stepping, expected):
+    got = processor.identify(CPUINFO.format(vendor=vendor, family=family, model=model, stepping=stepping))
+    assert got == ("a name", family, model, stepping, expected)
+
+
+def test_a_processor_without_cpuinfo_has_a_name():
+    got = processor.identify("")
+    assert got.name
+    assert got[1:] == (None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("features", "expected"),
+    [
+        (("avx2", "avx512f", "amx-tile"), "AVX-512 with AMX"),
+        (("avx2", "avx512f"), "AVX-512"),
+        (("avx2",), "AVX2"),
+        ((), "SSE"),
+    ],
+)
+def test_a_kind_of_cpu_is_its_widest_instruction_set(monkeypatch, features, expected):
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    assert processor.instructions(dict.fromkeys(features, True)) == expected
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    assert processor.instructions({}) == "NEON"
+
+
+def test_caches_for_data_are_read_from_the_first_core(tmp_path):
+    levels = ("1", "Data", "48K"), ("1", "Instruction", "32K"), ("2", "Unified", "2048K"), ("3", "Unified", "33792K")
+    for index, values in enumerate(levels):
+        (tmp_path / f"index{index}").mkdir()
+        for name, value in zip(("level", "type", "size"), values, strict=True):
+            (tmp_path / f"index{index}" / name).write_text(f"{value}\n")
+    assert processor.caches(tmp_path) == {"L1": "48 KiB", "L2": "2 MiB", "L3": "33 MiB"}
+    assert processor.caches(tmp_path / "missing") == {}
+
+
+def test_a_description_names_the_limits_of_the_instructions(monkeypatch):
+    for name in machine.LIMITS:
+        monkeypatch.delenv(name, raising=False)
+    assert machine.describe(1)["limits"] == []
+    monkeypatch.setenv("FASTMLP_VECTOR_BITS", "256")
+    description = machine.describe(1)
+    assert description["limits"] == ["FASTMLP_VECTOR_BITS"]
+    assert description["limited_to"] is None
+    assert {"instructions", "microarchitecture", "caches", "family", "model", "stepping"} <= set(description)
+
+
+def test_a_limit_to_avx2_is_active_only_if_all_its_variables_are_set(monkeypatch):
+    assert not instruction_limit.is_active()
+    variables = instruction_limit.environment()
+    assert "+avx512" not in variables["NUMBA_CPU_FEATURES"]
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert instruction_limit.is_active()
+    assert machine.describe(1)["limited_to"] == "AVX2"
+    assert variables.items() <= instruction_limit.worker_environment().items()
+    monkeypatch.delenv("XLA_FLAGS")
+    assert not instruction_limit.is_active()
+
+
+def test_a_worker_does_not_inherit_a_choice_of_code(monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    monkeypatch.setenv("FASTMLP_VECTOR_BITS", "256")
+    variables = instruction_limit.worker_environment()
+    assert "OPENBLAS_CORETYPE" not in variables
+    assert variables["FASTMLP_VECTOR_BITS"] == "256"
+    assert os.environ["OPENBLAS_CORETYPE"] == "Haswell"
+
+
+def test_a_limit_restarts_the_command_with_its_variables(monkeypatch):
+    calls = []
+    monkeypatch.setattr("os.execve", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(instruction_limit.llvm, "get_host_cpu_features", lambda: {"avx2": True, "avx512f": True})
+    instruction_limit.restart(["--instructions", "avx2"])
+    [(program, arguments, environment)] = calls
+    assert program == sys.executable
+    assert arguments[1:] == ["-m", "benchmarks", "--instructions", "avx2"]
+    assert environment["ATEN_CPU_CAPABILITY"] == "avx2"
+
+
+def test_a_limit_is_refused_on_a_cpu_without_avx512(monkeypatch):
+    monkeypatch.setattr(instruction_limit.llvm, "get_host_cpu_features", lambda: {"avx2": True})
+    with pytest.raises(SystemExit, match="--instructions: expected a CPU with AVX-512"):
+        instruction_limit.restart([])

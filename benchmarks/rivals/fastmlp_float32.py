@@ -1,9 +1,12 @@
-"""fastmlp with float32 samples, as the other libraries have. The time is ``train_s`` of its history."""
+"""fastmlp with float32 samples, as the other libraries have.
+
+The time of training is ``train_s`` of its history; predictions are those of `fastmlp.Model`.
+"""
 
 from functools import partial
 from importlib.metadata import version as version_of
 
-from benchmarks.case import N_LOSS_SAMPLES, config_of
+from benchmarks.case import N_LOSS_SAMPLES, model_of
 from benchmarks.rivals import NoBf16Error
 
 label = "fastmlp"
@@ -19,11 +22,10 @@ def train(workload, ready, report, kind="float32", precision="float32"):
 
     X, scale = (workload.X, "auto") if kind == "uint8" else (workload.inputs, "none")
     dataset = fastmlp.Dataset(X, workload.y, X[:N_LOSS_SAMPLES], workload.y[:N_LOSS_SAMPLES], scale)
-    config, reason = resolve(config_of(workload.case, workload.n_epochs).replace(precision=precision), X)
+    model = model_of(workload, workload.n_epochs)
+    config, reason = resolve(model.config.replace(precision=precision), X)
     if reason:
         raise NoBf16Error(reason)
-    model = fastmlp.init_model(config, dataset.n_features, dataset.n_classes)
-    model.weights, model.biases = workload.weights, workload.biases
     ready(fastmlp.warmup(config.precision))
     fastmlp.train(dataset, config, model, partial(_progress, report))
 
@@ -31,3 +33,7 @@ def train(workload, ready, report, kind="float32", precision="float32"):
 def _progress(report, progress):
     if progress.row is not None:
         report(progress.row["train_s"], progress.row["test_loss"])
+
+
+def predictor(workload):
+    return model_of(workload).predict_proba

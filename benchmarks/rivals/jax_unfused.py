@@ -6,4 +6,4 @@ from benchmarks.rivals import jax_scan
 
 label = "JAX, fusion emitters off"
 version = jax_scan.version
-train = partial(jax_scan.train, flags="--xla_cpu_use_fusion_emitters=false")
+train = partial(jax_scan.train, flags=("--xla_cpu_use_fusion_emitters=false",))

@@ -23,8 +23,12 @@ def train(workload, ready, report):
         report(perf_counter() - start, workload.loss(network.weights, network.biases))
 
 
+def predictor(workload):
+    return Network(workload).predict_proba
+
+
 class Network:
-    """A network and its training step."""
+    """A network, its training step and its predictions."""
 
     def __init__(self, workload):
         case = self.case = workload.case
@@ -56,6 +60,11 @@ class Network:
                 dZ[layer - 1] *= derivative
         self.update(self.weights + self.biases, self.dW + self.db, self.case.learning_rate)
 
+    def predict_proba(self, X):
+        A = [X, *(A[: len(X)] for A in self.A[1:])]
+        self._forward(A)
+        return _softmax(A[-1], out=A[-1])
+
     def _forward(self, A):
         for layer, (W, b) in enumerate(zip(self.weights, self.biases, strict=True)):
             Z = np.matmul(A[layer], W, out=A[layer + 1])
@@ -67,10 +76,15 @@ class Network:
                 np.reciprocal(Z, out=Z)
 
 
-def _softmax_delta(logits, rows, labels, out):
+def _softmax(logits, out):
     logits -= logits.max(axis=1, keepdims=True)
     np.exp(logits, out=out)
     out /= out.sum(axis=1, keepdims=True)
+    return out
+
+
+def _softmax_delta(logits, rows, labels, out):
+    _softmax(logits, out)
     out[rows, labels] -= 1
     out *= np.float32(1 / len(out))
 

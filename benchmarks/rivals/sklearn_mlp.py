@@ -1,6 +1,7 @@
 """scikit-learn's MLPClassifier in float32, without momentum, early stopping or a check of the data for NaN per epoch.
 
 Each call of `partial_fit` trains one epoch and keeps the optimizer's state; it gathers its batches as `fit` does.
+Predictions are those of the estimator that `Model.to_sklearn` makes. Its products are NumPy's.
 """
 
 from importlib.metadata import version as version_of
@@ -37,6 +38,15 @@ def train(workload, ready, report):
         start = perf_counter()
         network.partial_fit(X, workload.y)
         report(perf_counter() - start, workload.loss(network.coefs_, network.intercepts_))
+
+
+def predictor(workload):
+    import sklearn
+
+    from benchmarks.case import model_of
+
+    sklearn.set_config(assume_finite=True)
+    return model_of(workload).to_sklearn().predict_proba
 
 
 class _GivenOrders(np.random.RandomState):
