@@ -64,6 +64,20 @@ def test_every_candidate_tile_fits_into_the_registers(tune_blocks):
     assert all(rows[-1] == 1 for _, rows in tiles)
 
 
+def test_the_candidates_are_other_values_of_every_tuned_constant(tune_blocks):
+    tried = list(tune_blocks.candidates())
+    names = {"TILE_HEIGHTS", "BLOCK_ROWS", "PANEL_LINES", "PRODUCT_STEPS", "PRODUCT_ROWS", "PREFETCH_WEIGHTS"}
+    assert {name for name, _ in tried} == names
+    assert all(ast.literal_eval(value) != getattr(cpu, name) for name, value in tried)
+
+
+def test_values_for_avx2_that_were_found_on_a_wider_cpu_are_marked(tune_blocks, monkeypatch):
+    for has_avx512, n_registers, is_marked in ((True, 16, True), (False, 16, False), (True, 32, False)):
+        monkeypatch.setattr(tune_blocks.llvm, "get_host_cpu_features", lambda has=has_avx512: {"avx512f": has})
+        monkeypatch.setattr(cpu, "n_registers", lambda n=n_registers: n)
+        assert tune_blocks.measured_on().endswith("a second opinion") is is_marked
+
+
 def test_a_candidate_is_a_copy_of_the_package_with_another_size(tune_blocks, tmp_path):
     folder = tune_blocks.copy_package(tmp_path / "8", ("PANEL_LINES", "8"))
     program = "from fastmlp.codegen import cpu, jit; print(cpu.__file__, cpu.panel_bytes(1), jit.stamp())"

@@ -53,6 +53,10 @@ PANEL_LINES: Final = 16
 #: steps 1.2 to 1.3), AVX-512 1.1. Layers of 1024 neurons or fewer: within 2 %.
 PRODUCT_STEPS: Final = {512: 512, 256: 256, 128: 256}
 PRODUCT_ROWS: Final = 192
+#: Whether the weights of a block are prefetched while their gradient is computed. Emerald Rapids: 2 % of the paper's
+#: epoch. Zen 5: 2 % with weights that come from L3 (3072-1024-1024-10); -1 to -2 % with weights in L2 or L1 (AVX-512),
+#: within 1 % (AVX2).
+PREFETCH_WEIGHTS: Final = True
 #: Bytes of a core's L2 cache where the operating system does not tell: those of Zen 1 to Zen 3.
 L2_BYTES: Final = 512 << 10
 
