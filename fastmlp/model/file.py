@@ -4,8 +4,6 @@ import os
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
-
 from fastmlp.config import Config
 from fastmlp.data.label import classes_from_json, classes_to_json
 from fastmlp.io.npz import Arrays, Npz, read_npz, write_npz
@@ -69,11 +67,8 @@ def _read_params(arrays: Arrays, config: Config) -> Params:
             "with as many rows as the one before it has columns"
         )
     params = Params(sizes, config.dtype)
-    with np.errstate(over="ignore"):
-        for i, name in enumerate(names):
-            params.weights[i][...] = arrays[name]
-            if not np.isfinite(params.weights[i]).all():
-                raise ValueError(f"weights[{i}]: expected numbers that are finite in {config.dtype}, got others")
+    for i, name in enumerate(names):
+        params.weights[i] = arrays[name]
     params.biases.assign(arrays[f"biases_{i}"] for i in layers)
     return params
 
