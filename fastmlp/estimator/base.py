@@ -308,8 +308,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):
     def _validated(self, X: Any) -> Any:
         """Samples to predict, checked as scikit-learn does, and that the network's precision has their range."""
         X = _aligned(validate_data(self, X, reset=False, **_X_OPTIONS))
-        check_range(X, self.model_.params.dtype)
-        return X
+        return check_range(X, self.model_.params.dtype)
 
     def _outputs(self, X: Any) -> NDArray[Any]:
         """Outputs of the network, of shape (n_samples, n_outputs) and in its precision; their mean over the repeats."""

@@ -82,6 +82,13 @@ class Model:
     n_epochs : int
         Number of epochs trained so far.
 
+    Notes
+    -----
+    The first prediction lays out the weights for the kernels, and later ones use that until the network changes.
+    Changes in place are noticed too: once `weights`, `biases` or `theta` have been accessed, each prediction compares
+    all weights with a copy, which takes 1 us for 64-100-100-10. A sample has the same outputs, bit for bit, whatever
+    the number of samples in a call. Several threads may predict at once.
+
     Examples
     --------
     >>> import fastmlp
