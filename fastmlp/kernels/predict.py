@@ -82,7 +82,7 @@ def samples_scale(data, rows, columns, weights, common, work):
             sample_scale(data, np.float64, 8, places, columns, weights, common, work)
 
 
-@kernel
+@kernel(inline=True)
 def first_layer_predict(data, rows, layer, weights, common, work):
     """``Z = (X * factor + offset) W + b``: each panel of the samples in blocks that are scaled, then multiplied."""
     first, m = rows
@@ -98,7 +98,7 @@ def first_layer_predict(data, rows, layer, weights, common, work):
             product(C, bias if k == 0 else C, A, block(W, k, 0), n, fan_out, width)
 
 
-@kernel
+@kernel(inline=True)
 def layer_predict(below, layer, m, weights, common, work):
     """``Z = f(Z_below) W + b`` (3), panel by panel; f in place."""
     stride, fan_in, fan_out = common[at.AT_STRIDE], layer[at.FAN_IN], layer[at.FAN_OUT]
@@ -111,7 +111,7 @@ def layer_predict(below, layer, m, weights, common, work):
         product(Z, C0, block(A, 0, k), block(W, k, 0), m, fan_out, width)
 
 
-@kernel
+@kernel(inline=True)
 def outputs_predict(targets, rows, last, columns, outputs, losses, common, work):
     """Outputs of the last layer's Z, among them probabilities (2), and losses (1), unless `losses` is empty.
 
