@@ -81,7 +81,7 @@ def check_X(X: npt.ArrayLike, n_features: int | None = None, name: str = "X", *,
 def is_as_checked(X: object, n_features: int) -> TypeGuard[Array]:
     """Whether `check_X` without `ensure_finite` would return X itself; False where only its full test could tell.
 
-    It takes 0.3 us, `check_X` 6 us (Zen 5).
+    It takes 0.2 us, `check_X` 1.2 us (Zen 5).
 
     Examples
     --------

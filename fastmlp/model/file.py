@@ -26,8 +26,8 @@ def write_model(path: str | os.PathLike[str], parts: Parts) -> None:
     """Write a model file; see `fastmlp.Model.save`."""
     header = {"config": parts.config.to_dict(), "class_names": parts.class_names, "n_epochs": parts.n_epochs}
     header["classes"] = None if parts.classes is None else classes_to_json(parts.classes)
-    arrays = {f"weights_{i}": W for i, W in enumerate(parts.params.weights)}
-    arrays |= {f"biases_{i}": b for i, b in enumerate(parts.params.biases)}
+    arrays = {f"weights_{i}": W for i, W in enumerate(parts.params.weights.read())}
+    arrays |= {f"biases_{i}": b for i, b in enumerate(parts.params.biases.read())}
     if parts.scaling is not None:
         arrays["factor"], arrays["offset"] = parts.scaling
     write = write_safetensors if _is_safetensors(path) else write_npz

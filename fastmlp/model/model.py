@@ -363,7 +363,7 @@ class Model:
         """
         n_samples = len(check_X(X, self.n_features))
         with np.errstate(over="ignore"):
-            squares = sum_of_losses([np.sum(np.square(W, dtype=np.float64)) for W in self.weights])
+            squares = sum_of_losses([np.sum(np.square(W, dtype=np.float64)) for W in self.weights.read()])
         return self.evaluate(X, y).loss + self.config.l2 / (2 * n_samples) * squares
 
     def forward_validated(

@@ -133,6 +133,10 @@ class Views:
         self._writes.has_views = True
         return (array.view() for array in self._arrays)
 
+    def read(self) -> list[NDArray[Any]]:
+        """The views, read-only, as `Params.read` returns theta."""
+        return [read_only(array) for array in self._arrays]
+
     def __repr__(self) -> str:
         return f"{self._name}: {', '.join(str(array.shape) for array in self._arrays)}"
 
@@ -215,7 +219,7 @@ class Params:
         return self._writes
 
     def read(self) -> NDArray[Any]:
-        """theta, read-only: that it has been handed out is no reason to expect writes."""
+        """theta, read-only: whoever only reads gives predictions no reason to expect writes."""
         return read_only(self._theta)
 
     @property
