@@ -24,7 +24,7 @@ import numpy as np
 import fastmlp
 from fastmlp import Config, Dataset
 from fastmlp.codegen.cpu import panel_bytes
-from fastmlp.model import model as model_module
+from fastmlp.model import predictor as predictor_module
 from fastmlp.settings import ACTIVATIONS, LOSSES, OPTIMIZERS, Dtype
 from fastmlp.training import trainer as trainer_module
 
@@ -87,24 +87,25 @@ class Guards:
         name = "order" if is_order else name
         return guarded(DAMAGE[name](copy), self.side) if name == self.damaged else copy
 
-    def wrap(self, kernel: Any) -> Callable[..., None]:
-        def call(*arguments: Any) -> None:
+    def wrap(self, kernel: Any) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
             self.n_calls += 1
-            kernel(*self.replaced(arguments))
+            result = kernel(*self.replaced(arguments))
             for array, copy in self.copies:
                 array[...] = copy
             self.copies.clear()
+            return result
 
         return call
 
     @contextmanager
     def installed(self) -> Iterator[None]:
-        kernels = trainer_module.train_chunk, model_module.predict_chunk
-        trainer_module.train_chunk, model_module.predict_chunk = map(self.wrap, kernels)
+        kernels = trainer_module.train_chunk, predictor_module.predict_chunk
+        trainer_module.train_chunk, predictor_module.predict_chunk = map(self.wrap, kernels)
         try:
             yield
         finally:
-            trainer_module.train_chunk, model_module.predict_chunk = kernels
+            trainer_module.train_chunk, predictor_module.predict_chunk = kernels
 
 
 def random_config(source: random.Random) -> Config:

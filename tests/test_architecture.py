@@ -53,6 +53,10 @@ NO_REFERENCE = {
         "rows_pair",
         "block_transpose",
         "column_partition",
+        "panel_width",
+        "sample_scale",
+        "samples_scale",
+        "bits_differ",
         "coefficients_broadcast",
     },
     "they apply, block by block, what product, the updates, dropout_masks and add_squares compute": {
@@ -94,6 +98,9 @@ NO_REFERENCE = {
         "train_step",
         "train_chunk",
         "predict_chunk",
+        "first_layer_predict",
+        "layer_predict",
+        "outputs_predict",
     },
 }
 #: Modules that print besides the command line, and why.

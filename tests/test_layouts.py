@@ -11,7 +11,8 @@ import pytest
 
 import fastmlp
 from fastmlp import Config, Dataset
-from fastmlp.kernels.epoch import predict_chunk, train_chunk
+from fastmlp.kernels.epoch import train_chunk
+from fastmlp.kernels.predict import bits_differ, predict_chunk
 
 N, D, K = 40, 6, 3
 RNG = np.random.default_rng(0)
@@ -74,7 +75,7 @@ LAYOUTS = {
 
 
 def signatures():
-    return [*train_chunk.signatures, *predict_chunk.signatures]
+    return [*train_chunk.signatures, *predict_chunk.signatures, *bits_differ.signatures]
 
 
 def train_native(task, give, n_columns=K):

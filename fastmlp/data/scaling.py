@@ -176,13 +176,34 @@ def check_representable(X: Array, scaling: tuple[Floats, Floats] | None, precisi
     _check_range(X, factor, offset, limit, precision, name)
     if precision == "float64":
         return X
-    distance = np.where(factor == 1.0, 0.0, abs(offset))  # a constant feature is subtracted exactly
+    distance = _distances(factor, offset)
     if distance.max() > MAX_DISTANCE:
         raise DataError(
             f"{name}: got a feature, number {distance.argmax()} (counted from 0), that is {distance.max():.3g} times "
             f"its spread away from zero, too far for float32 to distinguish its values; {REMEDY}"
         )
     return X
+
+
+def _distances(factor: Floats, offset: Floats) -> Floats:
+    """Distance of each feature from zero in units of its spread."""
+    return np.where(factor == 1.0, 0.0, abs(offset))  # a constant feature is subtracted exactly
+
+
+def accepts_small_samples(scaling: tuple[Floats, Floats] | None, precision: str) -> bool:
+    """Whether `check_representable` accepts all samples that are, as they are and scaled, far below the range.
+
+    Far below is less than half of the range of the precision.
+
+    Examples
+    --------
+    >>> accepts_small_samples(None, "float32"), accepts_small_samples((np.ones(1), np.full(1, 1e38)), "float32")
+    (True, False)
+    """
+    if scaling is None:
+        return True
+    is_near = precision == "float64" or _distances(*scaling).max() <= MAX_DISTANCE
+    return bool(is_near and abs(scaling[1]).max() <= float(np.finfo(precision).max) / 4)
 
 
 def _check_range(X: Array, factor: Floats, offset: Floats, limit: float, precision: str, name: str) -> None:

@@ -6,6 +6,8 @@ Samples and targets are already checked and encoded.
 import math
 import sys
 import warnings
+from functools import reduce
+from operator import or_
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,8 +54,8 @@ class Samples(NamedTuple):
         return Samples(self.X[rows], self.y[rows], None if self.weights is None else self.weights[rows])
 
 
-def forward(model: Model, X: Any, y: NDArray[Any] | None = None) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Outputs of the network and losses of the samples.
+def forward(model: Model, X: Any, y: NDArray[Any] | None = None) -> tuple[NDArray[Any], NDArray[np.float64], int]:
+    """Outputs of the network, losses of the samples, and what the kernels found.
 
     Parameters
     ----------
@@ -62,12 +64,12 @@ def forward(model: Model, X: Any, y: NDArray[Any] | None = None) -> tuple[NDArra
     X : ndarray or CSR matrix (n_samples, n_features)
         Checked samples. A CSR matrix is converted to dense arrays of at most `WINDOW_BYTES`, one after the other.
     y : ndarray, optional
-        Encoded targets; without them the losses are meaningless.
+        Encoded targets.
 
     Returns
     -------
-    ndarray (n_samples, n_outputs), ndarray (n_samples,) of float64
-        The outputs in the precision of the network, and the loss of each sample.
+    outputs, losses, findings
+        As `fastmlp.model.predictor.Predictor.forward` returns them.
     """
     if not hasattr(X, "indptr"):
         return model.forward_validated(X, y)
@@ -76,7 +78,8 @@ def forward(model: Model, X: Any, y: NDArray[Any] | None = None) -> tuple[NDArra
         model.forward_validated(X[start : start + n_rows].toarray(), None if y is None else y[start : start + n_rows])
         for start in range(0, X.shape[0], n_rows)
     ]
-    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+    outputs, losses, findings = zip(*parts, strict=True)
+    return np.concatenate(outputs), np.concatenate(losses), reduce(or_, findings)
 
 
 class LearningRate:
@@ -275,7 +278,7 @@ class Loop:
     def _validate(self, validation: Samples) -> None:
         """Append the loss and the score on the validation set to the estimator's lists."""
         estimator = self.estimator
-        outputs, losses = forward(self.model, validation.X, validation.y)
+        outputs, losses, _ = forward(self.model, validation.X, validation.y)
         weights = validation.weights
         if weights is not None:
             weights = np.ldexp(weights, -exponents(weights))  # a loss times 1e300 might overflow

@@ -34,7 +34,7 @@ def check_training_range(samples: Samples, validation: Samples | None, loss: str
             check_loss(part.y, loss, dtype.name, y_name)
 
 
-def check_range(X: Any, dtype: np.dtype[Any], name: str = "X") -> None:
+def check_range(X: Any, dtype: np.dtype[Any], name: str = "X") -> Any:
     """Refuse checked samples, dense or CSR, that are beyond the range of a network's precision.
 
     Parameters
@@ -45,6 +45,11 @@ def check_range(X: Any, dtype: np.dtype[Any], name: str = "X") -> None:
         Dtype of the network.
     name : str
         Name in error messages.
+
+    Returns
+    -------
+    ndarray or CSR matrix
+        X.
 
     Raises
     ------
@@ -59,6 +64,7 @@ def check_range(X: Any, dtype: np.dtype[Any], name: str = "X") -> None:
     """
     if X.dtype != dtype:
         check_representable(_numbers(X), None, dtype.name, name)
+    return X
 
 
 def _numbers(X: Any) -> NDArray[Any]:

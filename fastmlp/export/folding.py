@@ -33,7 +33,8 @@ def folded_layers(model: Model) -> list[WeightsAndBiases]:
     >>> folded_layers(model)
     [(array([[6., 8.]]), array([-3., -4.]))]
     """
-    layers = [(W.astype(np.float64), b.astype(np.float64)) for W, b in zip(model.weights, model.biases, strict=True)]
+    pairs = zip(model.weights.read(), model.biases.read(), strict=True)
+    layers = [(W.astype(np.float64), b.astype(np.float64)) for W, b in pairs]
     if model.scaling is not None:
         (factor, offset), (W, b) = model.scaling, layers[0]
         _check_distance(offset, model.config.dtype)

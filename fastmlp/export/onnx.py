@@ -105,10 +105,10 @@ def write_onnx(path: str | os.PathLike[str], model: Model, input_type: str | Non
     input_type = network_dtype if input_type is None else input_type
     if input_type not in INPUT_TYPES:
         raise ConfigError(f"input_type: expected one of {', '.join(map(repr, INPUT_TYPES))}, got {input_type!r}")
-    if model.params.theta.nbytes > MAX_BYTES:
+    if model.params.read().nbytes > MAX_BYTES:
         raise OutputError(
             f"the ONNX file could not be written to {path}: expected at most {MAX_BYTES:,} bytes of parameters, got "
-            f"{model.params.theta.nbytes:,}; the format allows 2 GB per file: use Model.save with a .safetensors file"
+            f"{model.params.read().nbytes:,}; the format allows 2 GB per file: use Model.save with a .safetensors file"
         )
     graph = Graph(onnx, network_dtype)
     outputs = _add_output(graph, _add_layers(graph, _add_input(graph, model, input_type), model), model)
@@ -141,7 +141,7 @@ def _add_input(graph: Graph, model: Model, input_type: str) -> str:
 
 def _add_layers(graph: Graph, value: str, model: Model) -> str:
     last = len(model.params.weights) - 1
-    for i, (W, b) in enumerate(zip(model.params.weights, model.params.biases, strict=True)):
+    for i, (W, b) in enumerate(zip(model.params.weights.read(), model.params.biases.read(), strict=True)):
         value = graph.add("Gemm", value, graph.array(f"weights_{i}", W), graph.array(f"biases_{i}", b))
         if i < last:
             value = _add_activation(graph, value, model.config.activation)

@@ -1,4 +1,4 @@
-"""The two entry points that Python calls: train a chunk of an epoch, and predict a range of samples."""
+"""Training of a chunk of an epoch: the entry point that Python calls."""
 
 import numpy as np
 
@@ -7,11 +7,11 @@ from fastmlp.codegen.jit import kernel
 from fastmlp.codegen.simd import address
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.bf16_matmul import tiles_configure, tiles_release
-from fastmlp.kernels.dense import bias_forward, fused_update_forward, sum_of_squares
+from fastmlp.kernels.dense import bias_forward, sum_of_squares
 from fastmlp.kernels.dispatch import NO_BATCH, first_layer_update_forward
 from fastmlp.kernels.sampling import GOLDEN, batch_weight, permutation_fill, splitmix64, weight_fraction
-from fastmlp.kernels.step import clipped_update, layers_forward, losses_forward, train_step
-from fastmlp.kernels.update import HYPER_CLIP, HYPER_L2, L2_PER_WEIGHT, SGD, STEPS, STORE_GRADIENT, coefficients_of_step
+from fastmlp.kernels.step import clipped_update, train_step
+from fastmlp.kernels.update import HYPER_CLIP, HYPER_L2, L2_PER_WEIGHT, STEPS, STORE_GRADIENT, coefficients_of_step
 
 # Entries of the array of integers.
 FIRST, STOP, OPTIMIZER, SHUFFLE, ORDER_STATE, DROPOUT_STATE, OFFSET = range(7)
@@ -108,31 +108,4 @@ def train_chunk(data, targets, order, net, state, loss_sum, integers, bf16):
         first_layer_update_forward(data, order, net, layers[0], (previous, next_batch), rule, bf16)
     if bf16 is not None:
         tiles_release()
-    restore_control(control)
-
-
-@kernel(cache=True)
-def predict_chunk(data, targets, batch_order, net, c, outputs, losses, bounds):
-    """Outputs, among them probabilities (2), and losses (1) of the samples from bounds[0] to bounds[1].
-
-    batch_order (batch_size,): scratch. c: coefficients of a step, not read.
-    """
-    first, stop = bounds
-    common, layers, work = net.common, net.layers, net.work
-    control = flush_subnormals()
-    last = layers[layers.shape[0] - 1]
-    for start in range(first, stop, batch_order.size):
-        m = min(batch_order.size, stop - start)
-        batch = (np.int64(0), m)
-        for i in range(m):
-            batch_order[i] = start + i
-        bias_forward(net, layers[0], m)
-        rule = np.int64(SGD), address(c, 0)  # no batch to update with
-        fused_update_forward(data, batch_order, net, layers[0], NO_BATCH, batch, rule)
-        layers_forward(net, m, None)
-        losses_forward(targets, batch_order, net, batch, 1.0)
-        for i in range(m):
-            losses[start + i] = work[common[at.LOSS] + i]
-            for j in range(last[at.FAN_OUT]):
-                outputs[start + i, j] = work[last[at.DZ] + j * common[at.STRIDE] + i]
     restore_control(control)

@@ -4,8 +4,6 @@ import os
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
-
 from fastmlp.config import Config
 from fastmlp.data.label import classes_from_json, classes_to_json
 from fastmlp.io.npz import Arrays, Npz, read_npz, write_npz
@@ -28,8 +26,8 @@ def write_model(path: str | os.PathLike[str], parts: Parts) -> None:
     """Write a model file; see `fastmlp.Model.save`."""
     header = {"config": parts.config.to_dict(), "class_names": parts.class_names, "n_epochs": parts.n_epochs}
     header["classes"] = None if parts.classes is None else classes_to_json(parts.classes)
-    arrays = {f"weights_{i}": W for i, W in enumerate(parts.params.weights)}
-    arrays |= {f"biases_{i}": b for i, b in enumerate(parts.params.biases)}
+    arrays = {f"weights_{i}": W for i, W in enumerate(parts.params.weights.read())}
+    arrays |= {f"biases_{i}": b for i, b in enumerate(parts.params.biases.read())}
     if parts.scaling is not None:
         arrays["factor"], arrays["offset"] = parts.scaling
     write = write_safetensors if _is_safetensors(path) else write_npz
@@ -69,11 +67,8 @@ def _read_params(arrays: Arrays, config: Config) -> Params:
             "with as many rows as the one before it has columns"
         )
     params = Params(sizes, config.dtype)
-    with np.errstate(over="ignore"):
-        for i, name in enumerate(names):
-            params.weights[i][...] = arrays[name]
-            if not np.isfinite(params.weights[i]).all():
-                raise ValueError(f"weights[{i}]: expected numbers that are finite in {config.dtype}, got others")
+    for i, name in enumerate(names):
+        params.weights[i] = arrays[name]
     params.biases.assign(arrays[f"biases_{i}"] for i in layers)
     return params
 

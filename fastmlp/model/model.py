@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -10,16 +9,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastmlp.codegen.cpu import row_stride
 from fastmlp.config import Config
-from fastmlp.data.check import check_X, read_only
+from fastmlp.data.check import check_X, is_as_checked, read_only, refuse_non_finite
 from fastmlp.data.label import encode_labels, have_same_labels, is_range, names_of
 from fastmlp.data.scaling import check_representable, warn_if_not_finite
 from fastmlp.data.target import check_loss, check_target
 from fastmlp.errors import ConfigError, DataTypeError
-from fastmlp.kernels.epoch import predict_chunk
 from fastmlp.kernels.layout import DataArrays
+from fastmlp.kernels.predict import LARGE_SAMPLES, NON_FINITE_OUTPUTS
 from fastmlp.metrics import score_of, sum_of_losses
 from fastmlp.model.file import read_model, write_model
-from fastmlp.model.kernel_args import Targets, arrays_for_prediction, samples_in_memory
+from fastmlp.model.kernel_args import Targets, samples_in_memory
 from fastmlp.model.params import Params, Views, aligned_zeros, init_params
 from fastmlp.model.parts import (
     Parts,
@@ -33,16 +32,8 @@ from fastmlp.model.parts import (
     n_classes_of,
     task_of_network,
 )
-from fastmlp.model.workspace import Workspace
+from fastmlp.model.predictor import Predictor
 from fastmlp.settings import Task
-
-#: Samples per batch in prediction: more than in training, since each batch reads all weights from L2. No result depends
-#: on it.
-PREDICT_BATCH = 128
-#: Work per call into the kernels in prediction, a quarter of a second at 20 GFLOP/s: between calls, Ctrl-C is handled.
-PREDICT_FLOPS = 5e9
-
-Losses = NDArray[np.float64]
 
 
 class Evaluation(NamedTuple):
@@ -91,6 +82,13 @@ class Model:
     n_epochs : int
         Number of epochs trained so far.
 
+    Notes
+    -----
+    The first prediction lays out the weights for the kernels, and later ones use that until the network changes.
+    Changes in place are noticed too: once `weights`, `biases` or `theta` have been accessed, each prediction compares
+    all weights with a copy, which takes 1 us for 64-100-100-10. A sample has the same outputs, bit for bit, whatever
+    the number of samples in a call. Several threads may predict at once.
+
     Examples
     --------
     >>> import fastmlp
@@ -98,6 +96,9 @@ class Model:
     >>> [W.shape for W in model.weights], model.predict_proba([[0.0, 1.0, 2.0]]).shape
     ([(3, 4), (4, 2)], (1, 2))
     """
+
+    #: Made in the first prediction, and again in the first one after a change; in no copy and no file.
+    _predictor: Predictor | None = None
 
     def __init__(
         self,
@@ -221,6 +222,9 @@ class Model:
     def biases(self, arrays: Iterable[object]) -> None:
         self.params.biases.assign(arrays)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_predictor"}
+
     def __repr__(self) -> str:
         shape = "-".join(map(str, self.params.sizes))
         return f"<Model {shape}, {self.config.activation}, {self.config.precision}, {self.n_epochs} epochs trained>"
@@ -279,9 +283,12 @@ class Model:
         array(['cat', 'dog'], dtype='<U3')
         """
         predictions = self._predictions(self._outputs(X))
-        if self.classes is None:
+        if self._classes is None:
             return predictions
-        return np.asarray(self.classes[np.minimum(predictions, len(self.classes) - 1)])
+        if len(self._classes) == 1:  # of two: the estimator was fitted to one
+            predictions = np.zeros_like(predictions)
+        labels: NDArray[Any] = self._classes[predictions]
+        return labels
 
     def evaluate(self, X: ArrayLike, y: ArrayLike) -> Evaluation:
         """Evaluate the network on labelled samples: mean loss, and accuracy or R2.
@@ -314,19 +321,37 @@ class Model:
 
     def evaluate_validated(self, X: NDArray[Any], y: NDArray[Any]) -> Evaluation:
         """`evaluate` without its validation, for the arrays of a Dataset: y are codes of the classes."""
-        outputs, losses = self.forward_validated(X, y)
+        outputs, losses, _ = self.forward_validated(X, y)
         predicted = self._predictions(outputs)
         score = score_of(self.config.loss, predicted, y if predicted.ndim == y.ndim else y[:, 0])
         return Evaluation(sum_of_losses(losses) / len(y), score)
 
     def _outputs(self, X: ArrayLike) -> NDArray[Any]:
-        X = check_representable(check_X(X, self.n_features), self.scaling, self.config.dtype)
-        return warn_if_not_finite(self.forward_validated(X)[0], X)
+        samples = X if is_as_checked(X, self.n_features) else check_X(X, self.n_features, ensure_finite=False)
+        predictor = self._current_predictor()
+        if predictor.checks_samples:
+            self._check_values(samples)
+        outputs, _, findings = predictor.forward(samples)
+        if findings & LARGE_SAMPLES:
+            self._check_values(samples)
+        return warn_if_not_finite(outputs, samples) if findings & NON_FINITE_OUTPUTS else outputs
+
+    def _check_values(self, X: NDArray[Any]) -> None:
+        refuse_non_finite(X, "X")
+        check_representable(X, self._scaling, self._config.dtype)
+
+    def _current_predictor(self) -> Predictor:
+        """The predictor of the network as it is now."""
+        predictor = self._predictor
+        if predictor is None or not predictor.is_current(self._params, self._config, self._scaling):
+            predictor = self._predictor = Predictor(self._params, self._config, self._scaling)
+        return predictor
 
     def _predictions(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """Codes of the classes, labels or values for the outputs of the network."""
-        if self.config.loss == "cross_entropy":
-            return np.asarray(outputs.argmax(axis=1))
+        if self._config.loss == "cross_entropy":
+            codes: NDArray[Any] = outputs.argmax(axis=1)
+            return codes
         values = outputs if self.task == "regression" else (outputs > 0.5).astype(np.int64)
         return values[:, 0] if self.n_outputs == 1 else values
 
@@ -338,31 +363,22 @@ class Model:
         """
         n_samples = len(check_X(X, self.n_features))
         with np.errstate(over="ignore"):
-            squares = sum_of_losses([np.sum(np.square(W, dtype=np.float64)) for W in self.weights])
+            squares = sum_of_losses([np.sum(np.square(W, dtype=np.float64)) for W in self.weights.read()])
         return self.evaluate(X, y).loss + self.config.l2 / (2 * n_samples) * squares
 
-    def forward_validated(self, X: NDArray[Any], y: NDArray[Any] | None = None) -> tuple[NDArray[Any], Losses]:
-        """Outputs (n_samples, n_outputs) and losses (n_samples,) of validated samples; without y, ignore the losses."""
-        n, dtype, batch = len(X), self.params.theta.dtype, min(PREDICT_BATCH, len(X))
-        data = self.kernel_data(X)
+    def forward_validated(
+        self, X: NDArray[Any], y: NDArray[Any] | None = None
+    ) -> tuple[NDArray[Any], NDArray[np.float64], int]:
+        """Outputs, losses and findings of `Predictor.forward` for validated samples and targets."""
         if y is None:
-            targets = Targets.zeros(n, self.n_outputs, self.config)
-        else:
-            targets = Targets.of(y, self.config, for_training=False).checked(n, self.n_outputs)
-        workspace = Workspace(self.params, self.config, batch, for_training=False)
-        net = workspace.network(arrays_for_prediction(self.params.theta))
-        outputs, losses, batch_order = np.empty((n, self.n_outputs), dtype), np.empty(n), np.empty(batch, np.int32)
-        flops = 2 * sum(fan_in * fan_out for fan_in, fan_out in pairwise(self.params.sizes))
-        chunk = max(1, int(PREDICT_FLOPS / flops) // batch) * batch
-        for first in range(0, n, chunk):
-            bounds = first, min(first + chunk, n)
-            predict_chunk(data, targets, batch_order, net, workspace.coefficients, outputs, losses, bounds)
-        return outputs, losses
+            return self._current_predictor().forward(X)
+        targets = Targets.of(y, self.config, for_training=False).checked(len(X), self.n_outputs)
+        return self._current_predictor().forward(X, targets.for_prediction())
 
     def kernel_data(self, X: NDArray[Any]) -> DataArrays:
         """The kernel arguments for the scaling and for samples from `check_X`, which are not copied."""
         factor, offset = self._scaling or (np.ones(self.n_features), np.zeros(self.n_features))
-        dtype, n = self.params.theta.dtype, self.n_features
+        dtype, n = self.params.dtype, self.n_features
         scaling = aligned_zeros(2 * row_stride(n, dtype.itemsize), dtype).reshape(2, -1)
         scaling[:, :n] = factor, offset
         return DataArrays(*samples_in_memory(X, n), scaling[0], scaling[1])

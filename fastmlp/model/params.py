@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fastmlp.codegen.cpu import LINE_BYTES, row_stride
+from fastmlp.data.check import read_only
 from fastmlp.errors import DataError
 from fastmlp.seeding import Purpose, stream, uniform
 from fastmlp.settings import ACTIVATIONS, Init
@@ -33,6 +34,21 @@ def aligned_zeros(n: int, dtype: DTypeLike) -> NDArray[Any]:
     return raw[first : first + n_bytes].view(dtype)
 
 
+class Writes:
+    """What is known about writes to parameters, for those who keep something that is derived from them.
+
+    Attributes
+    ----------
+    latest : object
+        Another object after each assignment, and never an earlier one again.
+    has_views : bool
+        Whether a view has been handed out, through which the parameters may be written to at any time, unnoticed.
+    """
+
+    def __init__(self) -> None:
+        self.latest, self.has_views = object(), False
+
+
 class Views:
     """Views of the parameters, one array per layer; assigning to an item copies into the view.
 
@@ -47,8 +63,8 @@ class Views:
     fastmlp.errors.DataError: weights[0]: expected an array of shape (3, 2), got shape (2,)
     """
 
-    def __init__(self, arrays: list[NDArray[Any]], name: str) -> None:
-        self._arrays, self._name = arrays, name
+    def __init__(self, arrays: list[NDArray[Any]], name: str, writes: Writes) -> None:
+        self._arrays, self._name, self._writes = arrays, name, writes
 
     @overload
     def __getitem__(self, index: int) -> NDArray[Any]: ...
@@ -57,6 +73,7 @@ class Views:
     def __getitem__(self, index: int | slice) -> NDArray[Any] | list[NDArray[Any]]:
         if isinstance(index, slice):
             return list(self)[index]
+        self._writes.has_views = True
         return self._arrays[index].view()  # assigning to its shape, strides or dtype then has no effect here
 
     def __setitem__(self, index: int | slice, value: Any) -> None:
@@ -88,8 +105,11 @@ class Views:
         if len(values) != len(indices):
             raise DataError(f"{self._name}: expected {len(indices)} arrays, one per layer, got {len(values)}")
         arrays = [self._read(index, value) for index, value in zip(indices, values, strict=True)]
-        for index, array in zip(indices, arrays, strict=True):
-            self._arrays[index][...] = array
+        try:
+            for index, array in zip(indices, arrays, strict=True):
+                self._arrays[index][...] = array
+        finally:
+            self._writes.latest = object()
 
     def _read(self, index: int, value: object) -> NDArray[Any]:
         name, view = f"{self._name}[{index}]", self._arrays[index]
@@ -110,7 +130,12 @@ class Views:
         return len(self._arrays)
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
+        self._writes.has_views = True
         return (array.view() for array in self._arrays)
+
+    def read(self) -> list[NDArray[Any]]:
+        """The views, read-only, as `Params.read` returns theta."""
+        return [read_only(array) for array in self._arrays]
 
     def __repr__(self) -> str:
         return f"{self._name}: {', '.join(str(array.shape) for array in self._arrays)}"
@@ -155,11 +180,13 @@ class Params:
             starts.append((n_stored, stride, n_stored + fan_out * stride))
             n_stored += fan_out * stride + row_stride(fan_out, itemsize)
         self._sizes, self._starts, self._theta = tuple(sizes), tuple(starts), aligned_zeros(n_stored, dtype)
+        self._writes = Writes()
         weights, biases = [], []
         for (w, stride, b), (fan_in, fan_out) in zip(starts, pairwise(sizes), strict=True):
-            weights.append(self.theta[w : w + fan_out * stride].reshape(fan_out, stride)[:, :fan_in].T)
-            biases.append(self.theta[b : b + fan_out])
-        self._weights, self._biases = Views(weights, "weights"), Views(biases, "biases")
+            weights.append(self._theta[w : w + fan_out * stride].reshape(fan_out, stride)[:, :fan_in].T)
+            biases.append(self._theta[b : b + fan_out])
+        self._weights = Views(weights, "weights", self._writes)
+        self._biases = Views(biases, "biases", self._writes)
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -174,11 +201,26 @@ class Params:
     @property
     def theta(self) -> NDArray[Any]:
         """All weights and biases (n_stored,)."""
+        self._writes.has_views = True
         return self._theta.view()
 
     @theta.setter
     def theta(self, value: object) -> NoReturn:
         raise AttributeError("theta: expected no assignment; assign to weights and biases, or to items of theta")
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32 or float64."""
+        return self._theta.dtype
+
+    @property
+    def writes(self) -> Writes:
+        """Assignments so far, and whether there may be other writes."""
+        return self._writes
+
+    def read(self) -> NDArray[Any]:
+        """theta, read-only: whoever only reads gives predictions no reason to expect writes."""
+        return read_only(self._theta)
 
     @property
     def weights(self) -> Views:
@@ -199,19 +241,19 @@ class Params:
         self._biases.assign(arrays)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _unpickle, (self.sizes, self.theta.dtype.name, self.theta)
+        return _unpickle, (self.sizes, self.dtype.name, self._theta)
 
     def copy(self) -> "Params":
         """A copy that shares no memory."""
-        other = Params(self.sizes, self.theta.dtype)
-        other.theta[:] = self.theta
+        other = Params(self.sizes, self.dtype)
+        other._theta[:] = self._theta
         return other
 
 
 def _unpickle(sizes: tuple[int, ...], dtype: str, theta: NDArray[Any]) -> Params:
     """Restore pickled parameters, with the alignment and the views that pickling the arrays would lose."""
     params = Params(sizes, dtype)
-    params.theta[:] = theta
+    params._theta[:] = theta
     return params
 
 
@@ -234,7 +276,7 @@ def init_params(sizes: tuple[int, ...], dtype: DTypeLike, init: Init, activation
     """
     params = Params(sizes, dtype)
     last = len(params.weights) - 1
-    for layer, W in enumerate(params.weights):
+    for layer, W in enumerate(params.weights._arrays):
         gain = ACTIVATIONS[activation].gain if init == "glorot_uniform_gain" and layer < last else 1.0
         limit = gain * math.sqrt(6 / sum(W.shape))
         state, n_rows = stream(seed, Purpose.WEIGHTS, layer), max(1, INIT_BLOCK // W.shape[1])

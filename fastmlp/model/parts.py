@@ -106,7 +106,7 @@ def check_config(config: Config, params: Params) -> None:
     """
     if not isinstance(config, Config):
         raise ConfigError(f"config: expected a fastmlp.Config, got {config!r:.200}")
-    sizes, dtype = params.sizes, params.theta.dtype.name
+    sizes, dtype = params.sizes, params.dtype.name
     if config.hidden != sizes[1:-1]:
         raise ConfigError(
             f"hidden: expected {sizes[1:-1]}, the layers of the network, got {config.hidden}; make a new network"
@@ -136,8 +136,8 @@ def check_scaling(scaling: Sequence[object] | None, params: Params) -> Scaling |
     if not is_sequence(scaling) or len(scaling) != 2:
         raise DataTypeError(f"scaling: expected None or two arrays, factor and offset, got {scaling!r:.200}")
     factor, offset = (_check_per_feature(part, params.sizes[0], f"scaling[{i}]") for i, part in enumerate(scaling))
-    if abs(factor).max() > np.finfo(params.theta.dtype).max:
-        raise DataError(f"scaling[0]: got {abs(factor).max():.3g}, beyond the range of {params.theta.dtype}")
+    if abs(factor).max() > np.finfo(params.dtype).max:
+        raise DataError(f"scaling[0]: got {abs(factor).max():.3g}, beyond the range of {params.dtype}")
     return factor, offset
 
 

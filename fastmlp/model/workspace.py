@@ -18,7 +18,7 @@ from fastmlp.settings import ACTIVATIONS, BF16_TERMS, LOSSES
 
 
 class Workspace:
-    """Scratch memory for batches of up to `batch_size` samples through a network.
+    """Scratch memory for training in batches of up to `batch_size` samples through a network.
 
     Parameters
     ----------
@@ -28,8 +28,6 @@ class Workspace:
         Its activation, loss, dropout and precision.
     batch_size : int
         Number of samples in a full batch.
-    for_training : bool
-        Whether dropout, label smoothing and bf16 products apply, and derivatives are stored.
     pixel_scale : float, optional
         The factor of the input where it is uint8 pixels times one number. Pixels are bf16 numbers, so that such an
         input is not split into terms.
@@ -49,10 +47,9 @@ class Workspace:
         params: Params,
         config: Config,
         batch_size: int,
-        for_training: bool = True,
         pixel_scale: float | None = None,
     ) -> None:
-        dtype, sizes = params.theta.dtype, params.sizes
+        dtype, sizes = params.dtype, params.sizes
         self._size, self._per_line = 0, cpu.LINE_BYTES // dtype.itemsize
         common = np.zeros(at.N_COMMON_ENTRIES, np.int64)
         layers = np.zeros((len(sizes) - 1, at.N_LAYER_ENTRIES), np.int64)
@@ -76,16 +73,16 @@ class Workspace:
         common[at.TARGETS] = self._reserve((1 if config.loss == "cross_entropy" else sizes[-1]) * stride)
         common[at.SCALARS] = self._reserve(self._per_line)
         common[at.LOSS_CODE] = LOSSES[config.loss].code
-        common[at.DROPPED] = settings.dropped_draws(config.dropout) if for_training else 0
-        self.bf16 = True if for_training and config.precision in BF16_TERMS else None
+        common[at.DROPPED] = settings.dropped_draws(config.dropout)
+        self.bf16 = True if config.precision in BF16_TERMS else None
         if self.bf16:
             layers[:, at.BF16] = [settings.uses_bf16(*pair, batch_size) for pair in pairwise(sizes)]
         if layers[:, at.BF16].any():
             self._reserve_tiles(common, layers, BF16_TERMS[config.precision], pixel_scale is not None)
         is_stored = ACTIVATIONS[config.activation].derivative_of == "input" or common[at.DROPPED] > 0
-        self._reserve_layers(common, layers, for_training and is_stored)
+        self._reserve_layers(common, layers, is_stored)
         work = aligned_zeros(self._size, dtype)
-        smoothing, n_classes = config.label_smoothing if for_training else 0.0, sizes[-1]
+        smoothing, n_classes = config.label_smoothing, sizes[-1]
         scalars = work[common[at.SCALARS] :]
         scalars[at.ON], scalars[at.OFF] = 1.0 - smoothing + smoothing / n_classes, smoothing / n_classes
         scalars[at.HUBER_DELTA], scalars[at.SMOOTHING] = config.huber_delta, smoothing

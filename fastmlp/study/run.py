@@ -104,7 +104,7 @@ def digest(model: Model) -> str:
     'f153c6f8'
     """
     sha256 = hashlib.sha256()
-    for layer in zip(model.weights, model.biases, strict=True):
+    for layer in zip(model.weights.read(), model.biases.read(), strict=True):
         for array in layer:
             sha256.update(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).data)
     return sha256.hexdigest()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastmlp.data import check
-from fastmlp.data.check import check_X, read_only, row_blocks
+from fastmlp.data.check import check_X, is_as_checked, read_only, row_blocks
 from fastmlp.errors import DataError, DataTypeError
 
 
@@ -201,3 +201,37 @@ def test_wrong_shapes_are_refused(X, message):
 def test_blocks_cover_every_row_once(n_rows, row_bytes):
     covered = [row for rows in row_blocks(n_rows, row_bytes) for row in range(rows.start, rows.stop)]
     assert covered == list(range(n_rows))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+def test_an_array_that_is_returned_itself_is_recognised(dtype):
+    for X in (np.ones((3, 4), dtype), np.ones((6, 4), dtype)[1:2], np.ones((3, 4), dtype)[1:]):
+        assert is_as_checked(X, 4)
+        assert np.shares_memory(check_X(X, 4, ensure_finite=False), X)
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        [[1.0, 2.0, 3.0, 4.0]],
+        np.ones((3, 5)),
+        np.ones((0, 4)),
+        np.ones(4),
+        np.ones((3, 2, 2)),
+        np.ones((3, 4), np.int64),
+        np.ones((3, 4), np.dtype("f8").newbyteorder()),
+        np.ones((3, 8))[:, :4],
+        np.asfortranarray(np.ones((3, 4))),
+        np.zeros(97, np.uint8)[1:].view("f8").reshape(3, 4),
+        np.ma.masked_array(np.ones((3, 4))),
+    ],
+)
+def test_any_other_samples_take_the_full_check(X):
+    assert not is_as_checked(X, 4)
+
+
+def test_nan_and_infinity_are_returned_where_they_are_looked_for_later():
+    X = np.array([[1.0, np.nan], [np.inf, 2.0]])
+    assert check_X(X, ensure_finite=False) is not None
+    with pytest.raises(DataError, match="expected finite numbers, got nan at row 0, column 1"):
+        check_X(X)

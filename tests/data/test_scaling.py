@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.sparse import csr_array
 
-from fastmlp.data.scaling import check_representable, fit_moments, fit_scaling, largest_magnitude
+from fastmlp.data.scaling import (
+    MAX_DISTANCE,
+    accepts_small_samples,
+    check_representable,
+    fit_moments,
+    fit_scaling,
+    largest_magnitude,
+)
 from fastmlp.errors import DataError
 
 PIXELS = np.array([[0, 10], [255, 10], [51, 10]], dtype=np.uint8)
@@ -131,3 +138,22 @@ def test_the_largest_magnitude_is_that_of_either_sign():
     assert [largest_magnitude(np.array(values)) for values in ([1.0, -3.0], [-1.0, 2.0])] == [3.0, 2.0]
     assert largest_magnitude(np.r_[np.zeros(1 << 18), -7.0][:, None]) == 7.0
     assert [largest_magnitude(csr_array(values)) for values in ([[0.0, -5.0]], [[0.0]])] == [5.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("factor", "offset", "precision", "ref"),
+    [
+        (2.0, 0.0, "float32", True),
+        (2.0, MAX_DISTANCE, "float32", True),
+        (2.0, -MAX_DISTANCE - 1, "float32", False),
+        (1.0, 1e37, "float32", True),
+        (1.0, -1e38, "float32", False),
+        (2.0, 1e38, "float64", True),
+        (1.0, 1e308, "float64", False),
+    ],
+)
+def test_small_samples_are_accepted_where_no_offset_is_large(factor, offset, precision, ref):
+    scaling = np.array([1.0, factor]), np.array([0.0, offset])
+    assert accepts_small_samples(scaling, precision) is ref
+    if ref:
+        check_representable(np.full((2, 2), 1e-3), scaling, precision)

@@ -16,9 +16,9 @@ from numba.core.runtime.nrt import rtsys
 import fastmlp
 from fastmlp.codegen.jit import kernel
 from fastmlp.config import Config
-from fastmlp.kernels.epoch import predict_chunk, train_chunk
-from fastmlp.model.kernel_args import Targets, arrays_for_prediction
-from fastmlp.model.workspace import Workspace
+from fastmlp.kernels.epoch import train_chunk
+from fastmlp.kernels.predict import predict_chunk
+from fastmlp.model import predictor
 from fastmlp.reference.network import Network
 from fastmlp.seeding import Purpose, stream
 from fastmlp.settings import ACTIVATIONS, LOSSES, OPTIMIZERS, L2Scale
@@ -100,25 +100,6 @@ def test_training_equals_the_reference_from_data_to_history(blobs, same_bits, dt
         same_bits(b, network.theta[2 * i + 1])
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("kind", ["uint8", "float32", "float64", "strided"])
-def test_prediction_equals_its_reference(engine, same_bits, dtype, kind, activation):
-    epoch_run = engine.EpochRun(
-        config_of(dtype, activation=activation), engine.samples(kind, 13, engine.panel(dtype) + 70), 3
-    )
-    same_bits(epoch_run.model.predict_proba(epoch_run.X), epoch_run.predict_reference()[0])
-
-
-@pytest.mark.parametrize("loss", LOSSES)
-def test_outputs_and_losses_of_any_loss_equal_their_references(engine, same_bits, dtype, loss):
-    epoch_run = engine.EpochRun(config_of(dtype, loss=loss, huber_delta=0.75), engine.samples("float32", 13, 20), 3)
-    arguments = predict_arguments(epoch_run, 5)
-    predict_chunk(*arguments)
-    outputs, losses = epoch_run.predict_reference()
-    same_bits(arguments[5], outputs)
-    same_bits(arguments[6], losses.astype(np.float64))
-
-
 @pytest.mark.parametrize("loss", ["squared_error", "huber", "poisson"])
 def test_subnormal_targets_are_zero_as_in_their_reference(engine, same_bits, dtype, loss):
     tiny = float(np.finfo(dtype).tiny)
@@ -126,25 +107,6 @@ def test_subnormal_targets_are_zero_as_in_their_reference(engine, same_bits, dty
     epoch_run.targets.values[::2] = np.array([tiny / 2, tiny * (1 - 2**-20), tiny], dtype)
     assert epoch_run.train(2**-8, 1) == epoch_run.train_reference(2**-8, 1)
     check_equal(same_bits, epoch_run)
-
-
-def predict_arguments(epoch_run, batch):
-    theta, n = epoch_run.net.params.theta, len(epoch_run.X)
-    probs, losses = np.empty((n, epoch_run.model.n_outputs), theta.dtype), np.empty(n)
-    workspace = Workspace(epoch_run.model.params, epoch_run.config, batch, for_training=False)
-    rows, targets = np.empty(batch, np.int32), Targets.of(epoch_run.y, epoch_run.config, for_training=False)
-    net = workspace.network(arrays_for_prediction(theta))
-    return epoch_run.model.kernel_data(epoch_run.X), targets, rows, net, workspace.coefficients, probs, losses, (0, n)
-
-
-@pytest.mark.parametrize("batch", [1, 2, 7, 16, 29, 31, 128])
-def test_predictions_and_losses_do_not_depend_on_the_batch(engine, same_bits, dtype, batch):
-    epoch_run = engine.EpochRun(config_of(dtype), engine.samples("uint8", 31, 70), 3)
-    arguments = predict_arguments(epoch_run, batch)
-    predict_chunk(*arguments)
-    probs, losses = epoch_run.predict_reference()
-    same_bits(arguments[5], probs)
-    same_bits(arguments[6], losses.astype(np.float64))
 
 
 def test_the_infinite_loss_of_a_sample_of_weight_zero_does_not_count(engine, same_bits, dtype):
@@ -208,7 +170,7 @@ def halve(x):
 def test_the_entry_points_restore_the_caller_s_subnormal_numbers(engine, dtype):
     epoch_run = engine.EpochRun(config_of(dtype), engine.samples("float32", 21, 20), 3)
     epoch_run.train(0.25, 0)
-    predict_chunk(*predict_arguments(epoch_run, 5))
+    epoch_run.model.predict_proba(epoch_run.X)
     assert halve(sys.float_info.min) > 0
 
 
@@ -253,10 +215,11 @@ def test_training_allocates_nothing(engine, n_allocations, dtype, optimizer):
     assert n_allocations(train_chunk, arguments) == 0
 
 
-def test_prediction_allocates_nothing(engine, n_allocations, dtype):
-    epoch_run = engine.EpochRun(config_of(dtype), engine.samples("uint8", 31, 70), 3)
-    arguments = predict_arguments(epoch_run, 7)
-    assert n_allocations(predict_chunk, arguments) == 0
+def test_prediction_allocates_nothing(engine, n_allocations, dtype, monkeypatch):
+    calls = []
+    monkeypatch.setattr(predictor, "predict_chunk", lambda *arguments: calls.append(arguments) or 0)
+    engine.EpochRun(config_of(dtype), engine.samples("uint8", 31, 70), 3).model.predict_proba(np.zeros((2, 70)))
+    assert n_allocations(predict_chunk, *calls) == 0
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no mprotect")

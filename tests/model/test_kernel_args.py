@@ -7,7 +7,6 @@ from fastmlp.kernels import epoch, update
 from fastmlp.kernels.sampling import DTYPE_CODES
 from fastmlp.model.kernel_args import (
     Targets,
-    arrays_for_prediction,
     arrays_for_training,
     hyperparameters_of,
     initial_powers,
@@ -77,11 +76,11 @@ def test_targets_that_kernels_would_read_beyond_their_end_are_refused(loss, y, w
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("loss", LOSSES)
-def test_targets_for_predictions_are_zeros_of_the_same_shapes_and_dtypes(loss, precision):
-    config = Config(loss=loss, precision=precision)
-    got, ref = Targets.zeros(3, 2, config), Targets.of(np.zeros(3 if loss == "cross_entropy" else (3, 2)), config)
-    for array, like in zip(got, ref, strict=True):
-        assert (array.shape, array.dtype, array.any()) == (like.shape, like.dtype, False)
+def test_targets_for_prediction_are_columns_in_the_dtype_of_the_parameters(loss, precision):
+    y = [1, 0, 1] if loss == "cross_entropy" else [[1, 2], [0, 1], [1, 1]]
+    got = Targets.of(np.array(y), Config(loss=loss, precision=precision), for_training=False).for_prediction()
+    assert (got.tolist(), got.dtype) == (np.reshape(y, (3, -1)).tolist(), np.dtype(precision))
+    assert got.flags.carray
 
 
 def test_targets_that_fit_are_returned():
@@ -150,12 +149,6 @@ def test_training_allocates_only_the_moments_of_the_optimizer_and_the_gradient_t
         32 * bool(clip_norm),
     ]
     assert not any(array.any() for array in (m, v, gradient))
-
-
-def test_prediction_allocates_nothing_besides_the_parameters():
-    theta, *others = arrays_for_prediction(THETA)
-    assert theta is THETA
-    assert [array.size for array in others] == [0, 0, 0]
 
 
 def test_powers_are_1_and_no_step_is_counted_before_the_first_step():

@@ -1,3 +1,4 @@
+import pickle
 from typing import get_args
 
 import numpy as np
@@ -166,3 +167,53 @@ def test_layers_that_are_no_sequence_are_refused(values):
         params.weights = values
     with pytest.raises(DataError, match=r"^biases: expected a sequence of arrays, got "):
         params.biases = values
+
+
+# writes
+
+
+def test_assignments_are_noted_and_reading_is_not():
+    params = Params((3, 2), "float32")
+    seen = [params.writes.latest]
+    params.weights[0] = np.ones((3, 2))
+    seen.append(params.writes.latest)
+    params.biases = [[1, 2]]
+    seen.append(params.writes.latest)
+    assert len(set(map(id, seen))) == 3
+    params.copy(), params.read(), params.weights.read(), pickle.dumps(params), repr(params.weights), params.dtype
+    assert params.writes.latest is seen[-1]
+    assert not params.writes.has_views
+
+
+def test_an_assignment_that_is_refused_is_none():
+    params = Params((3, 2), "float32")
+    before = params.writes.latest
+    with pytest.raises(DataError):
+        params.weights[0] = np.ones((2, 2))
+    assert params.writes.latest is before
+
+
+@pytest.mark.parametrize(
+    "access",
+    [
+        lambda params: params.theta,
+        lambda params: params.weights[0],
+        lambda params: params.biases[-1],
+        lambda params: params.weights[:],
+        lambda params: list(params.biases),
+        lambda params: next(iter(params.weights)),
+    ],
+)
+def test_a_view_that_is_handed_out_is_noted(access):
+    params = Params((3, 2), "float32")
+    assert not params.writes.has_views
+    access(params)
+    assert params.writes.has_views
+    assert not params.copy().writes.has_views
+
+
+def test_what_is_read_cannot_be_written_to():
+    params = Params((3, 2), "float32")
+    for array in (params.read(), *params.weights.read(), *params.biases.read()):
+        assert not array.flags.writeable
+        assert np.shares_memory(array, params.theta)

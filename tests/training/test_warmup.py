@@ -6,7 +6,8 @@ import pytest
 
 from fastmlp.config import Config
 from fastmlp.data import Dataset
-from fastmlp.kernels.epoch import predict_chunk, train_chunk
+from fastmlp.kernels.epoch import train_chunk
+from fastmlp.kernels.predict import bits_differ, predict_chunk
 from fastmlp.settings import ACTIVATIONS, LOSSES, OPTIMIZERS, Precision, Schedule
 from fastmlp.training.loop import train
 from fastmlp.training.precision import resolve
@@ -37,7 +38,7 @@ def make_data(loss, make_blobs):
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_no_run_compiles_anything_after_warmup(precision, make_blobs):
     warmup(precision)
-    before = [set(entry.overloads) for entry in (train_chunk, predict_chunk)]
+    before = [set(entry.overloads) for entry in (train_chunk, predict_chunk, bits_differ)]
     common = {"precision": precision, "hidden": (3,), "batch_size": 7, "n_epochs": 1, "learning_rate": 1e-3}
     data = {loss: make_data(loss, make_blobs) for loss in LOSSES}
     for loss, activation, optimizer, schedule in product(LOSSES, ACTIVATIONS, OPTIMIZERS, get_args(Schedule)):
@@ -45,7 +46,7 @@ def test_no_run_compiles_anything_after_warmup(precision, make_blobs):
         train(data[loss], config)
     for dtype in (np.uint8, np.float32, np.float64):
         train(make_blobs(dtype=dtype), Config(dropout=0.5, clip_norm=0.1, weight_decay=0.1, l2_scale="batch", **common))
-    assert [set(entry.overloads) for entry in (train_chunk, predict_chunk)] == before
+    assert [set(entry.overloads) for entry in (train_chunk, predict_chunk, bits_differ)] == before
 
 
 def test_a_second_warmup_is_fast():

@@ -1,0 +1,193 @@
+"""Predictor: what a network's predictions need besides the samples, made once for many calls."""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastmlp.codegen.cpu import LINE_BYTES, row_stride
+from fastmlp.config import Config
+from fastmlp.data.check import read_only
+from fastmlp.data.scaling import accepts_small_samples
+from fastmlp.kernels import layout as at
+from fastmlp.kernels.predict import (
+    BLOCK_SAMPLES,
+    FACTOR,
+    N_ENTRIES,
+    OFFSET,
+    PANEL_LINES,
+    ROWS_STRIDE,
+    SQUARES,
+    bits_differ,
+    predict_chunk,
+)
+from fastmlp.model.kernel_args import samples_in_memory
+from fastmlp.model.params import Params, aligned_zeros
+from fastmlp.model.parts import Scaling
+from fastmlp.settings import ACTIVATIONS, LOSSES
+
+#: Samples per batch: each batch reads all weights, and its activations should stay in L2. A multiple of BLOCK_SAMPLES.
+#: Zen 5, 192 and 240: as fast. No result depends on it.
+PREDICT_BATCH = 96
+#: Work per call into the kernels in prediction, a quarter of a second at 20 GFLOP/s: between calls, Ctrl-C is handled.
+PREDICT_FLOPS = 5e9
+
+_NO_LOSSES = np.zeros(0)
+
+
+class Predictor:
+    """The weights of a network laid out for prediction, the kernels' tables, and scratch memory.
+
+    It is never changed, but for the list of free scratch memory, which threads take from and return to: several may
+    predict at once. `is_current` tells whether the network is still the one that it was made from.
+
+    Parameters
+    ----------
+    params : Params
+        The parameters, which are copied.
+    config : Config
+        Its activation, loss and huber_delta.
+    scaling : tuple of ndarray, or None
+        Factor and offset of each feature.
+
+    Attributes
+    ----------
+    checks_samples : bool
+        Whether no samples can be accepted without `fastmlp.data.scaling.check_representable`, however small they are.
+
+    Examples
+    --------
+    >>> params = Params((2, 3), "float32")
+    >>> predictor = Predictor(params, Config(hidden=()), None)
+    >>> predictor.is_current(params, predictor.config, None)
+    True
+    >>> params.biases[0] = [1, 2, 3]
+    >>> predictor.is_current(params, predictor.config, None)
+    False
+    """
+
+    def __init__(self, params: Params, config: Config, scaling: Scaling | None) -> None:
+        self.config, self.scaling, self._n_features = config, scaling, params.sizes[0]
+        # In this order: what is written to the parameters from here on is noticed.
+        self._latest_write, theta = params.writes.latest, params.read()
+        self._given, self._copied = _bits(theta), None
+        if params.writes.has_views:
+            theta = theta.copy()
+            self._copied = _bits(theta)
+        self.checks_samples = not accepts_small_samples(scaling, config.dtype)
+        self._dtype, self._n_outputs = params.dtype, params.sizes[-1]
+        self._no_targets = np.zeros((0, 1), params.dtype)
+        flops = 2 * sum(fan_in * fan_out for fan_in, fan_out in pairwise(params.sizes))
+        self._chunk = max(1, int(PREDICT_FLOPS / flops) // PREDICT_BATCH) * PREDICT_BATCH
+        self._tables = np.zeros((len(params.sizes) + 1, N_ENTRIES), np.int64)
+        self._weights = self._lay_out(theta, params)
+        self._work_size = self._lay_out_work(params.sizes)
+        self._free: list[NDArray[Any]] = []
+
+    def is_current(self, params: Params, config: Config, scaling: Scaling | None) -> bool:
+        """Whether config and scaling are the same objects as in the constructor, and the parameters unchanged.
+
+        Parameters of which a view was handed out are compared bit by bit: 1 us for 64-100-100-10.
+        """
+        if params.writes.latest is not self._latest_write or config is not self.config or scaling is not self.scaling:
+            return False
+        if not params.writes.has_views:
+            return True
+        return self._copied is not None and not bits_differ(self._given, self._copied)
+
+    def forward(self, X: NDArray[Any], targets: NDArray[Any] | None = None) -> tuple[NDArray[Any], Any, int]:
+        """Outputs and losses of samples, and what the kernel found.
+
+        Parameters
+        ----------
+        X : ndarray (n_samples, n_features)
+            Samples as `fastmlp.data.check.check_X` returns them.
+        targets : ndarray (n_samples, 1) or (n_samples, n_outputs)
+            Labels or target values in the dtype of the parameters; without them, no losses are computed.
+
+        Returns
+        -------
+        outputs : ndarray (n_samples, n_outputs)
+            In the dtype of the parameters.
+        losses : ndarray (n_samples,) of float64
+            Empty without targets.
+        findings : int
+            See `fastmlp.kernels.predict`: LARGE_SAMPLES, NON_FINITE_OUTPUTS.
+        """
+        first_sample, sample_bytes, code = samples_in_memory(X, self._n_features)
+        n, findings = len(X), 0
+        outputs, losses = np.empty((n, self._n_outputs), self._dtype), _NO_LOSSES
+        if targets is None:
+            targets = self._no_targets
+        else:
+            losses = np.empty(n)
+        try:
+            work = self._free.pop()
+        except IndexError:
+            work = self._new_work()
+        for first in range(0, n, self._chunk):
+            integers = first, min(first + self._chunk, n), sample_bytes, code
+            arrays = first_sample, self._weights, self._tables, targets, outputs, losses, work
+            findings |= predict_chunk(*arrays, integers)
+        self._free.append(work)
+        return outputs, losses, findings
+
+    def _lay_out(self, theta: NDArray[Any], params: Params) -> NDArray[Any]:
+        """The scaling, and of each layer W (fan_in, fan_out), rows padded, and b; their offsets go into the tables."""
+        sizes, itemsize = params.sizes, params.dtype.itemsize
+        common, layers = self._tables[0], self._tables[1:-1]
+        common[[FACTOR, OFFSET]] = 0, row_stride(sizes[0], itemsize)
+        size = 2 * common[OFFSET]
+        layers[:, at.FAN_IN], layers[:, at.FAN_OUT] = sizes[:-1], sizes[1:]
+        layers[:, at.ACTIVATION] = ACTIVATIONS[self.config.activation].code
+        for layer, (fan_in, fan_out) in zip(layers, pairwise(sizes), strict=True):
+            stride = row_stride(fan_out, itemsize)
+            layer[[at.W, at.W_STRIDE, at.B]] = size, stride, size + fan_in * stride
+            size += (fan_in + 1) * stride
+        weights = aligned_zeros(int(size), params.dtype)
+        scaling = weights[: 2 * common[OFFSET]].reshape(2, -1)[:, : sizes[0]]
+        with np.errstate(over="ignore"):
+            scaling[:] = self.scaling or ([[1.0], [0.0]])
+        for layer, (start, given_stride, b) in zip(layers, params.starts, strict=True):
+            fan_in, fan_out, stride = layer[at.FAN_IN], layer[at.FAN_OUT], layer[at.W_STRIDE]
+            W = theta[start:b].reshape(fan_out, given_stride)[:, :fan_in].T
+            weights[layer[at.W] : layer[at.B]].reshape(fan_in, stride)[:, :fan_out] = W
+            weights[layer[at.B] : layer[at.B] + fan_out] = theta[b : b + fan_out]
+        return weights
+
+    def _lay_out_work(self, sizes: tuple[int, ...]) -> int:
+        """The size of the scratch memory of a call; the offsets of its parts go into the tables."""
+        per_line, itemsize, size = LINE_BYTES // self._dtype.itemsize, self._dtype.itemsize, 0
+
+        def reserve(n: int) -> int:
+            nonlocal size
+            size += n
+            return size - n
+
+        common, layers, columns = self._tables[0], self._tables[1:-1], self._tables[-1]
+        batch, stride = -(-PREDICT_BATCH // per_line) * per_line, row_stride(PREDICT_BATCH, itemsize)
+        common[[at.BATCH, at.STRIDE, at.PANEL]] = PREDICT_BATCH, stride, PANEL_LINES * per_line
+        common[ROWS_STRIDE] = row_stride(min(sizes[0], PANEL_LINES * per_line), itemsize)
+        common[at.AT_STRIDE] = row_stride(max(sizes[1:]), itemsize)
+        common[at.ROWS] = reserve(BLOCK_SAMPLES * int(common[ROWS_STRIDE]))
+        # A layer is computed from the one below: two matrices of activations take turns.
+        turns = [reserve(batch * int(common[at.AT_STRIDE])) for _ in range(2)]
+        layers[:, at.A] = [turns[i % 2] for i in range(len(layers))]
+        n_rows = -(-self._n_outputs // per_line) * per_line
+        columns[at.FAN_OUT] = self._n_outputs
+        columns[at.A], columns[at.DZ] = reserve(n_rows * stride), reserve(n_rows * stride)
+        common[at.TARGETS] = reserve((1 if self.config.loss == "cross_entropy" else self._n_outputs) * stride)
+        common[at.LOSS], common[SQUARES] = reserve(stride), reserve(per_line)
+        common[at.SCALARS], common[at.LOSS_CODE] = reserve(per_line), LOSSES[self.config.loss].code
+        return size
+
+    def _new_work(self) -> NDArray[Any]:
+        work = aligned_zeros(self._work_size, self._dtype)
+        work[self._tables[0, at.SCALARS] + at.HUBER_DELTA] = self.config.huber_delta
+        return work
+
+
+def _bits(theta: NDArray[Any]) -> NDArray[np.int64]:
+    """The bits of the parameters, read-only, which `bits_differ` is compiled for. Rows of theta are whole lines."""
+    return read_only(theta.view(np.int64))

@@ -1,0 +1,335 @@
+import copy
+import os
+import pickle
+import threading
+import warnings
+
+import numpy as np
+import pytest
+
+import fastmlp
+from fastmlp.config import Config
+from fastmlp.data.check import check_X
+from fastmlp.data.scaling import check_representable
+from fastmlp.errors import DataError
+from fastmlp.model.model import Model, init_model, load_model
+from fastmlp.reference.network import Network
+from fastmlp.training.trainer import Trainer
+
+X = np.random.default_rng(0).standard_normal((7, 5)).astype(np.float32)
+
+
+def check_current(model, X=X):
+    """Predictions are those of the reference implementation for the parameters and the scaling as they are."""
+    scaling = model.scaling or (np.ones(model.n_features), np.zeros(model.n_features))
+    network = Network(model.config, *([np.array(a) for a in arrays] for arrays in pieces(model)))
+    ref, _ = network.predict(X, np.zeros(len(X), np.int32), scaling)
+    np.testing.assert_array_equal(model.predict_proba(X), ref)
+
+
+def pieces(model):
+    """Weights and biases, read from a copy, so that no view of the network itself is handed out."""
+    other = model.copy()
+    return other.weights, other.biases
+
+
+@pytest.fixture(params=["float32", "float64"])
+def model(request):
+    """A network that has predicted, and none of whose weights has been handed out."""
+    model = init_model(Config(hidden=(7, 6), batch_size=7, precision=request.param), 5, 3)
+    model.predict(X)
+    assert not model.params.writes.has_views
+    return model
+
+
+# A change of the network, in any way, is in the next prediction.
+
+
+def change_theta(model):
+    model.params.theta[:] *= 2
+
+
+def change_a_view(model):
+    model.weights[0][1, 2] = 5
+
+
+def change_a_bias(model):
+    model.params.biases[-1][0] += 1
+
+
+def change_in_a_loop(model):
+    for W in model.weights:
+        W *= 2
+
+
+def change_by_an_operator(model):
+    model.weights[1] += 1
+
+
+def change_a_slice(model):
+    model.weights[0:1][0][:] = 3
+
+
+def change_the_sign_of_zero(model):
+    model.biases[0][0] = -0.0
+
+
+def assign_an_item(model):
+    model.weights[0] = np.ones((5, 7))
+
+
+def assign_a_slice(model):
+    model.biases[:2] = [np.ones(7), np.ones(6)]
+
+
+def assign_weights(model):
+    model.weights = [2 * W for W in pieces(model)[0]]
+
+
+def assign_biases_of_params(model):
+    model.params.biases = [b + 1 for b in pieces(model)[1]]
+
+
+def assign_scaling(model):
+    model.scaling = np.full(5, 2.0), np.ones(5)
+
+
+def remove_scaling(model):
+    model.scaling = None
+
+
+def assign_config(model):
+    model.config = model.config.replace(activation="relu")
+
+
+def train_in_place(model):
+    Trainer(model, X, np.arange(7) % 3).run_epoch(0.5)
+
+
+CHANGES = [
+    change_theta, change_a_view, change_a_bias, change_in_a_loop, change_by_an_operator, change_a_slice,
+    change_the_sign_of_zero, assign_an_item, assign_a_slice, assign_weights, assign_biases_of_params, assign_scaling,
+    remove_scaling, assign_config, train_in_place,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("other", [None, *CHANGES])
+def test_predictions_are_of_the_network_as_it_is(model, change, other):
+    for _ in range(2):
+        change(model)
+        check_current(model)
+        if other is not None:
+            other(model)
+            check_current(model)
+
+
+def test_a_view_taken_before_the_first_prediction_is_watched(model):
+    model = model.copy()
+    view = model.params.weights[1]
+    for value in (1, 2):
+        model.predict(X)
+        view[3, 4] = value
+        check_current(model)
+
+
+def test_a_view_taken_and_not_used_changes_nothing(model):
+    before = model.predict_proba(X)
+    predictor = model._predictor
+    model.weights[0]
+    np.testing.assert_array_equal(model.predict_proba(X), before)
+    assert model._predictor is not predictor  # one with a copy to compare with
+    predictor = model._predictor
+    model.predict(X)
+    assert model._predictor is predictor
+
+
+def test_the_coefficients_of_an_estimator_are_watched():
+    pytest.importorskip("sklearn")
+    classifier = fastmlp.MLPClassifier((4,), max_iter=2, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        classifier.fit(X, np.arange(7) % 3)
+    for change in (
+        lambda: classifier.coefs_[0].__setitem__((0, 0), 9.0),
+        lambda: classifier.intercepts_.__setitem__(0, np.ones(4)),
+        lambda: setattr(classifier, "coefs_", [W / 2 for W in classifier.coefs_]),
+        lambda: classifier.partial_fit(X, np.arange(7) % 3),
+    ):
+        before = classifier.predict_proba(X)
+        change()
+        assert (classifier.predict_proba(X) != before).any()
+        fresh = Model(classifier.model_.config, classifier.model_.params.copy())
+        np.testing.assert_array_equal(classifier.predict_proba(X), fresh.predict_proba(X))
+
+
+def test_networks_from_training_and_from_files_need_no_comparison(blobs, tmp_path):
+    model = fastmlp.train(blobs, Config(hidden=(4,), n_epochs=1)).model
+    assert not model.params.writes.has_views
+    for suffix in (".npz", ".safetensors"):
+        if suffix == ".safetensors":
+            pytest.importorskip("safetensors")
+        model.save(tmp_path / f"model{suffix}")
+        loaded = load_model(tmp_path / f"model{suffix}")
+        assert not loaded.params.writes.has_views
+        np.testing.assert_array_equal(loaded.predict_proba(blobs.X_test), model.predict_proba(blobs.X_test))
+
+
+# copies
+
+
+@pytest.mark.parametrize(
+    "make", [Model.copy, copy.copy, copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))]
+)
+def test_a_copy_has_no_predictor_and_the_same_predictions(model, make):
+    before = model.predict_proba(X)
+    other = make(model)
+    assert other._predictor is None
+    np.testing.assert_array_equal(other.predict_proba(X), before)
+    assert other._predictor is not model._predictor
+    change_theta(other)
+    check_current(other)
+    check_current(model)
+
+
+def test_a_pickled_model_is_as_large_after_a_prediction_as_before(model):
+    assert len(pickle.dumps(model)) == len(pickle.dumps(model.copy()))
+
+
+# threads and processes
+
+
+@pytest.mark.parametrize("n_samples", [1, 500])
+def test_threads_predict_with_one_network_at_once(n_samples):
+    model, rng = init_model(Config(hidden=(40, 30)), 20, 4), np.random.default_rng(0)
+    samples = [rng.standard_normal((n_samples, 20)).astype(np.float32) for _ in range(4)]
+    refs = [model.predict_proba(X) for X in samples]
+    failures, start = [], threading.Barrier(4)
+
+    def predict(index):
+        start.wait()
+        for _ in range(200):
+            if not np.array_equal(model.predict_proba(samples[index]), refs[index]):
+                failures.append(index)
+
+    run_threads([lambda index=index: predict(index) for index in range(4)])
+    assert failures == []
+    assert len(model._predictor._free) <= 4
+
+
+def test_predictions_while_weights_change_are_of_the_old_or_the_new_ones():
+    """A bias is the only number that changes; the other thread assigns to it and writes through a view in turn."""
+    model = init_model(Config(hidden=(), loss="squared_error"), 5, 2)
+    model.weights = [np.zeros((5, 2))]
+    seen, is_done = set(), threading.Event()
+
+    def predict():
+        while not is_done.is_set():
+            seen.update(model.predict(X)[:, 0].tolist())
+
+    def change():
+        for value in range(300):
+            if value % 2:
+                model.biases[0] = [value, 0]
+            else:
+                model.biases[0][0] = value
+            assert model.predict(X[:1])[0, 0] == value
+        is_done.set()
+
+    run_threads([predict, predict, change])
+    assert is_done.is_set()
+    assert seen <= set(map(float, range(300)))
+
+
+def run_threads(functions):
+    errors = []
+
+    def run(function):
+        try:
+            function()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(function,)) for function in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_process_predicts_the_same(model):
+    before = model.predict_proba(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of threads that other tests may have left
+        child = os.fork()
+    if child == 0:
+        same = np.array_equal(model.predict_proba(X), before)
+        change_theta(model)
+        os._exit(0 if same and not np.array_equal(model.predict_proba(X), before) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    np.testing.assert_array_equal(model.predict_proba(X), before)
+
+
+# validation
+
+
+def checked(model, X):
+    """Text of the error of the checks that name the place, or None."""
+    try:
+        check_representable(check_X(X, model.n_features), model.scaling, model.config.dtype)
+    except DataError as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e18, -3e19, 1e38, 3.4e38, 3.5e38, 1e200, 1e308])
+@pytest.mark.parametrize("scaling", [(1.0, 0.0), (3.0, 1.0), (1e-30, 0.0), (0.0, 1.0), (2.0, -1e5), (1.0, 1e38),
+                                     (1.0, -3e38), (0.5, 2e38), (3.0, 5e5)])  # fmt: skip
+def test_errors_are_those_of_the_full_checks(model, dtype, value, scaling):
+    model.scaling = [np.full(5, number) for number in scaling]
+    with np.errstate(over="ignore"):
+        samples = np.ones((300, 5), dtype)
+        samples[200, 3] = value
+    text = checked(model, samples)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of outputs that are not finite
+        if text is None:
+            model.predict(samples)
+        else:
+            with pytest.raises(DataError) as caught:
+                model.predict(samples)
+            assert str(caught.value) == text
+
+
+def test_outputs_that_are_not_finite_cause_a_warning_at_the_caller(model):
+    model.weights = [np.full(W.shape, np.finfo(W.dtype).max / 2) for W in pieces(model)[0]]
+    model.config = model.config.replace(activation="identity")
+    with pytest.warns(UserWarning, match=r"X: the outputs for row 0 \(counted from 0\) are not finite") as caught:
+        model.predict(X)
+    assert caught[0].filename == __file__
+
+
+def test_samples_of_every_layout_have_the_same_predictions(model):
+    ref = model.predict_proba(X)
+    wide = np.zeros((7, 9), np.float32)
+    wide[:, 2:7] = X
+    for given in (X.tolist(), np.asfortranarray(X), wide[:, 2:7], X.astype(">f4"), X.reshape(7, 5, 1), X[::-1][::-1]):
+        np.testing.assert_array_equal(model.predict_proba(given), ref)
+    read_only = X.copy()
+    read_only.flags.writeable = False
+    np.testing.assert_array_equal(model.predict_proba(read_only), ref)
+    assert read_only.flags.writeable is False
+    assert X.flags.writeable
+
+
+def test_one_call_reads_all_chunks(monkeypatch):
+    monkeypatch.setattr("fastmlp.model.predictor.PREDICT_FLOPS", 1)
+    model = init_model(Config(hidden=(3,)), 5, 2)
+    samples = np.random.default_rng(1).standard_normal((1000, 5))
+    got = model.predict_proba(samples)
+    monkeypatch.undo()
+    np.testing.assert_array_equal(got, model.copy().predict_proba(samples))
+    assert model._predictor._chunk == 96
