@@ -2,32 +2,70 @@
 
 The machine code of a tile should be, per step of K: one fused multiply-add per vector of the tile, one load per column
 of vectors, one broadcast per row (or a broadcast operand of the multiply-add), and no load or store of an accumulator.
+
+``--arm apple-m1`` prints the loops for an AArch64 CPU on any machine, by Numba's and LLVM's own optimisation for it;
+LLVM lists its names of CPUs by ``llc -march=aarch64 -mcpu=help``.
 """
 
+import argparse
+import os
+import platform
 import re
-import sys
 from collections import Counter
 
-import numpy as np
+import llvmlite.binding as llvm
+from numba import types
+from numba.core import codegen, config
+from numba.core.registry import cpu_target
 
-from fastmlp.codegen import cpu
-from fastmlp.codegen.jit import kernel
-from fastmlp.kernels.matmul import matrix, product, product_descent
-
-#: Fused multiply-adds in the AT&T syntax that LLVM prints for x86, and on Arm. x86's last operand is the destination
-#: d; the digits of the name say which of d, the middle operand m and the first operand s are multiplied and added:
-#: 132: d s + m, 213: m d + s, 231: m s + d.
-MULTIPLY_ADD = re.compile(r"\s(?:vfmadd(132|213|231)p[sd]|(fmla))\s+(.*)$")
+#: Fused multiply-adds in the AT&T syntax that LLVM prints for x86. The last operand is the destination d; the digits of
+#: the name say which of d, the middle operand m and the first operand s are multiplied and added: 132: d s + m,
+#: 213: m d + s, 231: m s + d.
+MULTIPLY_ADD = re.compile(r"\svfmadd(132|213|231)p[sd]\s+(.*)$")
+#: Those of whole vectors on Arm, for Linux (fmla v0.4s, v1.4s, v2.s[0]) and for macOS (fmla.4s v0, v1, v2[0]).
+ARM_MULTIPLY_ADD = re.compile(r"\sfmla(?:\s+(v\d+)\.(?:4s|2d)|\.(?:4s|2d)\s+(v\d+)),")
 MOVE = re.compile(r"\svmov[ua]p[sd]\s+(.*)$")
+ARM_MOVE = re.compile(r"\smov(?:\.16b)?\s+(v\d+)(?:\.16b)?, (v\d+)")
+ARM_STORE = re.compile(r"\sst\w+(?:\.\w+)?\s+\{?\s*[vqds]\d")
 VECTOR_REGISTER = re.compile(r"%[xyz]mm\d+$")
 
 
-@kernel
-def multiply(C, A, B):
-    """Both products. They are not cached on disk: machine code from there has no assembly to show."""
-    c, a, b = matrix(C, 0, C.shape[1]), matrix(A, 0, A.shape[1]), matrix(B, 0, B.shape[1])
-    product(c, c, a, b, C.shape[0], C.shape[1], A.shape[1])
-    product_descent(c, a, b, C[0, 0], C[0, 0], C.shape[0], C.shape[1], A.shape[1])
+class UncalledLibrary(codegen.AOTCodeLibrary):
+    """Code for another machine: it is optimised, but has no address here."""
+
+    def get_pointer_to_function(self, name):
+        self._ensure_finalized()
+        return 0
+
+
+class ArmCodegen(codegen.AOTCPUCodegen):
+    """Numba's code generator, with LLVM's model of an AArch64 CPU and the options that Numba uses on one."""
+
+    _library_class = UncalledLibrary
+
+    def __init__(self, cpu_name):
+        self._triple = "arm64-apple-darwin" if cpu_name.startswith("apple") else "aarch64-unknown-linux-gnu"
+        super().__init__("arm")
+        options = {"opt": config.OPT, "reloc": "default", "codemodel": "jitdefault", "jit": True}
+        self._tm = llvm.Target.from_triple(self._triple).create_target_machine(cpu=cpu_name, **options)
+        self._data_layout = str(self._tm.target_data)
+
+    def _create_empty_module(self, name):
+        module = super()._create_empty_module(name)
+        module.triple = self._triple
+        return module
+
+    def set_env(self, env_name, env):
+        pass  # what Python passes to a call
+
+
+def compile_for_arm(cpu_name):
+    """Let Numba compile for an AArch64 CPU, and fastmlp, which must not be imported yet, find itself on one."""
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    cpu_target.target_context._internal_codegen = ArmCodegen(cpu_name)
+    platform.machine = lambda: "aarch64"
+    os.environ["FASTMLP_VECTOR_BITS"] = "128"
 
 
 def loops(lines):
@@ -39,7 +77,7 @@ def loops(lines):
             label, block = found[1], []
         elif not re.match(r"\s+\.", line):
             block.append(line)
-            if label and re.search(rf"\s(j\w+|b\.\w+)\s+{re.escape(label)}$", line):
+            if label and re.search(rf"\s(j\w+|b\.\w+|[ct]bn?z\s.*)\s{re.escape(label)}$", line):
                 yield block
                 label, block = None, []
 
@@ -51,13 +89,20 @@ def operands(text):
 
 def addend_and_sum(line):
     """Where a fused multiply-add takes its addend from and where it leaves the sum; None for another instruction."""
-    found = MULTIPLY_ADD.search(line)
-    if found is None:
-        return None
-    if found[2]:
-        return (operands(found[3])[0],) * 2
-    first, middle, destination = operands(found[3])
-    return {"132": middle, "213": first, "231": destination}[found[1]], destination
+    if found := ARM_MULTIPLY_ADD.search(line):
+        return (found[1] or found[2],) * 2
+    if found := MULTIPLY_ADD.search(line):
+        first, middle, destination = operands(found[2])
+        return {"132": middle, "213": first, "231": destination}[found[1]], destination
+    return None
+
+
+def source_and_target(line):
+    """Source and target of a move of a vector, on x86 also from and to memory; None for another instruction."""
+    if found := ARM_MOVE.search(line):
+        return found[2], found[1]
+    found = MOVE.search(line)
+    return found and operands(found[1])
 
 
 def chains_and_stores(block, sums):
@@ -72,11 +117,11 @@ def chains_and_stores(block, sums):
             addend, total = places
             n_chains += addend not in sums
             sums.add(total)
-        elif (found := MOVE.search(line)) is not None:
-            source, target = operands(found[1])
-            n_stored += source in sums and not VECTOR_REGISTER.match(target)
+        elif (places := source_and_target(line)) is not None:
+            source, target = places
+            n_stored += source in sums and "(" in target
             (sums.add if source in sums else sums.discard)(target)
-        elif re.search(r"\sst[rp]\s+q", line):
+        elif ARM_STORE.search(line):
             n_stored += 1
         elif target := VECTOR_REGISTER.search(line):
             sums.discard(target[0])
@@ -96,27 +141,40 @@ def accumulators(block):
     return n_accumulators, n_stored
 
 
-def tiles(compiled, dtype):
-    """(number of accumulators, number that are stored, lines) of every loop that multiplies and adds.
-
-    compiled: a product of matrices; dtype: name of theirs.
-    """
-    (text,) = (text for types, text in compiled.inspect_asm().items() if dtype in str(types))
-    blocks = ((*accumulators(block), block) for block in loops(text.splitlines()))
+def tiles(assembly):
+    """(number of accumulators, number that are stored, lines) of every loop that multiplies and adds."""
+    blocks = ((*accumulators(block), block) for block in loops(assembly.splitlines()))
     return [tile for tile in blocks if tile[0] > 0]
 
 
 def show(dtype):
     """Print the loops of both products for a dtype."""
-    multiply(*np.zeros((3, 64, 64), dtype))
-    for name, compiled in (("product", product), ("product_descent", product_descent)):
-        for n, n_stored, block in tiles(compiled, dtype):
+    # fastmlp chooses vectors and tiles when it is imported.
+    from fastmlp.codegen import cpu
+    from fastmlp.kernels.matmul import product, product_descent
+
+    number = getattr(types, dtype)
+    matrix, sizes = types.Tuple((types.CPointer(number), types.int64, types.int64)), (types.int64,) * 3
+    for compiled, operands in ((product, (matrix,) * 4), (product_descent, (matrix, matrix, matrix, number, number))):
+        compiled.compile((*operands, *sizes))
+        for n, n_stored, block in tiles(compiled.inspect_asm((*operands, *sizes))):
             print("\n".join(block))
             counts = Counter(line.split()[0] for line in block)
             print("# " + ", ".join(f"{count} {instruction}" for instruction, count in counts.most_common()))
+            name = compiled.py_func.__name__
             print(f"# {name}: {dtype}, {cpu.vector_bits()}-bit vectors, {n} accumulators, {n_stored} stored")
 
 
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dtypes", nargs="*", default=["float32"], metavar="DTYPE", help="float32 (default) or float64")
+    parser.add_argument("--arm", metavar="CPU", help="LLVM's name of an AArch64 CPU, such as neoverse-n1")
+    given = parser.parse_args()
+    if given.arm:
+        compile_for_arm(given.arm)
+    for dtype in given.dtypes:
+        show(dtype)
+
+
 if __name__ == "__main__":
-    for name in sys.argv[1:] or ["float32"]:
-        show(name)
+    main()

@@ -70,14 +70,27 @@ def heights_of(name):
 @pytest.mark.parametrize("name", SETS)
 def test_every_tile_keeps_its_accumulators_in_registers(name):
     done = run_python(name, TESTS.parent / "scripts" / "show_assembly.py", "float32", "float64")
-    bits = SETS[name]["FASTMLP_VECTOR_BITS"]
-    tiles = {rows * vectors for vectors, heights in enumerate(heights_of(name), 1) for rows in heights}
+    check_tiles(done, SETS[name]["FASTMLP_VECTOR_BITS"], heights_of(name))
+
+
+def check_tiles(done, bits, tile_heights):
+    """A process has printed a loop for every tile, whose accumulators all stay in registers."""
+    tiles = {rows * vectors for vectors, heights in enumerate(tile_heights, 1) for rows in heights}
     for dtype in ("float32", "float64"):
         for product in ("product", "product_descent"):
             pattern = rf"^# {product}: {dtype}, {bits}-bit vectors, (\d+) accumulators, (\d+) stored$"
             found = re.findall(pattern, done.stdout, re.MULTILINE)
             assert {int(n) for n, _ in found} == tiles, done.stderr
             assert {n_stored for _, n_stored in found} == {"0"}
+            assert len(found) >= sum(map(len, tile_heights))
+
+
+@pytest.mark.parametrize("arm_cpu", ["generic", "cortex-a55", "neoverse-n1", "neoverse-v2", "apple-m1"])
+def test_cross_compiled_for_arm_every_tile_keeps_its_accumulators_in_registers(arm_cpu):
+    script = TESTS.parent / "scripts" / "show_assembly.py"
+    done = run_python(NATIVE, script, "--arm", arm_cpu, "float32", "float64")
+    check_tiles(done, "128", cpu.TILE_HEIGHTS[32])
+    assert not re.search(r"^\s(ld1r|dup)", done.stdout, re.MULTILINE)
 
 
 TRAIN = """

@@ -37,8 +37,9 @@ from fastmlp.codegen.simd import I64, Vector, call, pointer_to, splat
 #: MR of a tile that is 1, 2, ... vectors wide, the tallest first.
 TILE_HEIGHTS = cpu.tile_heights()
 MAX_VECTORS = len(TILE_HEIGHTS)
-#: Accumulators that keep two units busy whose fused multiply-adds take four cycles (Zen 3 to 5, Intel since Skylake).
-MIN_CHAINS = 8
+#: Accumulators that keep all units busy whose fused multiply-adds take four cycles: two units (Zen 3 to 5, Intel since
+#: Skylake), or four on Arm (Apple M1, Neoverse V1; Neoverse N1 has two). For Arm this is computed, not measured.
+MIN_CHAINS = 16 if cpu.is_arm() else 8
 
 
 Tile = list[list[ir.Value]]
@@ -166,11 +167,11 @@ def first_heights(heights: tuple[int, ...], n_vectors: int) -> dict[int, int]:
     """Height of the next tile by the number of rows left, below three times the tallest; from there on, the tallest.
 
     The time of a step of K is taken as proportional to the accumulators of a tile, but at least to `MIN_CHAINS`, plus
-    one per tile. The last rows are divided so that the sum is least: 8 rows of 2 vectors are 4 and 4, not 6 and 2.
+    one per tile. The last rows are divided so that the sum is least: 8 rows of 3 vectors are 4 and 4, not 6 and 2.
 
     Examples
     --------
-    >>> first_heights((6, 4, 2, 1), 2)[8]
+    >>> first_heights((6, 4, 2, 1), 3)[8]
     4
     """
     times, first = {0: 0}, {}
@@ -205,22 +206,38 @@ def emit_sums(
         b = [B.load(pointer) for pointer in b]
         offset = builder.mul(loop.index, A.column_stride)
         for r in range(rows):
-            a = splat(builder, builder.load(builder.gep(a_rows[r], [offset])), B.vector.count)
+            a = splat(builder, element(builder, builder.gep(a_rows[r], [offset])), B.vector.count)
             for v in range(vectors):
                 builder.store(add(builder, a, b[v], builder.load(acc[r][v])), acc[r][v])
         body = builder.basic_block
     # AVX-512 broadcasts from memory within the multiply-add, without a register.
     n_operands = vectors if cpu.vector_bits() == 512 else rows + vectors
-    if rows * vectors + 2 * n_operands > cpu.n_registers():
+    if cpu.is_arm() or rows * vectors + 2 * n_operands > cpu.n_registers():
         disable_unrolling(body.terminator)
     return [[builder.load(total) for total in row] for row in acc]
+
+
+def element(builder: ir.IRBuilder, pointer: ir.Value) -> ir.Value:
+    """Load an element of A that is multiplied with vectors of B.
+
+    On Arm, LLVM would load and broadcast it by ``ld1r``, which occupies one of the units for fused multiply-adds on
+    Neoverse N1 and Apple M1; and with LLVM 22's model of Neoverse N1, loops of 8 x 3 vectors loaded so many elements
+    ahead that they spilled an accumulator. LLVM does not see the load through ``freeze``, which does nothing else. The
+    element is then loaded alone, and broadcast by ``fmla`` itself (``v0.s[0]``).
+    """
+    value = builder.load(pointer)
+    if cpu.is_arm():
+        value = ir.Instruction(builder.block, value.type, "freeze", [value])
+        builder._insert(value)  # llvmlite has no method for this instruction
+    return value
 
 
 def disable_unrolling(branch: ir.Instruction) -> None:
     """Keep LLVM from unrolling the loop that a branch closes.
 
     An unrolled loop loads the operands of two steps at once: on AVX2, where tiles of 8 x 1 and 4 x 2 vectors then need
-    more than 16 registers, LLVM spilled an accumulator in every iteration.
+    more than 16 registers, LLVM spilled an accumulator in every iteration. On Arm no loop is unrolled: LLVM's model of
+    ThunderX2 unrolled tiles of 4 x 4 vectors, with 26 stores of vectors in the loop.
     """
     module = branch.module
     option = module.add_metadata(["llvm.loop.unroll.disable"])
