@@ -9,7 +9,7 @@ import numpy as np
 from fastmlp.codegen import cpu
 from fastmlp.codegen.jit import kernel
 from fastmlp.codegen.simd import address, n_lanes
-from fastmlp.kernels.microkernel import MAX_VECTORS, descent_tile, product_tile
+from fastmlp.kernels.microkernel import MAX_VECTORS, WIDEST_ROW, descent_tile, product_tile
 
 #: Steps of K and rows of C in a block of `product`.
 STEPS, ROWS = cpu.PRODUCT_STEPS[cpu.vector_bits()], cpu.PRODUCT_ROWS
@@ -38,14 +38,14 @@ def block(M, row, column):
 
 
 @kernel(forceinline=True)
-def column_partition(N, lanes):
-    """(number of tiles, vectors per tile, number of tiles that are one vector wider) for N columns.
+def column_partition(M, N, lanes):
+    """(number of tiles, vectors per tile, number of tiles that are one vector wider) for M rows and N columns.
 
     As few tiles as their greatest width allows, and as equal in width as possible: 16 vectors in tiles of up to three
     are 3, 3, 3, 3, 2 and 2.
     """
-    n_vectors = (N + lanes - 1) // lanes
-    n_tiles = (n_vectors + MAX_VECTORS - 1) // MAX_VECTORS
+    n_vectors, widest = (N + lanes - 1) // lanes, WIDEST_ROW if M == 1 else MAX_VECTORS
+    n_tiles = (n_vectors + widest - 1) // widest
     width = n_vectors // n_tiles
     return n_tiles, width, n_vectors - n_tiles * width
 
@@ -57,7 +57,7 @@ def product_block(C, C0, A, B, M, N, K):
     Not inlined into `product`: there, LLVM's code for AVX-512 took 1.4 times as long.
     """
     lanes = n_lanes(C[0])
-    n_tiles, width, n_wider = column_partition(N, lanes)
+    n_tiles, width, n_wider = column_partition(M, N, lanes)
     column = 0
     for t in range(n_tiles):
         vectors, row = width + np.int64(t < n_wider), 0
@@ -113,7 +113,7 @@ def product_descent(C, A, B, alpha, beta, M, N, K):
         Sizes.
     """
     lanes = n_lanes(C[0])
-    n_tiles, width, n_wider = column_partition(N, lanes)
+    n_tiles, width, n_wider = column_partition(M, N, lanes)
     column = 0
     for t in range(n_tiles):
         vectors, row = width + np.int64(t < n_wider), 0

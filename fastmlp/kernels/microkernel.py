@@ -36,7 +36,10 @@ from fastmlp.codegen.simd import I64, Vector, call, pointer_to, splat
 
 #: MR of a tile that is 1, 2, ... vectors wide, the tallest first.
 TILE_HEIGHTS = cpu.tile_heights()
-MAX_VECTORS = len(TILE_HEIGHTS)
+#: Greatest width of a tile, and of one that has several rows.
+WIDEST_ROW, MAX_VECTORS = len(TILE_HEIGHTS), sum(len(heights) > 1 for heights in TILE_HEIGHTS)
+#: Rows of A that share an address register, see `row_addresses`.
+ROWS_PER_ADDRESS = 6
 #: Accumulators that keep all units busy whose fused multiply-adds take four cycles: two units (Zen 3 to 5, Intel since
 #: Skylake), or four on Arm (Apple M1, Neoverse V1; Neoverse N1 has two). For Arm this is computed, not measured.
 MIN_CHAINS = 16 if cpu.is_arm() else 8
@@ -196,7 +199,7 @@ def emit_sums(
 ) -> Tile:
     """``start + A B``, one list per row, in registers from the first step of K to the last; `add` adds one step."""
     rows, vectors = len(start), len(start[0])
-    a_rows = [A.row(r) for r in range(rows)]
+    a_rows = row_addresses(builder, A, rows, K)
     acc = [[cgutils.alloca_once(builder, B.vector) for _ in row] for row in start]
     for r in range(rows):
         for v in range(vectors):
@@ -206,7 +209,11 @@ def emit_sums(
         b = [B.load(pointer) for pointer in b]
         offset = builder.mul(loop.index, A.column_stride)
         for r in range(rows):
-            a = splat(builder, element(builder, builder.gep(a_rows[r], [offset])), B.vector.count)
+            a = splat(
+                builder,
+                element(builder, builder.gep(builder.gep(a_rows[r][0], [offset]), [a_rows[r][1]])),
+                B.vector.count,
+            )
             for v in range(vectors):
                 builder.store(add(builder, a, b[v], builder.load(acc[r][v])), acc[r][v])
         body = builder.basic_block
@@ -215,6 +222,23 @@ def emit_sums(
     if cpu.is_arm() or rows * vectors + 2 * n_operands > cpu.n_registers():
         disable_unrolling(body.terminator)
     return [[builder.load(total) for total in row] for row in acc]
+
+
+def row_addresses(builder: ir.IRBuilder, A: Operand, rows: int, K: ir.Value) -> list[tuple[ir.Value, ir.Value]]:
+    """(address, offset in elements) of each row of A.
+
+    LLVM computed the addresses of five rows or more by additions, each from the one before: those of a 6 x 2 tile took
+    as long as its multiply-adds, six cycles per step of K, and the loop had 29 instructions, where many CPUs with AVX2
+    start four per cycle. The exclusive or with 0, which LLVM does not know to be 0, hides how the offsets are related:
+    they stay in registers, and the loop has 24. A second address serves the rows from `ROWS_PER_ADDRESS` on. With 32
+    registers the loops have the time for these additions; 64-32-10 became 5 to 9 % slower (Zen 5, AVX-512).
+    """
+    if cpu.n_registers() > 16 or rows <= 4:
+        return [(A.row(r), I64(0)) for r in range(rows)]
+    zero = builder.lshr(K, I64(62))
+    bases = [A.row(r) for r in range(0, rows, ROWS_PER_ADDRESS)]
+    offsets = [builder.xor(builder.mul(A.row_stride, I64(r)), zero) for r in range(min(rows, ROWS_PER_ADDRESS))]
+    return [(bases[r // ROWS_PER_ADDRESS], offsets[r % ROWS_PER_ADDRESS]) for r in range(rows)]
 
 
 def element(builder: ir.IRBuilder, pointer: ir.Value) -> ir.Value:

@@ -17,7 +17,7 @@ from fastmlp.codegen.simd import fma, n_lanes, vload, vload_as, vstore, zeros
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.activation import activation_forward
 from fastmlp.kernels.loss import loss_forward
-from fastmlp.kernels.matmul import block, matrix, product
+from fastmlp.kernels.matmul import block, matrix, product_block
 from fastmlp.kernels.sampling import FLOAT32, UINT8, transpose
 
 # Entries of `common` besides those of `layout`: offsets in weights of the factor and the offset of each feature; row
@@ -95,7 +95,7 @@ def first_layer_predict(data, rows, layer, weights, common, work):
         for i in range(0, m, BLOCK_SAMPLES):
             n, C = min(BLOCK_SAMPLES, m - i), block(Z, i, 0)
             samples_scale(data, (first + i, n), (k, width), weights, common, work)
-            product(C, bias if k == 0 else C, A, block(W, k, 0), n, fan_out, width)
+            product_block(C, bias if k == 0 else C, A, block(W, k, 0), n, fan_out, width)
 
 
 @kernel(inline=True)
@@ -108,7 +108,7 @@ def layer_predict(below, layer, m, weights, common, work):
     A, W = matrix(work, below[at.A], stride), matrix(weights, layer[at.W], layer[at.W_STRIDE])
     for k in range(0, fan_in, panel):
         C0, width = bias if k == 0 else Z, min(panel, fan_in - k)
-        product(Z, C0, block(A, 0, k), block(W, k, 0), m, fan_out, width)
+        product_block(Z, C0, block(A, 0, k), block(W, k, 0), m, fan_out, width)
 
 
 @kernel(inline=True)

@@ -3,12 +3,12 @@ import pytest
 
 from fastmlp.codegen.cpu import is_arm, vector_bits
 from fastmlp.kernels import matmul
-from fastmlp.kernels.microkernel import TILE_HEIGHTS
+from fastmlp.kernels.microkernel import MAX_VECTORS, TILE_HEIGHTS, WIDEST_ROW
 from fastmlp.reference import arithmetic, products
 from fastmlp.reference import update as reference_update
 
-TALLEST, WIDEST, N_STEPS = TILE_HEIGHTS[0][0], len(TILE_HEIGHTS), 129
-N_ROWS, N_VECTORS = 2 * TALLEST + 3, 2 * WIDEST + 1
+TALLEST, WIDEST, N_STEPS = TILE_HEIGHTS[0][0], MAX_VECTORS, 129
+N_ROWS, N_VECTORS = 2 * TALLEST + 3, WIDEST_ROW + 1
 ROWS = sorted({1, 2, 3, 5, 7, TALLEST - 1, TALLEST, TALLEST + 1, 13, 2 * TALLEST + 1, N_ROWS})
 STEPS = [1, 2, 63, 64, 65, N_STEPS]
 SENTINEL = -777.0
@@ -21,7 +21,10 @@ def lanes_of(dtype):
 def columns_of(dtype):
     lanes = lanes_of(dtype)
     tile = WIDEST * lanes
-    return sorted({1, lanes - 1, lanes, lanes + 1, 2 * lanes, tile - 1, tile, tile + 1, 2 * tile + 1, 3, 17} - {0})
+    return sorted(
+        {1, lanes - 1, lanes, lanes + 1, 2 * lanes, tile - 1, tile, tile + 1, 2 * tile + 1, N_VECTORS * lanes, 3, 17}
+        - {0}
+    )
 
 
 @pytest.fixture(scope="module")
