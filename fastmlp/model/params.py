@@ -1,6 +1,7 @@
 """The parameters of a network: one flat, aligned vector, views of it per layer, and the initialisation."""
 
 import math
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NoReturn, overload
@@ -41,12 +42,40 @@ class Writes:
     ----------
     latest : object
         Another object after each assignment, and never an earlier one again.
-    has_views : bool
-        Whether a view has been handed out, through which the parameters may be written to at any time, unnoticed.
+    latest_end : object or None
+        Another object after each view that is no longer referred to, and never an earlier one again; None before.
     """
 
     def __init__(self) -> None:
-        self.latest, self.has_views = object(), False
+        self.latest: object = object()
+        self.latest_end: object = None
+        self._owners: set[weakref.ref[_Owner]] = set()
+
+    @property
+    def has_views(self) -> bool:
+        """Whether a view is referred to, through which the parameters may be written to at any time, unnoticed."""
+        return bool(self._owners)
+
+    def lend(self, array: NDArray[Any]) -> NDArray[Any]:
+        """A view of the array, which counts as one until neither it nor a view of it is referred to.
+
+        Views of views have the first array for their base, and keep no other alive. This one has the memory of an
+        object that is not an array, which all views of it keep alive.
+        """
+        owner = _Owner(array)
+        self._owners.add(weakref.ref(owner, self._end))
+        return np.asarray(owner)
+
+    def _end(self, owner: "weakref.ref[_Owner]") -> None:
+        self.latest_end = object()  # before it is removed: whoever then sees no view sees that one has ended
+        self._owners.discard(owner)
+
+
+class _Owner:
+    """The memory of an array."""
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self._array, self.__array_interface__ = array, array.__array_interface__
 
 
 class Views:
@@ -73,8 +102,7 @@ class Views:
     def __getitem__(self, index: int | slice) -> NDArray[Any] | list[NDArray[Any]]:
         if isinstance(index, slice):
             return list(self)[index]
-        self._writes.has_views = True
-        return self._arrays[index].view()  # assigning to its shape, strides or dtype then has no effect here
+        return self._writes.lend(self._arrays[index])  # assigning to its shape, strides or dtype has no effect here
 
     def __setitem__(self, index: int | slice, value: Any) -> None:
         if isinstance(index, slice):
@@ -130,8 +158,7 @@ class Views:
         return len(self._arrays)
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
-        self._writes.has_views = True
-        return (array.view() for array in self._arrays)
+        return (self._writes.lend(array) for array in self._arrays)
 
     def read(self) -> list[NDArray[Any]]:
         """The views, read-only, as `Params.read` returns theta."""
@@ -201,8 +228,7 @@ class Params:
     @property
     def theta(self) -> NDArray[Any]:
         """All weights and biases (n_stored,)."""
-        self._writes.has_views = True
-        return self._theta.view()
+        return self._writes.lend(self._theta)
 
     @theta.setter
     def theta(self, value: object) -> NoReturn:

@@ -39,8 +39,9 @@ _NO_LOSSES = np.zeros(0)
 class Predictor:
     """The weights of a network laid out for prediction, the kernels' tables, and scratch memory.
 
-    It is never changed, but for the list of free scratch memory, which threads take from and return to: several may
-    predict at once. `is_current` tells whether the network is still the one that it was made from.
+    It is not changed, but for the list of free scratch memory, which threads take from and return to, and the note of
+    the last comparison: several may predict at once. `is_current` tells whether the network is still the one that it
+    was made from.
 
     Parameters
     ----------
@@ -70,9 +71,10 @@ class Predictor:
     def __init__(self, params: Params, config: Config, scaling: Scaling | None) -> None:
         self.config, self.scaling, self._n_features = config, scaling, params.sizes[0]
         # In this order: what is written to the parameters from here on is noticed.
-        self._latest_write, theta = params.writes.latest, params.read()
+        self._latest_write, self._latest_end = params.writes.latest, params.writes.latest_end
+        theta = params.read()
         self._given, self._copied = _bits(theta), None
-        if params.writes.has_views:
+        if params.writes.has_views or self._latest_end is not None:
             theta = theta.copy()
             self._copied = _bits(theta)
         self.checks_samples = not accepts_small_samples(scaling, config.dtype)
@@ -88,13 +90,18 @@ class Predictor:
     def is_current(self, params: Params, config: Config, scaling: Scaling | None) -> bool:
         """Whether config and scaling are the same objects as in the constructor, and the parameters unchanged.
 
-        Parameters of which a view was handed out are compared bit by bit: 1 us for 64-100-100-10.
+        Parameters of which a view is referred to, or was since the last comparison, are compared bit by bit: 1 us for
+        64-100-100-10.
         """
         if params.writes.latest is not self._latest_write or config is not self.config or scaling is not self.scaling:
             return False
-        if not params.writes.has_views:
+        has_views, latest_end = params.writes.has_views, params.writes.latest_end  # in this order, see `Writes`
+        if not has_views and latest_end is self._latest_end:
             return True
-        return self._copied is not None and not bits_differ(self._given, self._copied)
+        if self._copied is None or bits_differ(self._given, self._copied):
+            return False
+        self._latest_end = latest_end
+        return True
 
     def forward(self, X: NDArray[Any], targets: NDArray[Any] | None = None) -> tuple[NDArray[Any], Any, int]:
         """Outputs and losses of samples, and what the kernel found.

@@ -207,9 +207,42 @@ def test_an_assignment_that_is_refused_is_none():
 def test_a_view_that_is_handed_out_is_noted(access):
     params = Params((3, 2), "float32")
     assert not params.writes.has_views
-    access(params)
+    accessed = access(params)
     assert params.writes.has_views
     assert not params.copy().writes.has_views
+    del accessed
+    assert not params.writes.has_views
+
+
+@pytest.mark.parametrize(
+    "derive",
+    [
+        lambda view: view[1:, 0],
+        lambda view: view.T[::-1],
+        lambda view: view.view("int32"),
+        memoryview,
+        lambda view: np.asarray(memoryview(view)).T,
+        lambda view: np.broadcast_to(view, (2, 3, 2)),
+        lambda view: view.ctypes,
+    ],
+)
+def test_a_view_is_noted_until_nothing_that_was_made_of_it_is_left(derive):
+    params = Params((3, 2), "float32")
+    derived = derive(params.weights[0])
+    before = params.writes.latest_end
+    assert params.writes.has_views
+    del derived
+    assert not params.writes.has_views
+    assert params.writes.latest_end is not before
+
+
+def test_a_view_has_the_memory_of_the_parameters():
+    params = Params((3, 2), "float64")
+    view = params.weights[0]
+    view[1, 1] = 5.0
+    assert params.weights[0][1, 1] == params.theta[params.starts[0][1] + 1] == 5.0
+    assert view.flags.writeable
+    assert view.flags.aligned
 
 
 def test_what_is_read_cannot_be_written_to():

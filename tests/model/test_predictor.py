@@ -163,6 +163,27 @@ def test_the_coefficients_of_an_estimator_are_watched():
         np.testing.assert_array_equal(classifier.predict_proba(X), fresh.predict_proba(X))
 
 
+def test_a_predictor_is_kept_when_weights_were_only_read(model):
+    assert model.weights[0].shape == (5, 7)
+    model.predict(X)
+    predictor = model._predictor
+    for _ in range(3):
+        view = model.weights[0]
+        model.predict(X)
+        del view
+        model.predict(X)
+    assert model._predictor is predictor
+    assert predictor._latest_end is model.params.writes.latest_end
+
+
+def test_a_write_through_a_view_that_is_dropped_is_noticed(model):
+    view = model.weights[0]
+    before = model.predict_proba(X)
+    view[...] *= 2
+    del view
+    assert (model.predict_proba(X) != before).any()
+
+
 def test_networks_from_training_and_from_files_need_no_comparison(blobs, tmp_path):
     model = fastmlp.train(blobs, Config(hidden=(4,), n_epochs=1)).model
     assert not model.params.writes.has_views
