@@ -180,13 +180,13 @@ def row_stride(n: int, itemsize: int) -> int:
 def describe() -> dict[str, str]:
     """Name, features, vector width and tiles of this machine, for ``fastmlp info``."""
     check_vector_bits()
-    heights = tile_heights()
+    tiles = [f"{heights[0]} x {n}" for n, heights in enumerate(tile_heights(), 1) if len(heights) > 1]
     known = ("fma", "avx2", "avx512f", "avx512bf16", "amx-tile", "neon", "sve")
     return {
         "cpu": f"{llvm.get_host_cpu_name()} ({platform.machine()}), {os.cpu_count()} cores",
         "cpu features": " ".join(name for name in known if name in features()),
         "vector width": f"{vector_bits()} bits, {n_registers()} registers{'' if has_fma() else '; no FMA: slow'}",
-        "register tile": ", ".join(f"{tallest[0]} x {n}" for n, tallest in enumerate(heights, 1) if len(tallest) > 1),
+        "register tiles": f"{', '.join(tiles)} (rows x vectors)",
     }
 
 
