@@ -50,6 +50,8 @@ def comparisons(
     if instructions and not instruction_limit.is_active():
         instruction_limit.restart(sys.argv[1:])
     result = record.run(suites, cases, against, epochs, threads)
+    if not result["suites"]:
+        sys.exit("nothing was measured: none of the suites has one of the cases and a rival that is available here")
     path = record.save(result)
     report.plot(result, path.with_suffix(".png"))
     for name in result["suites"]:

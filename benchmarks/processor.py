@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 import llvmlite.binding as llvm
 
-CPUINFO, CACHES = Path("/proc/cpuinfo"), Path("/sys/devices/system/cpu/cpu0/cache")
+from fastmlp.codegen.cpu import CACHES
+
+CPUINFO = Path("/proc/cpuinfo")
 
 #: Families of AMD, each with ranges of models: those by which the Linux kernel tells Zen 1 to 5 apart
 #: (arch/x86/kernel/cpu/amd.c).

@@ -7,6 +7,7 @@ measurement for each kind of CPU.
 """
 
 import json
+import re
 import tempfile
 from collections.abc import Collection, Iterable
 from dataclasses import replace
@@ -56,10 +57,16 @@ def check_losses(comparison: PairedComparison, tolerance: float) -> None:
             )
 
 
+def reason_unavailable(error: WorkerError) -> str | None:
+    """The message of the exception of `UNAVAILABLE` that ended a worker; None if another one did."""
+    found = re.search(rf"\b(?:{'|'.join(UNAVAILABLE)}): (.*)", str(error))
+    return found and found[1]
+
+
 def run(suites: Iterable[str], cases: Collection[str], against: Collection[str], n_epochs: int, n_threads: int) -> dict:
     """Measure the given cases and rivals of each suite, or all if none are given; return the record.
 
-    A rival that is not available here is left out with a note.
+    A rival that is not available here is left out with a note; so is a suite without any of the cases or rivals.
     """
     machine.pin(n_threads)
     description = machine.describe(n_threads)
@@ -67,13 +74,15 @@ def run(suites: Iterable[str], cases: Collection[str], against: Collection[str],
     for name in suites:
         suite = SUITES[name]
         chosen = [case for case in suite.cases if case in cases or not cases]
-        if not chosen:
-            continue
         names = [rival for rival in suite.rivals if rival in against or not against]
         if description["limited_to"]:
             names = [rival for rival in names if rival not in instruction_limit.UNLIMITED_RIVALS]
+        if not (chosen and names):
+            continue
         _print(suite.title)
-        results[name] = {case: _run_case(suite, suite.cases[case], names, n_epochs, n_threads) for case in chosen}
+        measured = {case: _run_case(suite, suite.cases[case], names, n_epochs, n_threads) for case in chosen}
+        if all(case["comparisons"] for case in measured.values()):
+            results[name] = measured
     record = {"machine": description, "complete": [], "suites": results}
     record["complete"] = [name for name in results if _is_complete(record, name)]
     return record
@@ -92,9 +101,9 @@ def _run_case(suite: Suite, case: Case, names: Iterable[str], n_epochs: int, n_t
             try:
                 comparison = _checked_comparison(suite.task, name, Path(folder), n_epochs).to_dict()
             except WorkerError as error:
-                if not any(kind in str(error) for kind in UNAVAILABLE):
+                if (reason := reason_unavailable(error)) is None:
                     raise
-                _print(f"  {name} is left out: {error}")
+                _print(f"  {rivals.load(name).label} is left out: {reason}")
             else:
                 comparisons[name] = comparison
                 times = f"{ratio(comparison):.2f} times fastmlp's time; compiled in {comparison['compile_s']:.1f} s"

@@ -70,17 +70,19 @@ def candidates() -> Iterator[tuple[str, str]]:
 
 
 def tile_tables(n_registers: int) -> Iterator[tuple[tuple[int, ...], ...]]:
-    """Tile heights for tiles of up to six vectors in width.
+    """Tile heights for tiles of up to six vectors in width; wider ones have a single row, as in cpu.py.
 
     The tallest are as high as the registers allow, or one row less. Below them are all heights up to 6, or powers of
     two.
     """
+    widest = len(cpu.TILE_HEIGHTS[n_registers])
     for width in range(1, 7):
         for less in (0, 1):
             for lower in ((8, 6, 5, 4, 3, 2, 1), (8, 4, 2, 1)):
                 tops = [min(12, (n_registers - n - 1) // n) - less for n in range(1, width + 1)]
                 if tops[-1] >= 2:
-                    yield tuple((top, *(h for h in lower if h < top)) for top in tops)
+                    tiles = [(top, *(h for h in lower if h < top)) for top in tops]
+                    yield (*tiles, *[(1,)] * (widest - width))
 
 
 def copy_package(folder: Path, change: tuple[str, str] | None = None) -> Path:
@@ -132,7 +134,9 @@ def measured_on() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--n-pairs", type=int, default=9)
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="constants of cpu.py to search, by default all")
+    names = list(dict.fromkeys(name for name, _ in candidates()))
+    only = f"constants to search, by default all: {', '.join(names)}"
+    parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=only)
     parser.add_argument("--first", type=int, help="try the first few candidates only")
     flags = parser.parse_args()
     pin_to_a_core()

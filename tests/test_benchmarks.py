@@ -235,6 +235,28 @@ def test_the_error_of_a_worker_that_ended_names_the_cause(tmp_path):
         paired.Worker(["-m", "benchmarks.worker", "train", "unknown", str(tmp_path)])
 
 
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("import keras; ModuleNotFoundError: No module named 'keras'", "No module named 'keras'"),
+        ("fastmlp.errors.MissingExtraError: no onnx; run: pip install x", "no onnx; run: pip install x"),
+        ("benchmarks.rivals.NoBf16Error: this CPU has no bf16", "this CPU has no bf16"),
+        ("ValueError: no module", None),
+    ],
+)
+def test_a_rival_is_left_out_for_a_reason_in_one_sentence(lines, expected):
+    error = paired.WorkerError(f"-m benchmarks.worker train a_rival /tmp/workload: {lines}")
+    assert record.reason_unavailable(error) == expected
+
+
+@pytest.mark.parametrize("chosen", [("predict-1", ["tiny"], []), ("train", [], ["onnx_runtime"])])
+def test_a_suite_without_the_cases_or_rivals_is_not_run(chosen, monkeypatch):
+    monkeypatch.setattr(record, "_run_case", pytest.fail)
+    monkeypatch.setattr(machine, "pin", lambda n_threads: [])
+    suite, cases, against = chosen
+    assert record.run([suite], cases, against, 1, 1)["suites"] == {}
+
+
 @pytest.mark.parametrize("theirs", [1.02, 0.98, float("nan")])
 def test_a_rival_with_a_different_loss_is_refused(theirs):
     comparison = paired.PairedComparison("numpy_blas", "NumPy", "1.0", 0.0, 0.0, losses=[(1.0, 1.0), (1.0, theirs)])

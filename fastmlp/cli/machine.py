@@ -51,7 +51,7 @@ def warmup_command() -> None:
 
 @app.command(name="info")
 def info_command() -> None:
-    """Print what a bug report needs: versions, CPU, vector width, register tile and cache folder."""
+    """Print what a bug report needs: versions, CPU, vector width, register tiles and cache folder."""
     about = {
         "fastmlp": __version__,
         "python": f"{platform.python_implementation()} {platform.python_version()}",

@@ -23,42 +23,42 @@ CGROUPS = Path("/sys/fs/cgroup")
 #: Linux's description of the caches of the first core.
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
-# scripts/tune_blocks.py searches the values of the following constants, and prints lines for this file. "Zen 5" is an
-# EPYC with 48 KiB of L1 and 1 MiB of L2 per core. Its lines on AVX2 were measured with AVX2 code, on a CPU that has
-# wider vectors; they are not measurements of a CPU with AVX2 alone.
+# scripts/tune_blocks.py searches the values of the following constants but L2_BYTES, and prints lines for this file.
+# "Zen 5" is an EPYC with 48 KiB of L1 and 1 MiB of L2 per core. "Zen 5, AVX2 code" is that CPU, limited to 16 vectors
+# of 256 bits: a second opinion. No line is a measurement of a CPU with AVX2 alone.
 #: By number of vector registers: heights of a register tile that is 1, 2, ... vectors wide, the tallest first. A tile
 #: needs one register per accumulator, one per vector of its width (a single row takes its vectors from memory), and one
 #: for the broadcast.
 #: A single row has tiles of up to eight vectors. Zen 5, one sample's prediction by 64-100-100-10 and by
-#: 3072-100-100-10: 0.96 to 0.81 and 14.4 to 13.2 us with AVX-512, 1.18 to 0.84 and 23.9 to 14.9 us with AVX2.
+#: 3072-100-100-10: 0.96 to 0.81 and 14.4 to 13.2 us with AVX-512, 1.18 to 0.84 and 23.9 to 14.9 us as AVX2 code.
 #: 32, AVX-512. Emerald Rapids, panels in L1, share of the tile's own peak: 6 x 4 and 12 x 2 0.94 to 0.98, 5 x 4 0.93,
 #: 10 x 2 0.93. Genoa, epochs of three networks: 12 x 1, 12 x 2, 6 x 4 and 5 x 5 within 1 % of each other; 9 x 3 as the
 #: widest, or 5 x 4, 4 to 8 % slower. Zen 5: more heights, or 5 x 5, within 1 %.
-#: 16, AVX2. Zen 5, epochs of 64-32-10 and 64-100-100-10: 4 x 3 beside 6 x 2 is 2 % faster than 6 x 2 alone. Layers of
-#: 97 and 61 neurons: the odd heights 2 % faster. They add 1 s to the first compilation (of 14).
+#: 16, AVX2. Zen 5, AVX2 code, epochs of 64-32-10 and 64-100-100-10: 4 x 3 beside 6 x 2 is 2 % faster than 6 x 2 alone.
+#: Layers of 97 and 61 neurons: the odd heights 2 % faster. They add 1 s to the first compilation (of 14).
 #: Arm, not measured, has the heights of 32 registers, with vectors of 128 bits.
 TILE_HEIGHTS: Final = {
     32: ((12, 8, 4, 2, 1), (12, 8, 4, 2, 1), (8, 4, 2, 1), (6, 4, 2, 1), (1,), (1,), (1,), (1,)),
     16: ((12, 8, 6, 4, 3, 2, 1), (6, 5, 4, 3, 2, 1), (4, 3, 2, 1), (1,), (1,), (1,), (1,), (1,)),
 }
 #: Rows of weights that are updated, then used: their panel (12 KB) is still in L1 when the forward product reads it.
-#: Whole tiles of 12, 6 and 4 rows. Zen 5, AVX2: with 8 rows, a tile of 6 and one of 2, epochs take 1.08 to 1.19 times
-#: as long; with 24 the same time.
+#: Whole tiles of 12, 6 and 4 rows. Zen 5, AVX2 code: with 8 rows, a tile of 6 and one of 2, epochs take 1.08 to 1.19
+#: times as long; with 24 the same time.
 BLOCK_ROWS: Final = 12
 #: Greatest width of a panel of the first layer's weights, in cache lines: the columns that are updated, then used. That
 #: a panel fits into L1 (4 lines) matters less than that fewer tiles are started. The paper's epoch, share of peak, for
 #: 2, 4, 8, 16 and 24 lines: Emerald Rapids (48 KB of L1) 0.62, 0.69, 0.73, 0.75, 0.75. Genoa (32 KB), from 4 lines on:
-#: 0.75, 0.79, 0.84, 0.83. Zen 5, AVX2, from 4 lines on: 0.79, 0.77, 0.78, 0.81.
+#: 0.75, 0.79, 0.84, 0.83. Zen 5, AVX2 code, from 4 lines on: 0.79, 0.77, 0.78, 0.81.
 PANEL_LINES: Final = 16
 #: By vector width, the steps of K that a product takes at once, and the rows of C: a strip of B that stays in L1 (24 KB
 #: for 256 steps of three vectors of 256 bits), or in L2 for 512 bits, and a block of A that stays in L2 (192 KB). Zen
-#: 5, hidden layers of 2048 neurons, times as fast as without blocks: AVX2 1.2 to 1.4 (128 and 192 steps alike, 512
-#: steps 1.2 to 1.3), AVX-512 1.1. Layers of 1024 neurons or fewer: within 2 %.
+#: 5, hidden layers of 2048 neurons, times as fast as without blocks: AVX2 code 1.2 to 1.4 (128 and 192 steps alike,
+#: 512 steps 1.2 to 1.3), AVX-512 1.1. Layers of 1024 neurons or fewer: within 2 %.
 PRODUCT_STEPS: Final = {512: 512, 256: 256, 128: 256}
 PRODUCT_ROWS: Final = 192
 #: Whether the weights of a block are prefetched while their gradient is computed. Emerald Rapids: 2 % of the paper's
 #: epoch. Zen 5: 2 % with weights that come from L3 (3072-1024-1024-10); -1 to -2 % with weights in L2 or L1 (AVX-512),
-#: within 1 % (AVX2).
+#: within 1 % (AVX2 code).
 PREFETCH_WEIGHTS: Final = True
 #: Bytes of a core's L2 cache where the operating system does not tell: those of Zen 1 to Zen 3.
 L2_BYTES: Final = 512 << 10
@@ -149,8 +149,9 @@ def panel_bytes(batch_size: int) -> int:
     """Bytes of one row of a panel of the first layer: `PANEL_LINES`, or fewer lines where batches are large.
 
     A panel of the previous and one of the next batch are read once for each block of weights, so both should stay in
-    half of L2, but a panel has 4 lines at least. Zen 5 with 1 MiB of L2, AVX2, in comparison with 16 lines: 3072-512-10
-    in batches of 512 with 8 lines 1.07 times as fast, 3072-1024-1024-10 in batches of 1024 with 4 lines 1.09 times.
+    half of L2, but a panel has 4 lines at least. Zen 5 with 1 MiB of L2, AVX2 code, in comparison with 16 lines:
+    3072-512-10 in batches of 512 with 8 lines 1.07 times as fast, 3072-1024-1024-10 in batches of 1024 with 4 lines
+    1.09 times.
 
     Examples
     --------
@@ -179,13 +180,13 @@ def row_stride(n: int, itemsize: int) -> int:
 def describe() -> dict[str, str]:
     """Name, features, vector width and tiles of this machine, for ``fastmlp info``."""
     check_vector_bits()
-    heights = tile_heights()
+    tiles = [f"{heights[0]} x {n}" for n, heights in enumerate(tile_heights(), 1) if len(heights) > 1]
     known = ("fma", "avx2", "avx512f", "avx512bf16", "amx-tile", "neon", "sve")
     return {
         "cpu": f"{llvm.get_host_cpu_name()} ({platform.machine()}), {os.cpu_count()} cores",
         "cpu features": " ".join(name for name in known if name in features()),
         "vector width": f"{vector_bits()} bits, {n_registers()} registers{'' if has_fma() else '; no FMA: slow'}",
-        "register tile": ", ".join(f"{tallest[0]} x {n}" for n, tallest in enumerate(heights, 1) if len(tallest) > 1),
+        "register tiles": f"{', '.join(tiles)} (rows x vectors)",
     }
 
 

@@ -201,7 +201,7 @@ def _check_shape(X: Array, n_features: int | None, name: str) -> None:
 
 def _target_dtype(X: Array) -> np.dtype[Any]:
     native = X.dtype.newbyteorder("=")
-    if native in (np.uint8, np.float32, np.float64):
+    if native in DTYPES:
         return native
     wide_integer = X.dtype.kind in "iu" and X.dtype.itemsize >= 4
     needs_float64 = max(-int(X.min()), int(X.max())) > EXACT_IN_FLOAT32 if wide_integer else X.dtype.itemsize > 4

@@ -155,12 +155,12 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         sizes = (samples.X.shape[1], *sizes, self.n_outputs_)
         self._random_state = check_random_state(self.random_state)
         params = self._current_params(sizes) if is_continued else self._initial_params(sizes, samples.X.dtype)
-        check_training_range(samples, validation, self._loss_settings()["loss"], params.theta.dtype)
+        check_training_range(samples, validation, self._loss_settings()["loss"], params.dtype)
         if self.early_stopping and validation is None:
             samples, validation = self._split(samples)
         seed = int(self._random_state.randint(MAX_SEED))
         batch_size = self._clip_batch_size(samples.X.shape[0])
-        config = config_of(self, self._loss_settings(), params.theta.dtype.name, batch_size, seed)
+        config = config_of(self, self._loss_settings(), params.dtype.name, batch_size, seed)
         n_epochs = self.model_.n_epochs if is_continued else 0
         state = self._partial_fit_state if incremental and is_continued else None
         try:
@@ -176,6 +176,8 @@ class BaseMLP(CallbackSupport, BaseEstimator):
             raise
         self._is_interrupted = loop.is_interrupted
         loop.check_finite()
+        # A copy has no views of its weights, so that predictions need not compare them.
+        self.model_ = self.model_ if incremental else self.model_.copy()
         callbacks.end_fit()
         return self
 
@@ -307,8 +309,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):
 
     def _validated(self, X: Any) -> Any:
         """Samples to predict, checked as scikit-learn does, and that the network's precision has their range."""
-        X = _aligned(validate_data(self, X, reset=False, **_X_OPTIONS))
-        return check_range(X, self.model_.params.dtype)
+        return check_range(_aligned(validate_data(self, X, reset=False, **_X_OPTIONS)), self.model_.params.dtype)
 
     def _outputs(self, X: Any) -> NDArray[Any]:
         """Outputs of the network, of shape (n_samples, n_outputs) and in its precision; their mean over the repeats."""
@@ -321,8 +322,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         outputs, _, findings = forward(self.model_, X)
         if is_plain and findings & LARGE_SAMPLES:
             self._validated(X)
-        if findings & NON_FINITE_OUTPUTS:
-            warn_if_not_finite(outputs, X)
+        outputs = warn_if_not_finite(outputs, X) if findings & NON_FINITE_OUTPUTS else outputs
         if not self.repeats_:
             return outputs
         others = (forward(repeat.model_, X)[0] for repeat in self.repeats_)

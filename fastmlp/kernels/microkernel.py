@@ -40,8 +40,8 @@ TILE_HEIGHTS = cpu.tile_heights()
 WIDEST_ROW, MAX_VECTORS = len(TILE_HEIGHTS), sum(len(heights) > 1 for heights in TILE_HEIGHTS)
 #: Rows of A that share an address register, see `row_addresses`.
 ROWS_PER_ADDRESS = 6
-#: Accumulators that keep all units busy whose fused multiply-adds take four cycles: two units (Zen 3 to 5, Intel since
-#: Skylake), or four on Arm (Apple M1, Neoverse V1; Neoverse N1 has two). For Arm this is computed, not measured.
+#: Fewest accumulators that keep the units for fused multiply-adds busy, at a latency of four cycles: two units (Zen 3
+#: to 5, Intel since Skylake), or four on Arm (Apple M1, Neoverse V1; Neoverse N1 has two). This is computed.
 MIN_CHAINS = 16 if cpu.is_arm() else 8
 
 
@@ -92,7 +92,7 @@ def product_tile(_: Any, C: Any, C0: Any, A: Any, B: Any, rows_left: Any, vector
     rows_left : int
         Rows of C from the tile's first row on, at least 1, by which `first_heights` selects MR.
     vectors : int
-        NR in vectors, from 1 to MAX_VECTORS.
+        NR in vectors, from 1 to MAX_VECTORS, or to WIDEST_ROW where a single row is left.
     K : int
         Number of products in each sum.
     """

@@ -31,7 +31,7 @@ BLOCK_SAMPLES = 24
 #: Largest panel of inputs that are multiplied at once, in cache lines; the panels of a layer are of equal width. That
 #: few tiles are started matters more than that a panel stays in L1. Zen 5, the same networks, 16 lines: 7 and 4 %
 #: slower; 192 lines: 2 and 15 %. Prefetching the next samples gained nothing: they lie in order, and hardware does it.
-PANEL_LINES = 64
+PREDICT_PANEL_LINES = 64
 
 #: What `predict_chunk` finds: samples that may be beyond the range of the dtype, and outputs that are not finite.
 LARGE_SAMPLES, NON_FINITE_OUTPUTS = 1, 2

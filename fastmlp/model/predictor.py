@@ -16,7 +16,7 @@ from fastmlp.kernels.predict import (
     FACTOR,
     N_ENTRIES,
     OFFSET,
-    PANEL_LINES,
+    PREDICT_PANEL_LINES,
     ROWS_STRIDE,
     SQUARES,
     bits_differ,
@@ -174,8 +174,8 @@ class Predictor:
 
         common, layers, columns = self._tables[0], self._tables[1:-1], self._tables[-1]
         batch, stride = -(-PREDICT_BATCH // per_line) * per_line, row_stride(PREDICT_BATCH, itemsize)
-        common[[at.BATCH, at.STRIDE, at.PANEL]] = PREDICT_BATCH, stride, PANEL_LINES * per_line
-        common[ROWS_STRIDE] = row_stride(min(sizes[0], PANEL_LINES * per_line), itemsize)
+        common[[at.BATCH, at.STRIDE, at.PANEL]] = PREDICT_BATCH, stride, PREDICT_PANEL_LINES * per_line
+        common[ROWS_STRIDE] = row_stride(min(sizes[0], PREDICT_PANEL_LINES * per_line), itemsize)
         common[at.AT_STRIDE] = row_stride(max(sizes[1:]), itemsize)
         common[at.ROWS] = reserve(BLOCK_SAMPLES * int(common[ROWS_STRIDE]))
         # A layer is computed from the one below: two matrices of activations take turns.

@@ -129,7 +129,7 @@ def train(
         loop.restore_epoch_start()
         raise error
     loop.restore_best()
-    return Run(model.copy(), loop.history, config)  # of whose weights no view is left, so that predictions trust them
+    return Run(model.copy(), loop.history, config)  # without views of its weights, see Predictor.is_current
 
 
 def _resolve_precision(config: Config, dataset: Dataset) -> Config:

@@ -167,13 +167,13 @@ class Trainer:
                 self._train_chunk(hyper, data, self.targets, self.order, 0, 0, self.config.shuffle, 0)
             yield from self._train_steps(hyper, data, self.targets, self.order, self.config.shuffle, first=first)
             return
-        empty = self.model.kernel_data(np.zeros((1, self.model.n_features), self.model.params.theta.dtype))
+        empty = self.model.kernel_data(np.zeros((1, self.model.n_features), self.model.params.dtype))
         self._train_chunk(hyper, empty, self.targets, self.order, 0, 0, self.config.shuffle, 0)
-        row_bytes = self.model.n_features * self.model.params.theta.itemsize
+        row_bytes = self.model.n_features * self.model.params.dtype.itemsize
         n_rows = self.batch_size * max(1, WINDOW_BYTES // (row_bytes * self.batch_size))
         for start in range(0, self.order.size, n_rows):
             rows = self.order[start : start + n_rows]
-            window = self.X[rows].toarray().astype(self.model.params.theta.dtype, copy=False)
+            window = self.X[rows].toarray().astype(self.model.params.dtype, copy=False)
             order, offset = np.arange(rows.size, dtype=np.int32), start // self.batch_size
             data = self.model.kernel_data(window)
             chunks = self._train_steps(hyper, data, self.targets.part(rows), order, False, offset)

@@ -81,5 +81,5 @@ def test_the_size_of_l2_is_read_from_linux_or_assumed(level, text, expected, tmp
 
 def test_the_description_of_the_machine_has_the_facts_for_a_bug_report():
     description = cpu.describe()
-    assert {"cpu", "cpu features", "vector width", "register tile"} <= set(description)
+    assert {"cpu", "cpu features", "vector width", "register tiles"} <= set(description)
     assert all(isinstance(text, str) for text in description.values())

@@ -46,6 +46,15 @@ def test_assigned_weights_change_the_predictions(make_classifier, X, y):
         fitted.coefs_[0] = np.zeros((2, 2))
 
 
+def test_predictions_after_fit_need_no_comparison_of_the_weights(make_classifier, X, y):
+    fitted = make_classifier(max_iter=2, warm_start=True)
+    for _ in range(2):
+        assert not fitted.fit(X, y).model_.params.writes.has_views
+        before = fitted.predict_proba(X)
+        fitted.coefs_[0][:] = 0
+        assert (fitted.predict_proba(X) != before).any()
+
+
 # repeats
 
 

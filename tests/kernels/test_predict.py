@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from fastmlp.codegen.cpu import LINE_BYTES
 from fastmlp.config import Config
-from fastmlp.kernels.predict import LARGE_SAMPLES, NON_FINITE_OUTPUTS, PANEL_LINES, bits_differ, panel_width
+from fastmlp.kernels.predict import LARGE_SAMPLES, NON_FINITE_OUTPUTS, PREDICT_PANEL_LINES, bits_differ, panel_width
 from fastmlp.model import predictor
 from fastmlp.settings import ACTIVATIONS, LOSSES
 
@@ -58,12 +58,12 @@ def test_predictions_of_any_network_equal_their_reference(
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n_more", [0, 1, 70])
 def test_inputs_of_several_panels_equal_their_reference(engine, same_bits, dtype, kind, n_more):
-    n_features = 2 * PANEL_LINES * LINE_BYTES // dtype.itemsize + n_more
+    n_features = 2 * PREDICT_PANEL_LINES * LINE_BYTES // dtype.itemsize + n_more
     check_equal(same_bits, engine.EpochRun(config_of(dtype), engine.samples(kind, 5, n_features), 3))
 
 
 def test_hidden_layers_of_several_panels_equal_their_reference(engine, same_bits, dtype):
-    config = config_of(dtype, hidden=(PANEL_LINES * LINE_BYTES // dtype.itemsize + 3, 4))
+    config = config_of(dtype, hidden=(PREDICT_PANEL_LINES * LINE_BYTES // dtype.itemsize + 3, 4))
     check_equal(same_bits, engine.EpochRun(config, engine.samples("float32", 3, 2), 3))
 
 
