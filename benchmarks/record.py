@@ -26,9 +26,10 @@ FOLDER = Path(__file__).parent / "records"
 #: Fewest pairs of epochs of a suite that is complete.
 MIN_PAIRS = 5
 #: Relative differences of the losses after the short workload of `validate`, where they are not its TOLERANCE.
-#: scikit-learn's Adam adds eps to the square root of v before its bias correction, not after it (Kingma and Ba, end of
-#: section 2, where eps is eps-hat); rounding to bf16 changes each operand of a product by up to 2**-9 of it.
-TOLERANCES = {"sklearn_mlp": 5e-3, "torch_bf16": 2e-2, "fastmlp_bf16": 2e-2, "fastmlp_bf16x2": 1e-4}
+#: scikit-learn's and Keras's Adam add eps to the square root of v before its bias correction, not after it (Kingma and
+#: Ba, end of section 2, where eps is eps-hat), which changed Keras's loss by 7e-5 on CIFAR-10; rounding to bf16 changes
+#: each operand of a product by up to 2**-9 of it.
+TOLERANCES = {"sklearn_mlp": 5e-3, "keras_jax": 1e-3, "torch_bf16": 2e-2, "fastmlp_bf16": 2e-2, "fastmlp_bf16x2": 1e-4}
 #: After whole epochs, when rounding errors have grown into different weights: only a mistake differs by more.
 EPOCH_TOLERANCE = 0.05
 #: Errors that end a rival's process if its package, or a CPU with the instructions that it needs, is missing.
