@@ -1,11 +1,12 @@
 """Accuracy of the bf16 precisions: the paper's run on CIFAR-10, compared with float32 and float64.
 
-Run as: python scripts/measure_precision.py [DATA]     DATA is cifar10 unless given. Takes a quarter of an hour.
+Run as: python scripts/measure_precision.py [DATA]     Takes a quarter of an hour.
 
 Each precision uses this CPU's bf16 instructions, even where `fastmlp.train` would choose float32 because it is faster.
 AMX and AVX512-BF16 give the same bits.
 """
 
+import argparse
 import sys
 from statistics import mean, stdev
 
@@ -35,9 +36,14 @@ def trained(dataset, precision, n_epochs, seed=0):
 
 def main():
     """Print the errors after one epoch, then the accuracies."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "data", nargs="?", default="cifar10", metavar="DATA", help="name of a data set (default cifar10)"
+    )
+    data = parser.parse_args().data
     if reason := unavailable_reason():
         sys.exit(f"bf16 instructions are not available: {reason}")
-    dataset = fastmlp.load_data(sys.argv[1] if len(sys.argv) > 1 else "cifar10")
+    dataset = fastmlp.load_data(data)
     exact = trained(dataset, "float64", 1)
     print("weights after one epoch, difference from float64's: root mean square, maximum; both relative to float32's")
     errors = {}

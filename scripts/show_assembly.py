@@ -4,13 +4,14 @@ The machine code of a tile should be, per step of K: one fused multiply-add per 
 of vectors, one broadcast per row (or a broadcast operand of the multiply-add), and no load or store of an accumulator.
 
 ``--arm apple-m1`` prints the loops for an AArch64 CPU on any machine, by Numba's and LLVM's own optimisation for it;
-LLVM lists its names of CPUs by ``llc -march=aarch64 -mcpu=help``.
+its names are LLVM's, such as generic, cortex-a55, neoverse-n1, neoverse-v2 and apple-m1.
 """
 
 import argparse
 import os
 import platform
 import re
+import sys
 from collections import Counter
 
 import llvmlite.binding as llvm
@@ -148,32 +149,38 @@ def tiles(assembly):
 
 
 def show(dtype):
-    """Print the loops of both products for a dtype."""
+    """Print the loops of both products for a dtype, and return their number."""
     # fastmlp chooses vectors and tiles when it is imported.
     from fastmlp.codegen import cpu
     from fastmlp.kernels.matmul import product, product_descent
 
-    number = getattr(types, dtype)
+    n_loops, number = 0, getattr(types, dtype)
     matrix, sizes = types.Tuple((types.CPointer(number), types.int64, types.int64)), (types.int64,) * 3
     for compiled, operands in ((product, (matrix,) * 4), (product_descent, (matrix, matrix, matrix, number, number))):
         compiled.compile((*operands, *sizes))
         for n, n_stored, block in tiles(compiled.inspect_asm((*operands, *sizes))):
+            n_loops += 1
             print("\n".join(block))
             counts = Counter(line.split()[0] for line in block)
             print("# " + ", ".join(f"{count} {instruction}" for instruction, count in counts.most_common()))
             name = compiled.py_func.__name__
             print(f"# {name}: {dtype}, {cpu.vector_bits()}-bit vectors, {n} accumulators, {n_stored} stored")
+            print()
+    return n_loops
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dtypes", nargs="*", default=["float32"], metavar="DTYPE", help="float32 (default) or float64")
+    parser.add_argument("dtypes", nargs="*", metavar="DTYPE", help="float32 (default) or float64")
     parser.add_argument("--arm", metavar="CPU", help="LLVM's name of an AArch64 CPU, such as neoverse-n1")
     given = parser.parse_args()
+    if unknown := set(given.dtypes) - {"float32", "float64"}:
+        parser.error(f"DTYPE: expected float32 or float64, got {', '.join(sorted(unknown))}")
     if given.arm:
         compile_for_arm(given.arm)
-    for dtype in given.dtypes:
-        show(dtype)
+    for dtype in given.dtypes or ["float32"]:
+        if show(dtype) == 0:
+            sys.exit(f"--arm: expected one of LLVM's names of AArch64 CPUs, got {given.arm!r}")
 
 
 if __name__ == "__main__":

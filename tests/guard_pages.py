@@ -9,6 +9,7 @@ NUMBA_BOUNDSCHECK checks the index of a scalar alone. Kernels load and store vec
 memory protection of the operating system can check.
 """
 
+import argparse
 import ctypes
 import math
 import mmap
@@ -184,4 +185,9 @@ def main(side: str, n_networks: int, damaged: str | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("side", choices=["start", "end"], help="side of the buffers on which the pages are")
+    parser.add_argument("n_networks", type=int, help="number of random networks")
+    parser.add_argument("damaged", nargs="?", help="name of a buffer to damage")
+    given = parser.parse_args()
+    main(given.side, given.n_networks, given.damaged)
