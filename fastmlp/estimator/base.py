@@ -176,7 +176,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):
             raise
         self._is_interrupted = loop.is_interrupted
         loop.check_finite()
-        # A copy has no views of its weights, so that predictions need not compare them.
+        # Of a copy's weights there never was a view, so that predictions need not compare them, nor keep another copy.
         self.model_ = self.model_ if incremental else self.model_.copy()
         callbacks.end_fit()
         return self

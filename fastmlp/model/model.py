@@ -85,10 +85,10 @@ class Model:
     Notes
     -----
     The first prediction lays out the weights for the kernels, and later ones use that until the network changes.
-    Changes in place are noticed too: once `weights`, `biases` or `theta` have been accessed, each prediction compares
-    all weights with a copy, which takes 1 us for 64-100-100-10, and reads twice as much memory as the prediction of one
-    sample; `copy` gives a network that does not. A sample has the same outputs, bit for bit, whatever the number of
-    samples in a call. Several threads may predict at once.
+    Changes in place are noticed too: while something refers to an array of `weights`, `biases` or `params.theta`, each
+    prediction compares all weights with a copy, which takes 1 us for 64-100-100-10, and reads twice as much memory as
+    the prediction of one sample. A write through a bare address, after the array is gone, is not noticed. A sample has
+    the same outputs, bit for bit, whatever the number of samples in a call. Several threads may predict at once.
 
     Examples
     --------

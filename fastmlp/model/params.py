@@ -66,6 +66,9 @@ class Writes:
         self._owners.add(weakref.ref(owner, self._end))
         return np.asarray(owner)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Writes, ()  # nothing refers to the parameters of a copy yet
+
     def _end(self, owner: "weakref.ref[_Owner]") -> None:
         self.latest_end = object()  # before it is removed: whoever then sees no view sees that one has ended
         self._owners.discard(owner)

@@ -49,7 +49,9 @@ def test_assigned_weights_change_the_predictions(make_classifier, X, y):
 def test_predictions_after_fit_need_no_comparison_of_the_weights(make_classifier, X, y):
     fitted = make_classifier(max_iter=2, warm_start=True)
     for _ in range(2):
-        assert not fitted.fit(X, y).model_.params.writes.has_views
+        writes = fitted.fit(X, y).model_.params.writes
+        assert not writes.has_views
+        assert writes.latest_end is None
         before = fitted.predict_proba(X)
         fitted.coefs_[0][:] = 0
         assert (fitted.predict_proba(X) != before).any()

@@ -1,3 +1,4 @@
+import copy
 import pickle
 from typing import get_args
 
@@ -234,6 +235,17 @@ def test_a_view_is_noted_until_nothing_that_was_made_of_it_is_left(derive):
     del derived
     assert not params.writes.has_views
     assert params.writes.latest_end is not before
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda weights: pickle.loads(pickle.dumps(weights))])
+def test_views_can_be_copied_while_an_array_of_them_is_referred_to(copied):
+    params = Params((3, 2), "float32")
+    view = params.weights[0]
+    view[0, 1] = 7.0
+    other = copied(params.weights)
+    assert not other._writes.has_views
+    assert params.writes.has_views
+    np.testing.assert_array_equal(other[0], view)
 
 
 def test_a_view_has_the_memory_of_the_parameters():
