@@ -42,6 +42,14 @@ def workload():
     return make_workload(TINY, n_epochs=2)[0]
 
 
+@pytest.fixture(autouse=True)
+def subnormal_numbers():
+    """Undo what PyTorch's rivals set in this process, which would flush subnormal numbers in later tests."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
+
+
 def example_comparison(name, ours_s, rival_s, peaks=(1e9, 1e9)):
     return paired.PairedComparison(
         name, name, "1.0", 0.0, 0.0, None, list(peaks), list(ours_s), list(rival_s), [(1.0, 1.0)]

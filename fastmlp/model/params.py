@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fastmlp.codegen.cpu import LINE_BYTES, row_stride
-from fastmlp.data.check import read_only
+from fastmlp.data.check import read_only, row_blocks
 from fastmlp.errors import DataError
 from fastmlp.seeding import Purpose, stream, uniform
 from fastmlp.settings import ACTIVATIONS, Init
@@ -152,8 +152,12 @@ class Views:
             raise DataError(f"{name}: expected an array of shape {view.shape}, got shape {given.shape}")
         if given.dtype.kind in "fiub":
             with np.errstate(over="ignore"):
-                given = given.astype(view.dtype)
-        if given.dtype != view.dtype or not np.isfinite(given).all():
+                # A copy of what would be overwritten while it is read, as in an exchange of two layers.
+                is_own = any(np.may_share_memory(given, array) for array in self._arrays)
+                given = given.astype(view.dtype, copy=is_own)
+        if given.dtype != view.dtype or not all(
+            np.isfinite(given[rows]).all() for rows in row_blocks(len(given), given.nbytes // len(given))
+        ):
             raise DataError(f"{name}: expected numbers that are finite in {view.dtype}, got others")
         return given
 

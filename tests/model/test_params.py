@@ -170,6 +170,13 @@ def test_layers_that_are_no_sequence_are_refused(values):
         params.biases = values
 
 
+def test_layers_of_the_same_shape_can_be_exchanged():
+    params = Params((2, 2, 2), "float32")
+    params.weights = [np.ones((2, 2)), np.zeros((2, 2))]
+    params.weights = params.weights[::-1]
+    assert [W[0, 0] for W in params.weights] == [0.0, 1.0]
+
+
 # writes
 
 
