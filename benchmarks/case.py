@@ -67,8 +67,9 @@ class Case:
         return 2 * self.n_samples * sum(fan_in * fan_out for fan_in, fan_out in pairwise(self.sizes))
 
 
-#: By name. An epoch of tiny and small has a thousand steps, which is long enough to time; mnist and paper have as many
-#: samples as MNIST and CIFAR-10.
+#: By name. The loss of the large one rises to 7 within 40 steps at a rate of 0.1, where rounding errors grow until bf16
+#: differs by 2 %. An epoch of tiny and small has a thousand steps, which is long enough to time; mnist and paper have
+#: as many samples as MNIST and CIFAR-10.
 CASES = {
     "tiny": Case(sizes=(64, 32, 10), batch_size=32, n_samples=32_000),
     "small": Case(sizes=(64, 100, 100, 10), batch_size=64, n_samples=64_000),
@@ -77,7 +78,7 @@ CASES = {
     "paper-adam": Case(
         sizes=(3072, 100, 100, 10), batch_size=64, n_samples=50_000, optimizer="adam", learning_rate=0.001
     ),
-    "large": Case(sizes=(3072, 1024, 1024, 10), batch_size=256, n_samples=10_000, learning_rate=0.1),
+    "large": Case(sizes=(3072, 1024, 1024, 10), batch_size=256, n_samples=10_000, learning_rate=0.01),
 }
 
 
