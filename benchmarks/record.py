@@ -67,7 +67,8 @@ def reason_unavailable(error: WorkerError) -> str | None:
 def run(suites: Iterable[str], cases: Collection[str], against: Collection[str], n_epochs: int, n_threads: int) -> dict:
     """Measure the given cases and rivals of each suite, or all if none are given; return the record.
 
-    A rival that is not available here is left out with a note; so is a suite without any of the cases or rivals.
+    A rival that is not available here, or whose losses differ, is left out with a note; so is a suite without any of
+    the cases or rivals.
     """
     machine.pin(n_threads)
     description = machine.describe(n_threads)
@@ -105,6 +106,8 @@ def _run_case(suite: Suite, case: Case, names: Iterable[str], n_epochs: int, n_t
                 if (reason := reason_unavailable(error)) is None:
                     raise
                 _print(f"  {rivals.load(name).label} is left out: {reason}")
+            except LossError as error:  # The other measurements are kept; without this one the suite is incomplete.
+                _print(f"  left out: {error}")
             else:
                 comparisons[name] = comparison
                 times = f"{ratio(comparison):.2f} times fastmlp's time; compiled in {comparison['compile_s']:.1f} s"
