@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -225,7 +225,17 @@ def write_npz(
         If the file cannot be written.
     """
     text = json.dumps(add_manifest({"format": f"fastmlp {kind}", "version": version, **header}, arrays))
-    write_atomic(path, kind, lambda file: np.savez(file, allow_pickle=False, header=text, **arrays), previous)
+    write_atomic(path, kind, lambda file: _save(file, text, arrays), previous)
+
+
+def _save(file: IO[bytes], header: str, arrays: Arrays) -> None:
+    """`numpy.savez`, but Ctrl-C stays what it is, and not an error of zipfile, which cannot close the file then."""
+    try:
+        np.savez(file, allow_pickle=False, header=header, **arrays)
+    except ValueError as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise error.__context__ from None
+        raise
 
 
 @contextmanager

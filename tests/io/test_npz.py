@@ -37,6 +37,24 @@ def test_a_file_is_replaced_completely(path):
     assert os.listdir(path.parent) == ["ramp.npz"]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_ctrl_c_while_an_array_is_written_stays_an_interruption_and_leaves_the_old_file(path, monkeypatch):
+    """The zip file cannot be closed then, which is an error of its own."""
+    open_member = zipfile.ZipFile.open
+
+    def interrupted(self, *args, **kwargs):
+        member = open_member(self, *args, **kwargs)
+        raise KeyboardInterrupt(member)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(zipfile.ZipFile, "open", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            write_npz(path, "ramp", 1, {"start": 5}, ARRAYS)
+    with read_npz(path, "ramp", 1) as (header, _):
+        assert header["start"] == 0
+    assert os.listdir(path.parent) == ["ramp.npz"]
+
+
 def test_an_array_of_objects_is_refused_and_leaves_the_old_file_and_no_other(path):
     before = path.read_bytes()
     with pytest.raises(TypeError, match="array of references"):
