@@ -4,6 +4,8 @@ import os
 import platform
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -29,10 +31,23 @@ def pin(n_threads: int) -> list[int]:
         os.environ[name] = str(n_threads)
     if not hasattr(os, "sched_setaffinity"):
         return []
-    # The last cores, since the first one handles most interrupts.
-    cores = sorted(os.sched_getaffinity(0))[-n_threads:]
-    os.sched_setaffinity(0, cores)
-    return cores
+    chosen = cores(n_threads, cpu.affinity())
+    os.sched_setaffinity(0, chosen)
+    return chosen
+
+
+def cores(n: int, cpus: Iterable[int], topology: Path = cpu.TOPOLOGY) -> list[int]:
+    """The n CPUs for n threads: of hardware threads that share a core, one each as long as there are cores.
+
+    The last ones, since the first handles most interrupts.
+    """
+    n_before, ranked = Counter[str](), []
+    for number in sorted(cpus, reverse=True):
+        siblings = topology / f"cpu{number}" / "topology" / "thread_siblings_list"
+        core = siblings.read_text() if siblings.exists() else str(number)
+        ranked.append((n_before[core], -number))
+        n_before[core] += 1
+    return sorted(-negative for _, negative in sorted(ranked)[:n])
 
 
 def describe(n_threads: int) -> dict:

@@ -131,7 +131,7 @@ def _checked_comparison(task: str, name: str, folder: Path, n_epochs: int) -> Pa
 
 
 def _is_complete(record: dict, name: str) -> bool:
-    """Whether a suite has every case and rival, on one thread, in enough pairs.
+    """Whether a suite has every case and rival in enough pairs.
 
     Rivals that need bf16 instructions, which not every CPU has, may be missing, and those that cannot be limited to
     some instructions where the others are. A limit of fastmlp's instructions alone makes no comparison.
@@ -142,7 +142,7 @@ def _is_complete(record: dict, name: str) -> bool:
         required -= set(instruction_limit.UNLIMITED_RIVALS)
     elif description["limits"]:
         return False
-    return description["n_threads"] == 1 and all(
+    return all(
         case in cases
         and required <= set(cases[case]["comparisons"])
         and all(len(comparison["ours_s"]) >= MIN_PAIRS for comparison in cases[case]["comparisons"].values())
@@ -176,7 +176,7 @@ def load(path: Path) -> dict:
 
 def published() -> dict[str, dict[str, dict]]:
     """The stored records that the tables show: by kind of CPU and suite, the newest one that is complete."""
-    return newest(load(path) for path in sorted(FOLDER.glob("*T*.json")))
+    return newest(load(path) for path in sorted(FOLDER.glob("[0-9]*.json")))
 
 
 def newest(records: Iterable[dict]) -> dict[str, dict[str, dict]]:
@@ -189,10 +189,14 @@ def newest(records: Iterable[dict]) -> dict[str, dict[str, dict]]:
 
 
 def kind_of(record: dict) -> str:
-    """The kind of CPU by its instruction set, such as "AVX-512"; or, for a limited run, "AVX2 code on <CPU>"."""
+    """The kind of CPU by its instruction set, such as "AVX-512"; or, for a limited run, "AVX2 code on <CPU>".
+
+    Several threads are part of it, so that no table mixes them with one.
+    """
     description = record["machine"]
-    limit = description["limited_to"]
-    return f"{limit} code on {cpu_of(record)}" if limit else description["instructions"]
+    limit, n = description["limited_to"], description["n_threads"]
+    kind = f"{limit} code on {cpu_of(record)}" if limit else description["instructions"]
+    return kind if n == 1 else f"{kind}, {n} threads"
 
 
 def cpu_of(record: dict) -> str:

@@ -2,7 +2,7 @@
 
 docs/performance.md has the full tables of each kind of CPU. README.md has short ones (fastmlp, the fastest rival and
 some libraries), for the kind of CPU with the best and, if there are several, for that with the worst ratio to the
-fastest rival in training. Runs that are limited to some instructions are in neither of these two.
+fastest rival in training. Runs on several threads, or limited to some instructions, are in neither of these two.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,9 +28,9 @@ Suites = Mapping[str, dict]
 
 
 def full_tables(published: Mapping[str, Suites]) -> str:
-    """The full Markdown tables: a chapter for each kind of CPU, those with limited instructions last."""
+    """The full Markdown tables: a chapter for each kind of CPU; several threads, then limited instructions, last."""
     chapters = []
-    for kind, suites in sorted(published.items(), key=lambda item: _is_limited(item[1])):
+    for kind, suites in sorted(published.items(), key=lambda item: (_is_limited(item[1]), _n_threads(item[1]))):
         chapters.append(f"## {kind}, a second opinion" if _is_limited(suites) else f"## CPUs with {kind}")
         if _is_limited(suites):
             chapters.append(
@@ -47,15 +47,16 @@ def full_tables(published: Mapping[str, Suites]) -> str:
 def full_table(record: dict, name: str) -> str:
     """The full Markdown table of one suite: one column per network, one row per rival."""
     suite, cases = SUITES[name], list(record["suites"][name].values())
+    n_threads = record["machine"]["n_threads"]
     rows = [
         [*_time_row(suite, cases), "**1 x**"],
-        ["fastmlp, share of the FMA peak", *(_share(records.share_of_peak(case)) for case in cases), ""],
+        ["fastmlp, share of the FMA peak", *(_share(records.share_of_peak(case) / n_threads) for case in cases), ""],
     ]
     for rival in suite.rivals:
         if any(rival in case["comparisons"] for case in cases):
             rows.append(_ratio_row(rivals.load(rival).label, cases, [rival]))
-    headings = [_network(case, suite) for case in cases]
-    return "\n".join([*_table([*headings, "geometric<br>mean"], rows), "", _full_caption(record, name)])
+    headings = [network(case, suite) for case in cases]
+    return "\n".join([*table([*headings, "geometric<br>mean"], rows), "", _full_caption(record, name)])
 
 
 def summary_tables(published: Mapping[str, Suites]) -> str:
@@ -65,10 +66,10 @@ def summary_tables(published: Mapping[str, Suites]) -> str:
     with_predictions = {kind: suites for kind, suites in kinds.items() if {"predict-1", "predict-n"} <= set(suites)}
     if with_predictions:
         parts.append(_summary_of_predictions(with_predictions))
-    conditions = {_conditions(record) for suites in kinds.values() for record in suites.values()}
+    described = {conditions(record) for suites in kinds.values() for record in suites.values()}
     parts.append(
         f"Time per training step{' and per call of a prediction' if with_predictions else ''}; below it, the time of "
-        f"other libraries, in their fastest set-up, as a multiple of it. {'; '.join(sorted(conditions))}."
+        f"other libraries, in their fastest set-up, as a multiple of it. {'; '.join(sorted(described))}."
     )
     return "\n\n".join(parts)
 
@@ -78,7 +79,7 @@ def best_and_slowest(published: Mapping[str, Suites]) -> dict[str, Suites]:
     means = {
         kind: geometric_mean(rival[1] for rival in _fastest(list(suites["train"]["suites"]["train"].values())) if rival)
         for kind, suites in published.items()
-        if "train" in suites and not _is_limited(suites)
+        if "train" in suites and not _is_limited(suites) and _n_threads(suites) == 1
     }
     ranked = sorted(means, key=means.__getitem__, reverse=True)
     return {kind: published[kind] for kind in dict.fromkeys([ranked[0], ranked[-1]])}
@@ -94,8 +95,8 @@ def _summary_of_training(kinds: Mapping[str, Suites]) -> str:
             [*_fastest_row(cases), mean],
             *(_ratio_row(library, cases, rivals.LIBRARIES[library]) for library in SHOWN_LIBRARIES["train"]),
         ]
-    headings = [_network(case, suite) for case in cases]
-    return "\n".join(_table([*headings, "geometric<br>mean"], rows))
+    headings = [network(case, suite) for case in cases]
+    return "\n".join(table([*headings, "geometric<br>mean"], rows))
 
 
 def _summary_of_predictions(kinds: Mapping[str, Suites]) -> str:
@@ -108,7 +109,7 @@ def _summary_of_predictions(kinds: Mapping[str, Suites]) -> str:
             *(_ratio_row(library, cases, rivals.LIBRARIES[library])[:-1] for library in SHOWN_LIBRARIES["predict"]),
         ]
     headings = [f"{case['network']}<br>{_samples(case['batch_size'])}" for case in cases]
-    return "\n".join(_table(headings, rows))
+    return "\n".join(table(headings, rows))
 
 
 def _fastest(cases: list[dict]) -> list[tuple[str, float] | None]:
@@ -132,17 +133,17 @@ def _mean(found: list[tuple[str, float] | None]) -> str:
 
 
 def _time_row(suite: Suite, cases: list[dict], kind: str = "") -> list[str]:
-    times = [f"**{_seconds(records.ours_s(case) / case['n_steps'])}**" for case in cases]
+    times = [f"**{duration(records.ours_s(case) / case['n_steps'])}**" for case in cases]
     return [f"**fastmlp**, time per {suite.unit}{kind and ', ' + kind}", *times]
 
 
-def _table(headings: list[str], rows: list[list[str]]) -> list[str]:
+def table(headings: list[str], rows: list[list[str]]) -> list[str]:
     """Lines of a table, whose first column has no heading."""
     lines = [["", *headings], ["---"] + ["---:"] * len(headings), *rows]
     return ["| " + " | ".join(row) + " |" for row in lines]
 
 
-def _network(case: dict, suite: Suite, separator: str = "<br>") -> str:
+def network(case: dict, suite: Suite, separator: str = "<br>") -> str:
     if suite.task == "predict":
         return case["network"]
     return f"{case['network']}{separator}batch {case['batch_size']}{OPTIMIZER_SUFFIXES[case['optimizer']]}"
@@ -160,11 +161,11 @@ def _full_caption(record: dict, name: str) -> str:
     measured = "epochs, trained in turn" if SUITES[name].task == "train" else "rounds, measured in turn"
     return (
         f"Ratios are times relative to fastmlp's with float32 input: medians over at least {n_pairs} pairs of "
-        f"{measured}. {_conditions(record)}, FMA peak {peak:.0f} GFLOP/s per core; {versions}."
+        f"{measured}. {conditions(record)}, FMA peak {peak:.0f} GFLOP/s per core; {versions}."
     )
 
 
-def _conditions(record: dict) -> str:
+def conditions(record: dict) -> str:
     """CPU, caches, threads, precision and date."""
     machine = record["machine"]
     threads = "one thread" if machine["n_threads"] == 1 else f"{machine['n_threads']} threads"
@@ -178,21 +179,25 @@ def _is_limited(suites: Suites) -> bool:
     return any(record["machine"]["limited_to"] for record in suites.values())
 
 
+def _n_threads(suites: Suites) -> int:
+    return max(record["machine"]["n_threads"] for record in suites.values())
+
+
 def _share(share: float) -> str:
     return f"{share:.2f}" if share >= 0.1 else f"{share:.1g}"
 
 
-def _seconds(seconds: float) -> str:
+def duration(seconds: float) -> str:
     return f"{seconds * 1e3:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.3g} µs"
 
 
 def fill_pages(published: Mapping[str, Suites], readme: Path = README, performance: Path = PERFORMANCE) -> None:
     """Write the short tables into the README and the full tables into the page on performance."""
-    _fill(readme, README_MARKERS, summary_tables(published))
-    _fill(performance, PERFORMANCE_MARKERS, full_tables(published))
+    fill(readme, README_MARKERS, summary_tables(published))
+    fill(performance, PERFORMANCE_MARKERS, full_tables(published))
 
 
-def _fill(path: Path, markers: tuple[str, str], table: str) -> None:
+def fill(path: Path, markers: tuple[str, str], table: str) -> None:
     """Replace the text between a page's two markers."""
     text, (start, end) = path.read_text(encoding="utf-8"), markers
     if text.count(start) != 1 or text.count(end) != 1:
@@ -227,7 +232,7 @@ def _draw_bars(axes, suite: Suite, cases: list[dict]) -> None:
     for i, (name, heights) in enumerate(bars.items()):
         positions = [group + (i - (len(bars) - 1) / 2) * width for group in range(len(cases))]
         axes.bar(positions, heights, width, label=rivals.load(name).label, color=colours(i))
-    labels = [_network(case, suite, "\n") for case in cases]
+    labels = [network(case, suite, "\n") for case in cases]
     axes.set(title=suite.title, yscale="log", ylabel=f"µs per {suite.unit} (lower is better)")
     axes.set_xticks(range(len(cases)), labels)
     axes.grid(axis="y", alpha=0.3)

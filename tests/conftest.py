@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fastmlp import parallel
 from fastmlp.codegen import cpu
 from fastmlp.data import Dataset
 
@@ -81,6 +82,16 @@ def amx_disabled(monkeypatch):
     """A CPU with AMX that ``FASTMLP_AMX=0`` forbids to use, so that no kernels for it are compiled."""
     monkeypatch.setattr(cpu, "bf16_instructions", lambda: "amx")
     monkeypatch.setenv("FASTMLP_AMX", "0")
+
+
+@pytest.fixture
+def four_cores(monkeypatch):
+    """A machine with four cores, and no other limit of the number of threads."""
+    monkeypatch.setattr(parallel, "affinity", lambda: frozenset(range(4)))
+    monkeypatch.setattr(parallel, "physical_cores", len)
+    monkeypatch.setattr(parallel, "cgroup_limits", lambda: ())
+    for name in parallel.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="session")

@@ -20,8 +20,8 @@ ROOT = PACKAGE.parent
 
 #: Directories and modules of the package, lowest first: an import only goes down this list.
 LAYERS = (
-    "version", "errors", "seeding", "io", "codegen", "settings", "config", "metrics", "data", "reference", "kernels",
-    "model", "training", "plot", "export", "estimator", "study", "paper", "cli", "__init__", "__main__",
+    "version", "errors", "seeding", "io", "codegen", "parallel", "settings", "config", "metrics", "data", "reference",
+    "kernels", "model", "training", "plot", "export", "estimator", "study", "paper", "cli", "__init__", "__main__",
 )  # fmt: skip
 #: Imports inside of functions, which are carried out when they are called: what is imported only on demand, by whom.
 ON_DEMAND = {
@@ -58,8 +58,15 @@ NO_REFERENCE = {
         "samples_scale",
         "bits_differ",
         "coefficients_broadcast",
+        "samples_as_rows",
+        "share",
+        "share_of_columns",
+        "whole_lines",
+        "barrier_wait",
     },
     "they apply, block by block, what product, the updates, dropout_masks and add_squares compute": {
+        "column_squares",
+        "gradient_scale",
         "product_block",
         "product_descent",
         "update_block",
@@ -86,6 +93,8 @@ NO_REFERENCE = {
         "layers_forward",
         "layer_forward",
         "layer_backward",
+        "layer_update",
+        "layers_update",
         "first_layer_update_forward",
         "first_layer_gradient",
         "losses_forward",

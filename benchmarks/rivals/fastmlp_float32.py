@@ -27,7 +27,7 @@ def train(workload, ready, report, kind="float32", precision="float32"):
     if reason:
         raise NoBf16Error(reason)
     ready(fastmlp.warmup(config.precision))
-    fastmlp.train(dataset, config, model, partial(_progress, report))
+    fastmlp.train(dataset, config, model, partial(_progress, report), n_threads=workload.n_threads)
 
 
 def _progress(report, progress):
@@ -36,4 +36,7 @@ def _progress(report, progress):
 
 
 def predictor(workload):
-    return model_of(workload).predict_proba
+    predict_proba = model_of(workload).predict_proba
+    if workload.n_threads == 1:
+        return predict_proba  # "auto" is 1 on one core, and a keyword is a part of the time for one sample
+    return partial(predict_proba, n_threads=workload.n_threads)

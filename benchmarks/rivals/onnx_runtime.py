@@ -1,9 +1,10 @@
-"""ONNX Runtime on one thread, with fastmlp's own export as its graph; it only predicts.
+"""ONNX Runtime, with fastmlp's own export as its graph; it only predicts.
 
-Microseconds per call of 64-100-100-10 (784-128-10), on a Zen 5: one sample by `run` 4.8 (7.2), by `run` with an
-IOBinding made for each call 9.2 (12.1), with one IOBinding whose buffers are filled and read at each call 3.5 (5.9).
-5,000 samples by `run` 1150 (4910), with the buffers, which are copied, 1170 (5360). A graph of Gemm, as ONNX Runtime
-makes of the export's MatMul and Add, subnormal numbers flushed, or no memory arena make no difference above the noise.
+Microseconds per call of 64-100-100-10 (784-128-10), on one thread of a Zen 5: one sample by `run` 4.8 (7.2), by `run`
+with an IOBinding made for each call 9.2 (12.1), with one IOBinding whose buffers are filled and read at each call 3.5
+(5.9). 5,000 samples by `run` 1150 (4910), with the buffers, which are copied, 1170 (5360). A graph of Gemm, as ONNX
+Runtime makes of the export's MatMul and Add, subnormal numbers flushed, or no memory arena make no difference above the
+noise.
 """
 
 import os

@@ -9,6 +9,7 @@ from fastmlp import data
 from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.errors import MissingExtraError
+from fastmlp.parallel import Threads
 from fastmlp.settings import LOSSES, LossName
 from fastmlp.version import __version__
 
@@ -41,6 +42,18 @@ def _not_integers(tokens: Sequence[Token], several: bool) -> str:
         message += f"; separate {noun} by spaces: {option} {' '.join(parts)}"
     return message
 
+
+def _convert_threads(_: Any, tokens: Sequence[Token]) -> Threads:
+    word = tokens[0].value
+    if word == "auto":
+        return "auto"
+    if not word.isdecimal() or int(word) < 1:
+        raise CoercionError(msg=f"--threads: expected auto or an integer >= 1, got {word}")
+    return int(word)
+
+
+#: The option for the number of threads of one training or prediction.
+ThreadsOption = Annotated[Threads, Parameter(name="--threads", converter=_convert_threads)]
 
 app = App(
     name="fastmlp",

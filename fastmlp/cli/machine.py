@@ -12,6 +12,7 @@ from fastmlp.cli.app import app
 from fastmlp.cli.terminal import spinner
 from fastmlp.codegen import cpu, jit
 from fastmlp.codegen.amx import unavailable_reason
+from fastmlp.parallel import thread_limits
 from fastmlp.settings import Precision
 from fastmlp.training.warmup import is_warm, warmup
 from fastmlp.version import __version__
@@ -51,7 +52,7 @@ def warmup_command() -> None:
 
 @app.command(name="info")
 def info_command() -> None:
-    """Print what a bug report needs: versions, CPU, vector width, register tiles and cache folder."""
+    """Print what a bug report needs: versions, CPU, vector width, register tiles, threads and cache folder."""
     about = {
         "fastmlp": __version__,
         "python": f"{platform.python_implementation()} {platform.python_version()}",
@@ -60,10 +61,17 @@ def info_command() -> None:
         "platform": platform.platform(),
         **cpu.describe(),
         "bf16 instructions": _describe_bf16(),
+        "threads": _describe_threads(),
         "cache folder": str(jit.cache_dir()),
     }
     for name, value in about.items():
         print(f"{name:17}  {value}")
+
+
+def _describe_threads() -> str:
+    """The most threads that "auto" takes, and all limits, the one that applies first."""
+    limits = sorted(thread_limits().items(), key=lambda item: item[1])
+    return f"at most {limits[0][1]} ({', '.join(f'{name}: {n}' for name, n in limits)})"
 
 
 def _describe_bf16() -> str:

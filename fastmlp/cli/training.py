@@ -11,7 +11,7 @@ from typing import IO, Annotated, Any, TextIO
 import numpy as np
 
 from fastmlp import data
-from fastmlp.cli.app import DataOptions, Parameter, Settings, app, load
+from fastmlp.cli.app import DataOptions, Parameter, Settings, ThreadsOption, app, load
 from fastmlp.cli.results import (
     Divergence,
     FinishedRun,
@@ -38,6 +38,7 @@ from fastmlp.errors import ConfigError, DataError, DivergedError, OutputError
 from fastmlp.io.atomic import write_atomic
 from fastmlp.metrics import format_metric
 from fastmlp.model.model import Evaluation, Model, load_model
+from fastmlp.parallel import Threads
 from fastmlp.training.checkpoint import holds_checkpoint
 from fastmlp.training.compatibility import n_outputs_of
 from fastmlp.training.early_stopping import best_epoch
@@ -60,6 +61,7 @@ def train_command(
     scale: Annotated[str, Parameter(group="Data")] = "auto",
     out: Annotated[Path | None, Parameter(group="Results")] = None,
     fresh: Annotated[bool, Parameter(group="Results", negative=())] = False,
+    n_threads: ThreadsOption = "auto",
 ) -> None:
     """Train a network and evaluate it after every epoch.
 
@@ -75,6 +77,8 @@ def train_command(
         this run. It has a checkpoint until the run has finished.
     fresh : bool
         Delete the checkpoint of an interrupted run in the folder --out, and train from the beginning.
+    n_threads : int or auto
+        Number of threads, which changes no result; auto: as many as pay and find a free core.
     """
     if fresh and out is None:
         raise ConfigError("--fresh: expected only with --out, got no --out; give the folder of the interrupted run")
@@ -85,35 +89,39 @@ def train_command(
     note(_headline(config, dataset))
     note_classes(dataset)
     if out is None:
-        _print_result(_train(dataset, config), config, dataset)
+        _print_result(_train(dataset, config, None, n_threads), config, dataset, n_threads)
         return
     identity = identify(config, dataset)
     run = read_results(out, config, identity)
     if run is None:
         with _explain_resuming(out):
-            run = _train(dataset, config, out)
-            _save(out, config, identity, run, dataset)
+            run = _train(dataset, config, out, n_threads)
+            _save(out, config, identity, run, dataset, n_threads)
     else:
         note(f"the run in {out} is finished")
         compile_kernels(config.dtype)
-    _print_result(run, config, dataset)
+    _print_result(run, config, dataset, n_threads)
 
 
 @app.command(name="evaluate")
-def evaluate_command(model: Path, /, *, options: DataOptions = DataOptions()) -> None:
+def evaluate_command(
+    model: Path, /, *, options: DataOptions = DataOptions(), n_threads: ThreadsOption = "auto"
+) -> None:
     """Evaluate a trained network on the test set of a data set.
 
     Parameters
     ----------
     model : path
         Network to evaluate: model.npz of a trained run, or an exported .npz or .safetensors file.
+    n_threads : int or auto
+        Number of threads, which changes no result; auto: as many as pay and find a free core.
     """
     network = load_model(model)
     note(f"data: {options.data}")
     dataset = load(options, loss=network.config.loss)
     y = _test_targets(dataset, network)
     compile_kernels(network.config.dtype)
-    print(_format_evaluation(network.evaluate(dataset.X_test, y), dataset))
+    print(_format_evaluation(network.evaluate(dataset.X_test, y, n_threads=n_threads), dataset))
 
 
 def _test_targets(dataset: Dataset, network: Model) -> Any:
@@ -134,7 +142,7 @@ def _test_targets(dataset: Dataset, network: Model) -> Any:
 
 
 @app.command(name="predict")
-def predict_command(model: Path, file: Path, /, *, out: Path | None = None) -> None:
+def predict_command(model: Path, file: Path, /, *, out: Path | None = None, n_threads: ThreadsOption = "auto") -> None:
     """Predict samples, and write CSV: the label and the probability of each class, or the predicted values.
 
     Parameters
@@ -145,13 +153,15 @@ def predict_command(model: Path, file: Path, /, *, out: Path | None = None) -> N
         Samples without targets: .npy, or .csv with a header and numbers only.
     out : path
         File to write instead of stdout; an existing file is replaced.
+    n_threads : int or auto
+        Number of threads, which changes no result; auto: as many as pay and find a free core.
     """
     if out is not None:
         _check_other_file(out, (model, file))
     network = load_model(model)
     X = data.load_samples(file)
     compile_kernels(network.config.dtype)
-    header, rows = _predictions(network, X)
+    header, rows = _predictions(network, X, n_threads)
     if out is None:
         _write_table(sys.stdout, header, rows)
     elif out.exists() and not out.is_file():  # a device, or a folder, which is reported
@@ -183,29 +193,31 @@ def _format_evaluation(result: Evaluation, dataset: Dataset) -> str:
     return f"test accuracy {format_metric(result.score)} (majority class {dataset.majority_accuracy:.4f}), {loss}"
 
 
-def _train(dataset: Dataset, config: Config, out: Path | None = None) -> FinishedRun:
+def _train(dataset: Dataset, config: Config, out: Path | None, n_threads: Threads) -> FinishedRun:
     compile_kernels(config.precision)
     try:
         with show_bar() if is_terminal() else nullcontext(show_line) as report:
-            run = train(dataset, config, progress=report, checkpoint=out)
+            run = train(dataset, config, progress=report, checkpoint=out, n_threads=n_threads)
     except DivergedError as error:
         divergence = Divergence(error.epoch, error.learning_rate, error.column, error.value, error.largest)
         return FinishedRun(error.model, error.history, divergence)
     return FinishedRun(run.model, run.history, None)
 
 
-def _save(out: Path, config: Config, identity: dict[str, Any], run: FinishedRun, dataset: Dataset) -> None:
+def _save(
+    out: Path, config: Config, identity: dict[str, Any], run: FinishedRun, dataset: Dataset, n_threads: Threads
+) -> None:
     """Save the results; if that fails, the result of the training is printed nevertheless."""
     try:
         save_results(out, config, identity, run)
     except OutputError as error:
         if run.divergence is None:
-            _print_result(run, config, dataset)
+            _print_result(run, config, dataset, n_threads)
             raise
         note(f"warning: {error}")
 
 
-def _print_result(run: FinishedRun, config: Config, dataset: Dataset) -> None:
+def _print_result(run: FinishedRun, config: Config, dataset: Dataset, n_threads: Threads) -> None:
     """Print the result of a run.
 
     Raises
@@ -220,7 +232,8 @@ def _print_result(run: FinishedRun, config: Config, dataset: Dataset) -> None:
     if config.early_stopping != "none":
         best = best_epoch(config, run.history.to_dict())
         note(f"the final weights are those of epoch {best}, the best on the validation set")
-    result = _format_evaluation(run.model.evaluate(dataset.X_test, dataset.targets()["y_test"]), dataset)
+    evaluation = run.model.evaluate(dataset.X_test, dataset.targets()["y_test"], n_threads=n_threads)
+    result = _format_evaluation(evaluation, dataset)
     print(f"{result}, {last['epoch']} epoch{'s' * (last['epoch'] > 1)} in {format_seconds(seconds)}")
 
 
@@ -235,12 +248,14 @@ def _explain_resuming(out: Path | None) -> Iterator[None]:
         raise KeyboardInterrupt(f"the run is saved in {out}; start the same command again to resume it") from None
 
 
-def _predictions(model: Model, X: np.ndarray[Any, Any]) -> tuple[list[str], Iterable[Iterable[object]]]:
+def _predictions(
+    model: Model, X: np.ndarray[Any, Any], n_threads: Threads
+) -> tuple[list[str], Iterable[Iterable[object]]]:
     """Names of the columns, and one row per sample."""
     if model.task == "regression":
-        values = model.predict(X).reshape(len(X), -1)
+        values = model.predict(X, n_threads=n_threads).reshape(len(X), -1)
         return [f"prediction_{j}" for j in range(values.shape[1])] if values.shape[1] > 1 else ["prediction"], values
-    probs, labels = model.predict_proba(X), model.predict(X)
+    probs, labels = model.predict_proba(X, n_threads=n_threads), model.predict(X, n_threads=n_threads)
     if model.classes is None:
         names = [str(name) for name in model.class_names or range(probs.shape[1])]
         return [f"label_{name}" for name in names] + names, np.hstack([labels, probs])

@@ -6,7 +6,6 @@ None of these sizes changes a result: sums have one order for every vector width
 import math
 import os
 import platform
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -20,8 +19,9 @@ LINE_BYTES: Final = 64
 VECTOR_WIDTHS: Final = (512, 256, 128)
 #: Mount point of Linux's control groups.
 CGROUPS = Path("/sys/fs/cgroup")
-#: Linux's description of the caches of the first core.
-CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+#: Linux's description of the CPUs, and of the caches of the first.
+TOPOLOGY = Path("/sys/devices/system/cpu")
+CACHES = TOPOLOGY / "cpu0" / "cache"
 
 # scripts/tune_blocks.py searches the values of the following constants but L2_BYTES, and prints lines for this file.
 # "Zen 5" is an EPYC with 48 KiB of L1 and 1 MiB of L2 per core. "Zen 5, AVX2 code" is that CPU, limited to 16 vectors
@@ -191,7 +191,9 @@ def describe() -> dict[str, str]:
 
 
 def available_cores() -> int:
-    """Number of cores that this process may use: those of its CPU affinity, or fewer by a container's limit.
+    """Number of CPUs that this process may use: those of its affinity, or fewer by a container's quota.
+
+    A quota of 1.5 cores counts as 2, as in joblib: so many runs, which are independent, use all of it.
 
     Returns
     -------
@@ -203,37 +205,75 @@ def available_cores() -> int:
     >>> available_cores() >= 1
     True
     """
-    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min([n_cores, *map(math.ceil, cgroup_limits(CGROUPS, Path("/proc/self/cgroup")))]))
+    return max(1, min([len(affinity()), *map(math.ceil, cgroup_limits())]))
 
 
-def cgroup_limits(root: Path, membership: Path) -> Iterator[float]:
-    """CPU limits of Linux's control groups, in cores: of this process's own group and of its parents.
+def affinity() -> frozenset[int]:
+    """Numbers of the CPUs that this process may run on; hardware threads of one core are several CPUs."""
+    return frozenset(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
+
+
+@cache
+def physical_cores(cpus: frozenset[int], topology: Path = TOPOLOGY) -> int:
+    """Number of cores that some CPUs belong to, as Linux describes them; otherwise the number of the CPUs.
+
+    Parameters
+    ----------
+    cpus : frozenset of int
+        Numbers of CPUs.
+    topology : pathlib.Path
+        Folder with a description of each CPU.
+
+    Returns
+    -------
+    int
+        At most the number of CPUs.
+
+    Examples
+    --------
+    >>> physical_cores(frozenset(range(4)), Path("not a folder"))
+    4
+    """
+    siblings = (_read(topology / f"cpu{cpu}" / "topology" / "thread_siblings_list").strip() for cpu in cpus)
+    return len({names or cpu for names, cpu in zip(siblings, cpus, strict=True)})
+
+
+@cache
+def cgroup_limits(root: Path = CGROUPS, membership: Path = Path("/proc/self/cgroup")) -> tuple[float, ...]:
+    """CPU limits of Linux's control groups, in cores: of this process's own groups and of their parents.
+
+    They are read once per process, since a number of threads is asked for before every prediction.
 
     Parameters
     ----------
     root : pathlib.Path
         Mount point of the control groups.
     membership : pathlib.Path
-        The file that names this process's group.
+        The file that names this process's groups.
 
-    Yields
-    ------
-    float
+    Returns
+    -------
+    tuple of float
         One limit per group that has one.
     """
-    group = next((line[3:].strip("/") for line in _read(membership).splitlines() if line.startswith("0::")), "")
-    for folder in (root / group, *(root / group).parents):
-        if folder.is_relative_to(root):
-            yield from _limit(_read(folder / "cpu.max").split())
-    version_1 = root / "cpu"  # version 1 of control groups has one tree per resource
-    yield from _limit([_read(version_1 / "cpu.cfs_quota_us").strip(), _read(version_1 / "cpu.cfs_period_us").strip()])
+    words = [line.split(":", 2) for line in _read(membership).splitlines() if line.count(":") >= 2]
+    groups = {name: group.strip("/") for _, names, group in words for name in names.split(",")}
+    limits = [_limit(_read(folder / "cpu.max").split()) for folder in _with_parents(root, groups.get("", ""))]
+    for folder in _with_parents(root / "cpu", groups.get("cpu", "")):  # version 1 has one tree per resource
+        limits.append(_limit([_read(folder / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period")]))
+    return tuple(limit for limit in limits if limit is not None)
 
 
-def _limit(words: list[str]) -> Iterator[float]:
-    """Quota divided by period; a quota of ``max`` or -1 means no limit."""
-    if len(words) == 2 and all(word.isdecimal() for word in words):
-        yield int(words[0]) / int(words[1])
+def _with_parents(root: Path, group: str) -> list[Path]:
+    """The folder of a control group, and those of its parents up to the root."""
+    return [folder for folder in (root / group, *(root / group).parents) if folder.is_relative_to(root)]
+
+
+def _limit(words: list[str]) -> float | None:
+    """Quota divided by period; None for a quota of ``max`` or -1, and for a file that is missing."""
+    if len(words) == 2 and all(word.isdecimal() for word in words) and int(words[1]) > 0:
+        return int(words[0]) / int(words[1])
+    return None
 
 
 def _read(path: Path) -> str:

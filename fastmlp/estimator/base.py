@@ -61,6 +61,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):
     callbacks: Any
     warm_start: bool
     n_repeats: int
+    n_threads: Any
     model_: Model
     repeats_: list["BaseMLP"]
     validation_scores_: list[float] | None
@@ -265,8 +266,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):
             self.loss_curve_: list[float] = []
             self.out_activation_ = self._out_activation()
             self.best_loss_, self.best_validation_score_ = (None, None)
-            self.validation_scores_ = self.validation_losses_ = None
-            self.repeats_ = []
+            self.validation_scores_, self.validation_losses_, self.repeats_ = None, None, []
         if is_validated and self.validation_scores_ is None:
             self.validation_scores_, self.validation_losses_ = [], []
         if self.early_stopping and self.best_validation_score_ is None:
@@ -319,13 +319,13 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         is_plain = is_as_checked(X, self.n_features_in_) and X.dtype.kind == "f"
         if not is_plain or hasattr(self, "feature_names_in_"):
             X, is_plain = self._validated(X), False
-        outputs, _, findings = forward(self.model_, X)
+        outputs, _, findings = forward(self.model_, X, self.n_threads)
         if is_plain and findings & LARGE_SAMPLES:
             self._validated(X)
         outputs = warn_if_not_finite(outputs, X) if findings & NON_FINITE_OUTPUTS else outputs
         if not self.repeats_:
             return outputs
-        others = (forward(repeat.model_, X)[0] for repeat in self.repeats_)
+        others = (forward(repeat.model_, X, self.n_threads)[0] for repeat in self.repeats_)
         mean: NDArray[Any] = np.mean([outputs, *others], axis=0, dtype=outputs.dtype)
         return mean
 

@@ -72,6 +72,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     n_repeats : int, default=1
         Number of networks to train, with different initial weights and sample orders. Predicted probabilities are
         averaged over them. All fitted attributes except `repeats_` describe the first.
+    n_threads : int or "auto", default="auto"
+        Number of threads of training and of predictions. It changes no result. By default as many as make them faster,
+        and at most one for each core that no other fit or prediction of this process uses. joblib's processes, as in
+        ``GridSearchCV(n_jobs=-1)``, divide the cores by the environment variable OMP_NUM_THREADS.
 
     Attributes
     ----------
@@ -147,6 +151,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         schedule: Any = None,
         callbacks: Any = None,
         n_repeats: int = 1,
+        n_threads: Any = "auto",
     ) -> None:
         self._store_parameters(locals())
 

@@ -50,6 +50,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "schedule": [StrOptions({*get_args(Schedule)}), dict, None],
     "callbacks": [list, tuple, callable, None],
     "n_repeats": [_COUNT],
+    "n_threads": [StrOptions({"auto"}), _COUNT],
 }
 
 

@@ -19,6 +19,7 @@ from fastmlp.data.scaling import largest_magnitude
 from fastmlp.estimator.callbacks import CallbackRunner
 from fastmlp.metrics import exponents
 from fastmlp.model.model import Model
+from fastmlp.parallel import Threads, core_in_use
 from fastmlp.settings import LOSSES, OPTIMIZERS
 from fastmlp.training.early_stopping import Plateau
 from fastmlp.training.schedule import learning_rate_at
@@ -54,7 +55,9 @@ class Samples(NamedTuple):
         return Samples(self.X[rows], self.y[rows], None if self.weights is None else self.weights[rows])
 
 
-def forward(model: Model, X: Any, y: NDArray[Any] | None = None) -> tuple[NDArray[Any], NDArray[np.float64], int]:
+def forward(
+    model: Model, X: Any, n_threads: Threads, y: NDArray[Any] | None = None
+) -> tuple[NDArray[Any], NDArray[np.float64], int]:
     """Outputs of the network, losses of the samples, and what the kernels found.
 
     Parameters
@@ -63,6 +66,8 @@ def forward(model: Model, X: Any, y: NDArray[Any] | None = None) -> tuple[NDArra
         The network.
     X : ndarray or CSR matrix (n_samples, n_features)
         Checked samples. A CSR matrix is converted to dense arrays of at most `WINDOW_BYTES`, one after the other.
+    n_threads : int or "auto"
+        See `MLPClassifier`.
     y : ndarray, optional
         Encoded targets.
 
@@ -72,12 +77,10 @@ def forward(model: Model, X: Any, y: NDArray[Any] | None = None) -> tuple[NDArra
         As `fastmlp.model.predictor.Predictor.forward` returns them.
     """
     if not hasattr(X, "indptr"):
-        return model.forward_validated(X, y)
+        return model.forward_validated(X, y, n_threads)
     n_rows = max(1, WINDOW_BYTES // (model.n_features * X.dtype.itemsize))
-    parts = [
-        model.forward_validated(X[start : start + n_rows].toarray(), None if y is None else y[start : start + n_rows])
-        for start in range(0, X.shape[0], n_rows)
-    ]
+    windows = [slice(start, start + n_rows) for start in range(0, X.shape[0], n_rows)]
+    parts = [model.forward_validated(X[rows].toarray(), None if y is None else y[rows], n_threads) for rows in windows]
     outputs, losses, findings = zip(*parts, strict=True)
     return np.concatenate(outputs), np.concatenate(losses), reduce(or_, findings)
 
@@ -185,7 +188,7 @@ class Loop:
     ) -> None:
         self.estimator, self.validation, self.callbacks = estimator, validation, callbacks
         self.model, self.n_samples = estimator.model_, train.X.shape[0]
-        self.trainer, self.train = Trainer(self.model, *train), train
+        self.trainer, self.train = Trainer(self.model, *train, estimator.n_threads), train
         self.rate, self.is_interrupted = LearningRate(estimator, self.model.config), False
         # scikit-learn's squared error is the mean over the outputs, ours the sum; the gradients are the same.
         self.loss_divisor = self.model.n_outputs if LOSSES[self.model.config.loss].output == "identity" else 1
@@ -214,10 +217,11 @@ class Loop:
         estimator = self.estimator
         estimator.n_iter_ = 0
         try:
-            while not self._run_epoch() and not incremental:
-                if estimator.n_iter_ == estimator.max_iter:
-                    warnings.warn(NOT_CONVERGED.format(estimator.max_iter), ConvergenceWarning, stacklevel=5)
-                    break
+            with core_in_use():
+                while not self._run_epoch() and not incremental:
+                    if estimator.n_iter_ == estimator.max_iter:
+                        warnings.warn(NOT_CONVERGED.format(estimator.max_iter), ConvergenceWarning, stacklevel=5)
+                        break
         except KeyboardInterrupt:
             if self.trainer.n_steps_done == self.n_steps_before:
                 raise
@@ -278,7 +282,7 @@ class Loop:
     def _validate(self, validation: Samples) -> None:
         """Append the loss and the score on the validation set to the estimator's lists."""
         estimator = self.estimator
-        outputs, losses, _ = forward(self.model, validation.X, validation.y)
+        outputs, losses, _ = forward(self.model, validation.X, estimator.n_threads, validation.y)
         weights = validation.weights
         if weights is not None:
             weights = np.ldexp(weights, -exponents(weights))  # a loss times 1e300 might overflow

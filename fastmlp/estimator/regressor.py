@@ -37,7 +37,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         in scikit-learn, `loss_` is the mean over the outputs, or for "poisson" the sum. Gradients are those of the sum.
     hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter,\
     shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction,\
-    beta_1, beta_2, epsilon, n_iter_no_change, max_fun, dropout, weight_decay, schedule, callbacks, n_repeats
+    beta_1, beta_2, epsilon, n_iter_no_change, max_fun, dropout, weight_decay, schedule, callbacks, n_repeats,\
+    n_threads
         See `MLPClassifier`. Predictions are averaged over the repeats.
     huber_delta : float, default=1.0
         For "huber": the absolute error above which the loss is linear.
@@ -102,6 +103,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         schedule: Any = None,
         callbacks: Any = None,
         n_repeats: int = 1,
+        n_threads: Any = "auto",
     ) -> None:
         self._store_parameters(locals())
 

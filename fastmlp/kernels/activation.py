@@ -192,25 +192,28 @@ def derivatives_fill(work, A, D, stride, n_rows, m, code):
 
 
 @kernel
-def dropout_forward(work, common, layer, layer_index, m):
+def dropout_forward(work, common, layer, layer_index, columns):
     """``A = A * mask`` and ``f'(Z) * mask``; a mask is 0 or 1 / (1 - dropout) (Srivastava et al. 2014, section 10)."""
     stride, lanes, mask = common[at.STRIDE], n_lanes(work), common[at.MASK]
     for j in range(layer[at.FAN_OUT]):
-        dropout_fill(work, common, layer_index, j)
-        for i in range(0, m, lanes):
+        dropout_fill(work, common, layer_index, j, columns)
+        for i in range(columns[0], columns[0] + columns[1], lanes):
             a, d, scale = layer[at.A] + j * stride + i, layer[at.DERIVATIVE] + j * stride + i, vload(work, mask + i)
             vstore(work, a, vload(work, a) * scale)
             vstore(work, d, vload(work, d) * scale)
 
 
 @kernel(inline=True)
-def hidden_forward(work, common, layer, layer_index, m):
-    """``A = f(Z)`` of a hidden layer, with dropout, and its derivatives where they are stored."""
-    stride, A, D = common[at.STRIDE], layer[at.A], layer[at.DERIVATIVE]
-    activation_forward(work, A, D, stride, layer[at.FAN_OUT], m, layer[at.ACTIVATION])
+def hidden_forward(work, common, layer, layer_index, columns):
+    """``A = f(Z)`` of a hidden layer, with dropout, and its derivatives where they are stored.
+
+    columns: (first, number), the samples' places in the batch.
+    """
+    stride, A, D = common[at.STRIDE], layer[at.A] + columns[0], layer[at.DERIVATIVE] + columns[0]
+    activation_forward(work, A, D, stride, layer[at.FAN_OUT], columns[1], layer[at.ACTIVATION])
     if common[at.DROPPED] > 0:
-        derivatives_fill(work, A, D, stride, layer[at.FAN_OUT], m, layer[at.ACTIVATION])
-        dropout_forward(work, common, layer, layer_index, m)
+        derivatives_fill(work, A, D, stride, layer[at.FAN_OUT], columns[1], layer[at.ACTIVATION])
+        dropout_forward(work, common, layer, layer_index, columns)
 
 
 @kernel
@@ -222,10 +225,11 @@ def derivatives_backward(work, D, dA, stride, n_rows, m):
 
 
 @kernel(inline=True)
-def hidden_backward(work, common, layer, m):
+def hidden_backward(work, common, layer, columns):
     """``dZ = dA * f'(Z)`` in place of dA, the derivatives stored or computed from the output."""
-    stride, A, D, dA = common[at.STRIDE], layer[at.A], layer[at.DERIVATIVE], layer[at.DZ]
-    if D == A:
-        activation_backward(work, A, dA, stride, layer[at.FAN_OUT], m, layer[at.ACTIVATION])
+    stride, A, dA = common[at.STRIDE], layer[at.A] + columns[0], layer[at.DZ] + columns[0]
+    if layer[at.DERIVATIVE] == layer[at.A]:
+        activation_backward(work, A, dA, stride, layer[at.FAN_OUT], columns[1], layer[at.ACTIVATION])
     else:
-        derivatives_backward(work, D, dA, stride, layer[at.FAN_OUT], m)
+        D = layer[at.DERIVATIVE] + columns[0]
+        derivatives_backward(work, D, dA, stride, layer[at.FAN_OUT], columns[1])

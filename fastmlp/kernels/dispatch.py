@@ -9,7 +9,14 @@ import numpy as np
 from fastmlp.codegen.jit import kernel
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.bf16_dense import bf16_backward, bf16_forward, bf16_fused_update_forward, bf16_update
-from fastmlp.kernels.dense import dense_backward, dense_forward, dense_update, fused_update_forward, input_gradient
+from fastmlp.kernels.dense import (
+    dense_backward,
+    dense_forward,
+    dense_update,
+    fused_update_forward,
+    input_gradient,
+    samples_as_rows,
+)
 from fastmlp.kernels.update import STORE_GRADIENT
 
 #: No batch: (first place in the order, number of samples).
@@ -38,20 +45,28 @@ def first_layer_gradient(data, order, net, batch, rule, bf16):
 
 
 @kernel(inline=True)
-def layer_forward(net, below, layer, m, bf16):
+def layer_forward(net, below, layer, columns, bf16):
     """``Z = A_below W + b``."""
     if bf16 is not None and layer[at.BF16] > 0:
-        bf16_forward(net, below, layer, m)
+        bf16_forward(net, below, layer, columns)
         return
-    dense_forward(net, below, layer, m)
+    dense_forward(net, below, layer, columns)
 
 
 @kernel(inline=True)
-def layer_backward(net, below, layer, m, rule, bf16):
-    """The deltas of the layer below, then the update of this layer's weights."""
+def layer_backward(net, below, layer, columns, bf16):
+    """The deltas of the layer below, and its output as this layer's update needs it."""
     if bf16 is not None and layer[at.BF16] > 0:
-        bf16_backward(net, below, layer, m)
+        bf16_backward(net, below, layer, columns)
+        return
+    dense_backward(net, below, layer, columns)
+    samples_as_rows(net, below, columns)
+
+
+@kernel(inline=True)
+def layer_update(net, below, layer, m, rule, bf16):
+    """The update of a layer's weights."""
+    if bf16 is not None and layer[at.BF16] > 0:
         bf16_update(net, below, layer, m, rule)
         return
-    dense_backward(net, below, layer, m)
     dense_update(net, below, layer, m, rule)

@@ -11,6 +11,7 @@ from fastmlp.kernels.dense import bias_forward, sum_of_squares
 from fastmlp.kernels.dispatch import NO_BATCH, first_layer_update_forward
 from fastmlp.kernels.sampling import GOLDEN, batch_weight, permutation_fill, splitmix64, weight_fraction
 from fastmlp.kernels.step import clipped_update, train_step
+from fastmlp.kernels.team import barrier_wait, share, share_of_columns
 from fastmlp.kernels.update import HYPER_CLIP, HYPER_L2, L2_PER_WEIGHT, STEPS, STORE_GRADIENT, coefficients_of_step
 
 # Entries of the array of integers.
@@ -26,15 +27,18 @@ def batch_at(step, batch_size, n_samples):
 
 
 @kernel
-def add_losses(loss_sum, weights, order, batch, total, net):
-    """Add each sample's loss to the sum of its place; with sample weights, times its fraction and the batch's size."""
-    first, m = batch
-    losses = net.common[at.LOSS]
+def add_losses(loss_sum, weights, order, batch, parts, net):
+    """Add each sample's loss to the sum of its place; with sample weights, times its fraction and the batch's size.
+
+    parts: (columns, sum of the batch's sample weights).
+    """
+    (first, m), (columns, total) = batch, parts
+    losses, begin, end = net.common[at.LOSS], columns[0], columns[0] + columns[1]
     if weights.size == 0:
-        for i in range(m):
+        for i in range(begin, end):
             loss_sum[i] += net.work[losses + i]
     else:
-        for i in range(m):
+        for i in range(begin, end):
             fraction = weight_fraction(weights, order[first + i], total)
             if fraction > 0.0:  # infinity times 0 would be NaN
                 loss_sum[i] += np.float64(net.work[losses + i]) * (fraction * m)
@@ -44,13 +48,18 @@ def add_losses(loss_sum, weights, order, batch, total, net):
 def add_penalty(loss_sum, hyper, net, batch, total):
     """Add the penalty of (1) for a batch of weight `total`, times its size, where l2 is divided by that weight."""
     if hyper[L2_PER_WEIGHT] > 0.0 and total > 0.0:
-        penalty = 0.5 * hyper[HYPER_L2] / total * sum_of_squares(net.params.theta, net)
-        loss_sum[loss_sum.size - 1] += penalty * batch[1]
+        penalty = 0.5 * hyper[HYPER_L2] / total * sum_of_squares(net.params.theta, net, np.int64(0))
+        if net.common[at.RANK] == 0:
+            loss_sum[loss_sum.size - 1] += penalty * batch[1]
 
 
 @kernel(cache=True)
 def train_chunk(data, targets, order, net, state, loss_sum, integers, bf16):
     """Steps `first` to `stop` of an epoch, in place on the parameters; where an epoch is cut changes no bit.
+
+    Each thread of a team calls it, with `common`, `powers` and `coefficients` of its own and all else in common. They
+    meet at three barriers per step, at one more for an L2 penalty that is divided by weights, and at three more where
+    the gradient is clipped.
 
     Step t's update of the first layer and step t + 1's forward pass through it are one pass over its weights, so the
     loop begins one step early, with the forward pass alone, and ends with the update alone; docs/kernels.md has the
@@ -77,12 +86,16 @@ def train_chunk(data, targets, order, net, state, loss_sum, integers, bf16):
     bf16 : bool or None
         True where layers may be computed in bf16. None where none is: then none of it is compiled.
     """
+    if not barrier_wait(net):  # A thread has failed before anything was changed.
+        return
     hyper, powers, c = state
     first, stop, optimizer = integers[FIRST], integers[STOP], integers[OPTIMIZER]
     common, layers = net.common, net.layers
     control = flush_subnormals()
     if integers[SHUFFLE] and first == 0:
-        permutation_fill(order, np.uint64(integers[ORDER_STATE]))
+        if common[at.RANK] == 0:
+            permutation_fill(order, np.uint64(integers[ORDER_STATE]))
+        barrier_wait(net)
     if bf16 is not None:
         tiles_configure(common[at.TILE_HEIGHT])
     next_batch, coefficients = NO_BATCH, address(c, 0)
@@ -97,15 +110,18 @@ def train_chunk(data, targets, order, net, state, loss_sum, integers, bf16):
                 common[at.DRAW] = np.int64(splitmix64(draw))
             clips = hyper[HYPER_CLIP] > 0.0
             rule = STORE_GRADIENT if clips else optimizer, coefficients
-            train_step(data, targets, order, net, (batch, next_batch), total, rule, bf16)
-            add_losses(loss_sum, targets.weights, order, batch, total, net)
+            parts = share_of_columns(net, batch[1]), total
+            train_step(data, targets, order, net, (batch, next_batch), parts, rule, bf16)
+            add_losses(loss_sum, targets.weights, order, batch, parts, net)
             powers[STEPS] += 1.0
             if clips:
                 clipped_update(data, order, net, batch, hyper[HYPER_CLIP], (optimizer, coefficients), bf16)
                 previous = NO_BATCH
-        bias_forward(net, layers[0], next_batch[1])
+        bias_forward(net, layers[0], share(common, layers[0][at.FAN_OUT]), (np.int64(0), next_batch[1]))
         rule = optimizer, coefficients
         first_layer_update_forward(data, order, net, layers[0], (previous, next_batch), rule, bf16)
+        if not barrier_wait(net):
+            break
     if bf16 is not None:
         tiles_release()
     restore_control(control)

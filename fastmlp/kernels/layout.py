@@ -59,13 +59,16 @@ class NetworkArrays(NamedTuple):
     work : (n_work,)
         Scratch memory, in the dtype of the parameters.
     common : int64 (N_COMMON_ENTRIES,)
-        Sizes and offsets that all layers share.
+        Sizes and offsets that all layers share; of each thread its own.
+    barrier : int64 (N_BARRIER_ENTRIES,)
+        Memory of the threads' barrier, see `fastmlp.kernels.team`.
     """
 
     params: Any
     layers: Any
     work: Any
     common: Any
+    barrier: Any
 
 
 class OptimizerState(NamedTuple):
@@ -87,17 +90,17 @@ class OptimizerState(NamedTuple):
 
 
 # Entries of a row of `layers`. W, B: offsets in theta; A, DZ: offsets in work of the activations and their deltas.
-# DERIVATIVE: offset of the stored f'(Z); equal to A where it is not stored. ACTIVATION: its code. BF16: 1 where the
-# products of the layer are computed in bf16.
-FAN_IN, FAN_OUT, W, W_STRIDE, B, A, DZ, DERIVATIVE, ACTIVATION, BF16 = range(10)
-N_LAYER_ENTRIES = 10
+# DERIVATIVE: offset of the stored f'(Z); equal to A where it is not stored. AT: offset of A with samples as rows, their
+# stride AT_STRIDE. ACTIVATION: its code. BF16: 1 where the products of the layer are computed in bf16.
+FAN_IN, FAN_OUT, W, W_STRIDE, B, A, DZ, DERIVATIVE, AT, ACTIVATION, BF16 = range(11)
+N_LAYER_ENTRIES = 11
 
 # Entries of `common`.
 # BATCH: samples of a full batch; STRIDE: row stride of A and DZ; PANEL: inputs in a panel of the first layer.
 BATCH, STRIDE, PANEL = range(3)
-# Offsets in work of a panel of a batch, samples as ROWS and as COLUMNS, and of a hidden layer's activations with
-# samples as rows, AT, with its stride.
-ROWS, COLUMNS, AT, AT_STRIDE = range(3, 7)
+# Offsets in work of a panel of a batch, samples as ROWS and as COLUMNS; of the columns' sums of squares; AT_STRIDE: row
+# stride of a hidden layer's activations with samples as rows.
+ROWS, COLUMNS, SQUARES, AT_STRIDE = range(3, 7)
 # Offsets of the block of a weight gradient that is being applied, of a row of zeros, and of a batch's targets (one row
 # per output), sample weights and losses.
 GRADIENT, ZEROS, TARGETS, WEIGHTS, LOSS = range(7, 12)
@@ -112,7 +115,9 @@ TERMS, INPUT_TERMS, IS_RAW, TILE_HEIGHT = range(17, 21)
 # Offsets of packed operands: a block of weights; all deltas; a panel of the next batch by features; the previous and
 # the next batch by samples, whole; a tile that is being packed.
 WEIGHT_TILES, DELTA_TILES, FEATURE_TILES, PREVIOUS_TILES, NEXT_TILES, PACKED = range(21, 27)
-N_COMMON_ENTRIES = 27
+# The thread that this table is for, counted from 0, and the number of threads.
+RANK, N_THREADS = range(27, 29)
+N_COMMON_ENTRIES = 29
 
 # Scalars, in the dtype of the parameters: targets of a sample's label and of the other labels after smoothing; delta of
 # Huber's loss; factor of the units that dropout keeps; share of label smoothing; factor of the weights and deltas of

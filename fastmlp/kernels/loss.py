@@ -181,10 +181,12 @@ def values_backward(work, out, shape, targets, weights, settings, m):
 
 
 @kernel(inline=True)
-def loss_forward(work, common, last, m):
-    """Outputs, in place of the last layer's deltas, and each sample's loss."""
-    stride, scalars, code = common[at.STRIDE], common[at.SCALARS], common[at.LOSS_CODE]
-    Z, out, n, targets, loss = last[at.A], last[at.DZ], last[at.FAN_OUT], common[at.TARGETS], common[at.LOSS]
+def loss_forward(work, common, last, columns):
+    """Outputs, in place of the last layer's deltas, and each sample's loss; columns: (first, number)."""
+    (column, m), stride, n = columns, common[at.STRIDE], last[at.FAN_OUT]
+    scalars, code = common[at.SCALARS], common[at.LOSS_CODE]
+    Z, out = last[at.A] + column, last[at.DZ] + column
+    targets, loss = common[at.TARGETS] + column, common[at.LOSS] + column
     if code == CROSS_ENTROPY:
         softmax_forward(work, Z, out, stride, n, targets, loss, m)
         if work[scalars + at.SMOOTHING] > 0.0:
@@ -194,10 +196,11 @@ def loss_forward(work, common, last, m):
 
 
 @kernel(inline=True)
-def loss_backward(work, common, last, m):
-    """The last layer's deltas, in place of the outputs."""
-    stride, scalars, code = common[at.STRIDE], common[at.SCALARS], common[at.LOSS_CODE]
-    out, n, targets, weights = last[at.DZ], last[at.FAN_OUT], common[at.TARGETS], common[at.WEIGHTS]
+def loss_backward(work, common, last, columns):
+    """The last layer's deltas, in place of the outputs; columns: (first, number)."""
+    (column, m), stride, n = columns, common[at.STRIDE], last[at.FAN_OUT]
+    scalars, code = common[at.SCALARS], common[at.LOSS_CODE]
+    out, targets, weights = last[at.DZ] + column, common[at.TARGETS] + column, common[at.WEIGHTS] + column
     if code == CROSS_ENTROPY:
         softmax_backward(work, out, stride, n, targets, weights, scalars, m)
     else:

@@ -125,7 +125,7 @@ def outputs_predict(targets, rows, last, columns, outputs, losses, common, work)
         for i in range(m):
             for j in range(targets.shape[1]):
                 work[common[at.TARGETS] + j * stride + i] = targets[first + i, j]
-    loss_forward(work, common, columns, m)
+    loss_forward(work, common, columns, (np.int64(0), m))
     for i in range(m):
         for j in range(n_outputs):
             out = work[columns[at.DZ] + j * stride + i]

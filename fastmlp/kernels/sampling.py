@@ -160,13 +160,14 @@ def gather_weights(weights, order, batch, total, work, start):
 
 
 @kernel
-def gather_targets(targets, order, batch, n_outputs, total, work, common):
+def gather_targets(targets, order, batch, column, n_outputs, total, work, common):
     """A batch's labels as floats, or its target values, one row per output; and its sample weights.
 
-    Beyond the end of the batch stand copies of its last sample, with weight 0.
+    batch: (first place in the order, number) of the samples whose columns begin at `column`. Beyond their end stand
+    copies of the last sample, with weight 0.
     """
     first, m = batch
-    lanes, stride, start = n_lanes(work), common[at.STRIDE], common[at.TARGETS]
+    lanes, stride, start = n_lanes(work), common[at.STRIDE], common[at.TARGETS] + column
     whole = (m + lanes - 1) // lanes * lanes
     if targets.labels.size > 0:
         for i in range(whole):
@@ -176,20 +177,20 @@ def gather_targets(targets, order, batch, n_outputs, total, work, common):
             row = order[first + min(i, m - 1)]
             for j in range(n_outputs):
                 work[start + j * stride + i] = targets.values[row, j]
-    gather_weights(targets.weights, order, batch, total, work, common[at.WEIGHTS])
+    gather_weights(targets.weights, order, batch, total, work, common[at.WEIGHTS] + column)
 
 
 @kernel
-def dropout_fill(work, common, layer_index, unit):
-    """A unit's dropout masks for a batch: 0 for DROPPED of 65,536 draws, KEEP_SCALE for the others.
+def dropout_fill(work, common, layer_index, unit, columns):
+    """A unit's dropout masks: 0 for DROPPED of 65,536 draws, KEEP_SCALE for the others.
 
     A draw is keyed by the step, the index of the layer, the unit and the sample's place in the batch; four draws share
-    64 random bits.
+    64 random bits. columns: (first, number), the places of the samples, first a multiple of four.
     """
     scale, mask, n_groups = work[common[at.SCALARS] + at.KEEP_SCALE], common[at.MASK], (common[at.BATCH] + 3) // 4
     key = splitmix64(np.uint64(common[at.DRAW]) + GOLDEN * np.uint64(layer_index + 1))
-    state = key + GOLDEN * np.uint64(unit * n_groups)
-    for group in range(n_groups):
+    state = key + GOLDEN * np.uint64(unit * n_groups + columns[0] // 4)
+    for group in range(columns[0] // 4, (columns[0] + columns[1] + 3) // 4):
         state += GOLDEN
         bits = splitmix64(state)
         for i in range(4 * group, 4 * group + 4):

@@ -1,4 +1,9 @@
-"""One training step. The arguments are those of `fastmlp.kernels.dense`."""
+"""One training step of a team of threads. The arguments are those of `fastmlp.kernels.dense`.
+
+From the pre-activations of the first layer to its deltas, each thread computes some samples (columns) through all
+layers, so that no thread waits for another. The updates, and the forward pass of the first layer, need all samples;
+there, each thread has some rows of every layer's weights, which stay in its core's cache.
+"""
 
 import numpy as np
 
@@ -6,53 +11,67 @@ from fastmlp.codegen.jit import kernel
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.activation import hidden_forward
 from fastmlp.kernels.dense import bias_update, gradient_clip, stored_gradient_update
-from fastmlp.kernels.dispatch import first_layer_gradient, layer_backward, layer_forward
+from fastmlp.kernels.dispatch import first_layer_gradient, layer_backward, layer_forward, layer_update
 from fastmlp.kernels.loss import loss_backward, loss_forward
 from fastmlp.kernels.sampling import gather_targets, prefetch_rows
+from fastmlp.kernels.team import barrier_wait
 
 
 @kernel(inline=True)
-def layers_forward(net, m, bf16):
+def layers_forward(net, columns, bf16):
     """From the pre-activations of the first layer to the logits; equations (3) and Z = A W + b."""
     for i in range(1, net.layers.shape[0]):
         below = net.layers[i - 1]
-        hidden_forward(net.work, net.common, below, i, m)
-        layer_forward(net, below, net.layers[i], m, bf16)
+        hidden_forward(net.work, net.common, below, i, columns)
+        layer_forward(net, below, net.layers[i], columns, bf16)
 
 
 @kernel(inline=True)
-def losses_forward(targets, order, net, batch, total):
+def losses_forward(targets, order, net, batch, columns, total):
     """Outputs, among them probabilities (2), in place of the last layer's deltas, and each sample's loss (1)."""
-    last = net.layers[net.layers.shape[0] - 1]
-    gather_targets(targets, order, batch, last[at.FAN_OUT], total, net.work, net.common)
-    loss_forward(net.work, net.common, last, batch[1])
+    last, samples = net.layers[net.layers.shape[0] - 1], (batch[0] + columns[0], columns[1])
+    gather_targets(targets, order, samples, columns[0], last[at.FAN_OUT], total, net.work, net.common)
+    loss_forward(net.work, net.common, last, columns)
 
 
 @kernel(inline=True)
-def layers_backward(net, m, rule, bf16):
-    """Deltas (5, 6, 7) from the last layer down; each layer but the first is updated after its deltas are used."""
+def layers_backward(net, columns, bf16):
+    """Deltas (5, 6, 7) from the last layer down."""
     n_layers = net.layers.shape[0]
-    loss_backward(net.work, net.common, net.layers[n_layers - 1], m)
+    loss_backward(net.work, net.common, net.layers[n_layers - 1], columns)
     for i in range(n_layers - 1, 0, -1):
-        layer_backward(net, net.layers[i - 1], net.layers[i], m, rule, bf16)
+        layer_backward(net, net.layers[i - 1], net.layers[i], columns, bf16)
+
+
+@kernel(inline=True)
+def layers_update(net, m, rule, bf16):
+    """Updates (4, 5, 8, 9, 10) of all weights and biases but the weights of the first layer."""
+    for i in range(net.layers.shape[0] - 1, 0, -1):
+        layer_update(net, net.layers[i - 1], net.layers[i], m, rule, bf16)
         bias_update(net, net.layers[i], m, rule)
     bias_update(net, net.layers[0], m, rule)
 
 
-@kernel(inline=True)
-def train_step(data, targets, order, net, batches, total, rule, bf16):
+@kernel
+def train_step(data, targets, order, net, batches, parts, rule, bf16):
     """A step on the current batch, all but the update of the first layer's weights.
 
+    A function of its own, as `fused_update_forward` is: as parts of `train_chunk`, in which the shares of a thread are
+    variables, they made a step of 64-32-10 by one thread 14 % slower on Zen 5.
+
     batches: (current, next). The first layer's pre-activations of the current batch are computed already, and its
-    weights are updated together with the forward pass of the next batch. total: sum of the current batch's sample
-    weights.
+    weights are updated together with the forward pass of the next batch. parts: (columns, sum of the current batch's
+    sample weights).
     """
-    batch, next_batch = batches
+    (batch, next_batch), (columns, total) = batches, parts
     first_panel = min(net.common[at.PANEL], net.layers[0][at.FAN_IN])
     prefetch_rows(data, order, next_batch[0], next_batch[0] + next_batch[1], np.int64(0), first_panel)
-    layers_forward(net, batch[1], bf16)
-    losses_forward(targets, order, net, batch, total)
-    layers_backward(net, batch[1], rule, bf16)
+    layers_forward(net, columns, bf16)
+    losses_forward(targets, order, net, batch, columns, total)
+    layers_backward(net, columns, bf16)
+    barrier_wait(net)
+    layers_update(net, batch[1], rule, bf16)
+    barrier_wait(net)
 
 
 @kernel
@@ -62,5 +81,7 @@ def clipped_update(data, order, net, batch, max_norm, rule, bf16):
     A function of its own: as a part of `train_chunk` it made a step of a small network 8 % slower.
     """
     first_layer_gradient(data, order, net, batch, rule, bf16)
+    barrier_wait(net)
     gradient_clip(net, max_norm)
     stored_gradient_update(net, rule)
+    barrier_wait(net)

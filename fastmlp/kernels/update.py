@@ -240,18 +240,15 @@ def update_block(params, start, stride, G, n_rows, n_columns, optimizer, c):
 
 
 @kernel
-def add_squares(array, start, stride, n_rows, n_columns, work, scratch, total):
-    """``total + sum of squares`` of a block: down each column in the array's dtype, then over the columns in float64.
+def column_squares(array, start, stride, n_rows, columns, work, out):
+    """``work[out + column]`` = sum of the squares of each column of a block, down the rows, in the array's dtype.
 
-    This order does not depend on the width of a vector. Columns are padded with zeros.
+    columns: (first, number), whole vectors; columns are padded with zeros. Their sum, in float64 over the columns in
+    their order, depends neither on the width of a vector nor on the number of threads.
     """
-    lanes = n_lanes(array)
-    for i in range(0, n_columns, lanes):
+    for i in range(columns[0], columns[0] + columns[1], n_lanes(array)):
         squares = zeros(array)
         for r in range(n_rows):
             x = vload(array, start + r * stride + i)
             squares = fma(x, x, squares)
-        vstore(work, scratch, squares)
-        for k in range(lanes):
-            total += np.float64(work[scratch + k])
-    return total
+        vstore(work, out + i, squares)

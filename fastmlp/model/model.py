@@ -33,6 +33,7 @@ from fastmlp.model.parts import (
     task_of_network,
 )
 from fastmlp.model.predictor import Predictor
+from fastmlp.parallel import Threads, check_threads
 from fastmlp.settings import Task
 
 
@@ -88,7 +89,8 @@ class Model:
     Changes in place are noticed too: while something refers to an array of `weights`, `biases` or `params.theta`, each
     prediction compares all weights with a copy, which takes 1 us for 64-100-100-10, and reads twice as much memory as
     the prediction of one sample. A write through a bare address, after the array is gone, is not noticed. A sample has
-    the same outputs, bit for bit, whatever the number of samples in a call. Several threads may predict at once.
+    the same outputs, bit for bit, whatever the number of samples in a call and of threads. Several threads may predict
+    at once.
 
     Examples
     --------
@@ -230,13 +232,15 @@ class Model:
         shape = "-".join(map(str, self.params.sizes))
         return f"<Model {shape}, {self.config.activation}, {self.config.precision}, {self.n_epochs} epochs trained>"
 
-    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
+    def predict_proba(self, X: ArrayLike, *, n_threads: Threads = "auto") -> NDArray[Any]:
         """Predict the probability of each class, equation (2), or of each label.
 
         Parameters
         ----------
         X : array_like (n_samples, n_features)
             Raw samples: the scaling is applied to them.
+        n_threads : int or "auto"
+            Number of threads; "auto" takes as many as pay and find a free core. It changes no result.
 
         Returns
         -------
@@ -248,20 +252,22 @@ class Model:
         DataError, DataTypeError
             If X is not an array of finite numbers of that shape.
         ConfigError
-            If the network is for regression.
+            If the network is for regression, or n_threads is neither "auto" nor a positive integer.
         """
         if self.task == "regression":
             raise ConfigError(f"a network trained with the loss {self.config.loss!r} has no probabilities; use predict")
-        outputs = self._outputs(X)
+        outputs = self._outputs(X, n_threads)
         return np.hstack([1 - outputs, outputs]) if is_binary(self.config, self.params) else outputs
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
+    def predict(self, X: ArrayLike, *, n_threads: Threads = "auto") -> NDArray[Any]:
         """Predict classes, labels or values, depending on the task.
 
         Parameters
         ----------
         X : array_like (n_samples, n_features)
             Raw samples: the scaling is applied to them.
+        n_threads : int or "auto"
+            Number of threads; "auto" takes as many as pay and find a free core. It changes no result.
 
         Returns
         -------
@@ -274,6 +280,8 @@ class Model:
         ------
         DataError, DataTypeError
             If X is not an array of finite numbers of that shape.
+        ConfigError
+            If n_threads is neither "auto" nor a positive integer.
 
         Examples
         --------
@@ -283,7 +291,7 @@ class Model:
         >>> model.predict([[-1.0], [2.0]])
         array(['cat', 'dog'], dtype='<U3')
         """
-        predictions = self._predictions(self._outputs(X))
+        predictions = self._predictions(self._outputs(X, n_threads))
         if self._classes is None:
             return predictions
         if len(self._classes) == 1:  # of two: the estimator was fitted to one
@@ -291,7 +299,7 @@ class Model:
         labels: NDArray[Any] = self._classes[predictions]
         return labels
 
-    def evaluate(self, X: ArrayLike, y: ArrayLike) -> Evaluation:
+    def evaluate(self, X: ArrayLike, y: ArrayLike, *, n_threads: Threads = "auto") -> Evaluation:
         """Evaluate the network on labelled samples: mean loss, and accuracy or R2.
 
         Parameters
@@ -301,6 +309,8 @@ class Model:
         y : array_like (n_samples,) or (n_samples, n_outputs)
             Classification: labels, each of them one of `classes`; for those of a Dataset, whose y_test holds codes,
             ``dataset.classes[dataset.y_test]``. Multilabel: 0 or 1 for each label. Regression: target values.
+        n_threads : int or "auto"
+            Number of threads; "auto" takes as many as pay and find a free core. It changes no result.
 
         Returns
         -------
@@ -311,28 +321,33 @@ class Model:
         ------
         DataError, DataTypeError
             If X or y has another shape or other values.
+        ConfigError
+            If n_threads is neither "auto" nor a positive integer.
         """
+        check_threads(n_threads)
         X = check_representable(check_X(X, self.n_features), self.scaling, self.config.dtype)
         if self.classes is not None:
             y = encode_labels(y, len(X), self.classes)
         else:
             y = check_target(y, len(X), self.task, self.n_classes)
         check_loss(y, self.config.loss, self.config.dtype)
-        return self.evaluate_validated(X, y)
+        return self.evaluate_validated(X, y, n_threads)
 
-    def evaluate_validated(self, X: NDArray[Any], y: NDArray[Any]) -> Evaluation:
+    def evaluate_validated(self, X: NDArray[Any], y: NDArray[Any], n_threads: Threads = "auto") -> Evaluation:
         """`evaluate` without its validation, for the arrays of a Dataset: y are codes of the classes."""
-        outputs, losses, _ = self.forward_validated(X, y)
+        outputs, losses, _ = self.forward_validated(X, y, n_threads)
         predicted = self._predictions(outputs)
         score = score_of(self.config.loss, predicted, y if predicted.ndim == y.ndim else y[:, 0])
         return Evaluation(sum_of_losses(losses) / len(y), score)
 
-    def _outputs(self, X: ArrayLike) -> NDArray[Any]:
+    def _outputs(self, X: ArrayLike, n_threads: Threads) -> NDArray[Any]:
+        if n_threads != "auto":
+            check_threads(n_threads)
         samples = X if is_as_checked(X, self.n_features) else check_X(X, self.n_features, ensure_finite=False)
         predictor = self._current_predictor()
         if predictor.checks_samples:
             self._check_values(samples)
-        outputs, _, findings = predictor.forward(samples)
+        outputs, _, findings = predictor.forward(samples, None, n_threads)
         if findings & LARGE_SAMPLES:
             self._check_values(samples)
         return warn_if_not_finite(outputs, samples) if findings & NON_FINITE_OUTPUTS else outputs
@@ -356,7 +371,7 @@ class Model:
         values = outputs if self.task == "regression" else (outputs > 0.5).astype(np.int64)
         return values[:, 0] if self.n_outputs == 1 else values
 
-    def objective(self, X: ArrayLike, y: ArrayLike) -> float:
+    def objective(self, X: ArrayLike, y: ArrayLike, *, n_threads: Threads = "auto") -> float:
         """Objective of equation (1): mean cross-entropy plus ``l2 / (2 m) * ||W||**2`` for m samples.
 
         The gradient of equation (8), which training uses, contains ``l2 * W``; the gradient of (1) contains ``l2 / m *
@@ -365,16 +380,16 @@ class Model:
         n_samples = len(check_X(X, self.n_features))
         with np.errstate(over="ignore"):
             squares = sum_of_losses([np.sum(np.square(W, dtype=np.float64)) for W in self.weights.read()])
-        return self.evaluate(X, y).loss + self.config.l2 / (2 * n_samples) * squares
+        return self.evaluate(X, y, n_threads=n_threads).loss + self.config.l2 / (2 * n_samples) * squares
 
     def forward_validated(
-        self, X: NDArray[Any], y: NDArray[Any] | None = None
+        self, X: NDArray[Any], y: NDArray[Any] | None = None, n_threads: Threads = "auto"
     ) -> tuple[NDArray[Any], NDArray[np.float64], int]:
         """Outputs, losses and findings of `Predictor.forward` for validated samples and targets."""
         if y is None:
-            return self._current_predictor().forward(X)
+            return self._current_predictor().forward(X, None, n_threads)
         targets = Targets.of(y, self.config, for_training=False).checked(len(X), self.n_outputs)
-        return self._current_predictor().forward(X, targets.for_prediction())
+        return self._current_predictor().forward(X, targets.for_prediction(), n_threads)
 
     def kernel_data(self, X: NDArray[Any]) -> DataArrays:
         """The kernel arguments for the scaling and for samples from `check_X`, which are not copied."""

@@ -12,13 +12,17 @@ from fastmlp.config import Config
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.bf16_dense import BLOCK_TILES
 from fastmlp.kernels.bf16_matmul import TILE, tile_height
+from fastmlp.kernels.team import ABORTED, N_BARRIER_ENTRIES
 from fastmlp.kernels.update import N_COEFFICIENTS
 from fastmlp.model.params import Params, aligned_zeros
 from fastmlp.settings import ACTIVATIONS, BF16_TERMS, LOSSES
 
 
 class Workspace:
-    """Scratch memory for training in batches of up to `batch_size` samples through a network.
+    """Memory for training in batches of up to `batch_size` samples through a network, by one or more threads.
+
+    Activations, deltas, targets and losses are shared by the threads. What a thread uses as scratch memory is its own;
+    memory of threads that never run is reserved, and takes no space.
 
     Parameters
     ----------
@@ -31,13 +35,19 @@ class Workspace:
     pixel_scale : float, optional
         The factor of the input where it is uint8 pixels times one number. Pixels are bf16 numbers, so that such an
         input is not split into terms.
+    n_threads : int
+        The largest number of threads.
 
     Attributes
     ----------
-    layers, work, common : ndarray
+    layers, work : ndarray
         See `fastmlp.kernels.layout.NetworkArrays`.
-    coefficients : ndarray
-        Scratch for the coefficients of a step.
+    commons : list of ndarray
+        The table `common` of each thread.
+    coefficients : list of ndarray
+        Scratch for the coefficients of a step, of each thread.
+    barrier : ndarray
+        Memory of the threads' barrier, see `fastmlp.kernels.team`.
     bf16 : True or None
         Whether layers may be computed in bf16, as the kernels take it.
     """
@@ -48,6 +58,7 @@ class Workspace:
         config: Config,
         batch_size: int,
         pixel_scale: float | None = None,
+        n_threads: int = 1,
     ) -> None:
         dtype, sizes = params.dtype, params.sizes
         self._size, self._per_line = 0, cpu.LINE_BYTES // dtype.itemsize
@@ -56,20 +67,17 @@ class Workspace:
         layers[:, at.FAN_IN], layers[:, at.FAN_OUT] = sizes[:-1], sizes[1:]
         layers[:, [at.W, at.W_STRIDE, at.B]] = params.starts
         layers[:, at.ACTIVATION] = ACTIVATIONS[config.activation].code
-        self.coefficients = aligned_zeros(2 * N_COEFFICIENTS, dtype)
+        self.coefficients = [aligned_zeros(2 * N_COEFFICIENTS, dtype) for _ in range(n_threads)]
+        self.barrier = np.zeros(N_BARRIER_ENTRIES, np.int64)
 
         stride = cpu.row_stride(batch_size, dtype.itemsize)
         panel = min(cpu.panel_bytes(batch_size) // dtype.itemsize, _round_up(max(sizes[:-1]), STEPS))
-        padded_batch = _round_up(batch_size, self._per_line)
         common[[at.BATCH, at.STRIDE, at.PANEL, at.TILE_HEIGHT]] = batch_size, stride, panel, WORDS
         common[at.AT_STRIDE] = cpu.row_stride(max(sizes[1:-1], default=1), dtype.itemsize)
-        common[at.ROWS] = self._reserve(padded_batch * panel)
-        common[at.COLUMNS] = self._reserve(panel * stride)
-        common[at.AT] = self._reserve(padded_batch * common[at.AT_STRIDE])
-        common[at.GRADIENT] = self._reserve(max(cpu.BLOCK_ROWS, BLOCK_TILES * WORDS) * panel)
         common[at.ZEROS] = self._reserve(max(panel, stride))
-        for entry in (at.WEIGHTS, at.LOSS, at.MASK):
-            common[entry] = self._reserve(stride)
+        common[at.WEIGHTS], common[at.LOSS] = self._reserve(stride), self._reserve(stride)
+        # Sums of the squares of the columns of all weights, and of biases.
+        common[at.SQUARES] = self._reserve(sum(_round_up(n, self._per_line) for n in (*sizes[:-1], *sizes[1:])))
         common[at.TARGETS] = self._reserve((1 if config.loss == "cross_entropy" else sizes[-1]) * stride)
         common[at.SCALARS] = self._reserve(self._per_line)
         common[at.LOSS_CODE] = LOSSES[config.loss].code
@@ -78,9 +86,17 @@ class Workspace:
         if self.bf16:
             layers[:, at.BF16] = [settings.uses_bf16(*pair, batch_size) for pair in pairwise(sizes)]
         if layers[:, at.BF16].any():
-            self._reserve_tiles(common, layers, BF16_TERMS[config.precision], pixel_scale is not None)
+            self._choose_tiles(common, layers, BF16_TERMS[config.precision], pixel_scale is not None)
         is_stored = ACTIVATIONS[config.activation].derivative_of == "input" or common[at.DROPPED] > 0
         self._reserve_layers(common, layers, is_stored)
+        common[at.N_THREADS] = n_threads
+        self.commons: list[NDArray[np.int64]] = []
+        for rank in range(n_threads):
+            common[at.RANK] = rank
+            self._reserve_scratch(common)
+            if layers[:, at.BF16].any():
+                self._reserve_tiles(common, layers)
+            self.commons.append(common.copy())
         work = aligned_zeros(self._size, dtype)
         smoothing, n_classes = config.label_smoothing, sizes[-1]
         scalars = work[common[at.SCALARS] :]
@@ -88,14 +104,33 @@ class Workspace:
         scalars[at.HUBER_DELTA], scalars[at.SMOOTHING] = config.huber_delta, smoothing
         scalars[at.PIXEL_SCALE] = 1.0 if pixel_scale is None else pixel_scale
         scalars[at.KEEP_SCALE] = settings.DROPOUT_DRAWS / (settings.DROPOUT_DRAWS - common[at.DROPPED])
-        self.layers, self.work, self.common = layers, work, common
+        self.layers, self.work = layers, work
 
-    def network(self, arrays: at.ParamArrays) -> at.NetworkArrays:
-        """The parameters and this workspace, as the kernels take them."""
-        return at.NetworkArrays(arrays, self.layers, self.work, self.common)
+    def networks(self, arrays: at.ParamArrays) -> list[at.NetworkArrays]:
+        """The parameters and this workspace, as the kernels of each thread take them."""
+        return [at.NetworkArrays(arrays, self.layers, self.work, common, self.barrier) for common in self.commons]
+
+    def make_ready(self, n_threads: int) -> None:
+        """Set the number of threads of the next call, and the barrier to its first generation."""
+        for common in self.commons[:n_threads]:
+            common[at.N_THREADS] = n_threads
+        self.barrier[:] = 0
+
+    def abort(self) -> None:
+        """Free the threads that wait for one that has failed."""
+        self.barrier[ABORTED] = 1
+
+    def _reserve_scratch(self, common: NDArray[np.int64]) -> None:
+        """Panels of a batch, the block of a gradient and a row of dropout masks, of one thread."""
+        batch, panel, stride = (int(n) for n in common[[at.BATCH, at.PANEL, at.STRIDE]])
+        common[at.ROWS] = self._reserve(_round_up(batch, self._per_line) * panel)
+        common[at.COLUMNS] = self._reserve(panel * stride)
+        common[at.GRADIENT] = self._reserve(max(cpu.BLOCK_ROWS, BLOCK_TILES * WORDS) * panel)
+        common[at.MASK] = self._reserve(stride)
 
     def _reserve_layers(self, common: NDArray[np.int64], layers: NDArray[np.int64], stores_derivatives: bool) -> None:
         """Activations, deltas and derivatives: rows of whole cache lines, and whole tiles where bf16 products store."""
+        at_size = _round_up(int(common[at.BATCH]), self._per_line) * int(common[at.AT_STRIDE])
         for row in layers:
             n_rows = _round_up(int(row[at.FAN_OUT]), self._per_line)
             if self.bf16:
@@ -103,14 +138,20 @@ class Workspace:
             size = n_rows * int(common[at.STRIDE])
             row[[at.A, at.DZ]] = self._reserve(size), self._reserve(size)
             row[at.DERIVATIVE] = self._reserve(size) if stores_derivatives else row[at.A]
+        for row in layers[:-1]:
+            row[at.AT] = self._reserve(at_size)
 
-    def _reserve_tiles(self, common: NDArray[np.int64], layers: NDArray[np.int64], terms: int, is_raw: bool) -> None:
-        """Packed operands of bf16 products. The layer with the most weights decides the height of a tile."""
+    def _choose_tiles(self, common: NDArray[np.int64], layers: NDArray[np.int64], terms: int, is_raw: bool) -> None:
+        """The terms of bf16 products, and the height of a tile, which the layer with the most weights decides."""
         largest = layers[np.argmax(layers[:, at.FAN_IN] * layers[:, at.FAN_OUT] * layers[:, at.BF16])]
         height, input_terms = tile_height(int(largest[at.FAN_OUT])), 1 if is_raw else terms
+        common[[at.TERMS, at.INPUT_TERMS, at.IS_RAW, at.TILE_HEIGHT]] = terms, input_terms, is_raw, height
+
+    def _reserve_tiles(self, common: NDArray[np.int64], layers: NDArray[np.int64]) -> None:
+        """Packed operands of bf16 products, of one thread."""
         fan_in, widest = int(layers[0, at.FAN_IN]), int(layers[:, at.FAN_OUT].max())
         n_blocks, n_groups = common[at.PANEL] // STEPS, -(-common[at.BATCH] // STEPS)
-        common[[at.TERMS, at.INPUT_TERMS, at.IS_RAW, at.TILE_HEIGHT]] = terms, input_terms, is_raw, height
+        terms, input_terms, height = common[[at.TERMS, at.INPUT_TERMS, at.TILE_HEIGHT]]
         common[at.WEIGHT_TILES] = self._reserve(BLOCK_TILES * n_blocks * terms * TILE)
         common[at.DELTA_TILES] = self._reserve(-(-widest // height) * n_groups * terms * TILE)
         common[at.FEATURE_TILES] = self._reserve(2 * n_groups * n_blocks * terms * TILE)

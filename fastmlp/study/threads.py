@@ -1,14 +1,14 @@
 """Backend of a study that executes its runs on threads of this process, one run per thread."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
-from threading import Event, Lock
+from threading import Barrier, BrokenBarrierError, Event, Lock
 from typing import Any
 
 from fastmlp.codegen.cpu import available_cores
 from fastmlp.data import Dataset
 from fastmlp.errors import ConfigError
+from fastmlp.parallel import core_in_use, run_team
 from fastmlp.study.plan import RunSpec
 from fastmlp.study.run import Record, execute
 from fastmlp.training.history import Progress
@@ -64,6 +64,9 @@ def check_jobs(n_jobs: int) -> None:
 def run_threads(specs: Iterator[RunSpec], n_jobs: int, dataset: Dataset, report: Report) -> None:
     """Execute runs on threads that share the data. The kernels release the global interpreter lock.
 
+    Every thread uses one core from before the first run starts until no run is left. Other cores, and those of threads
+    that have ended, are for the runs that are active, see `fastmlp.parallel.threads_for`.
+
     Parameters
     ----------
     specs : iterator of RunSpec
@@ -77,38 +80,48 @@ def run_threads(specs: Iterator[RunSpec], n_jobs: int, dataset: Dataset, report:
         runs stop at the end of their current chunk, and runs that have finished by then are still reported.
     """
     events: SimpleQueue[Any] = SimpleQueue()
-    stop, specs_lock = Event(), Lock()
+    stop, specs_lock, start = Event(), Lock(), Barrier(n_jobs)
 
     def put_progress(spec: RunSpec, progress: Progress) -> None:
         if stop.is_set():
             raise _Stopped
         events.put((spec, progress))
 
+    def execute_runs() -> None:
+        start.wait()
+        while not stop.is_set():
+            with specs_lock:
+                spec = next(specs, None)
+            if spec is None:
+                break
+            events.put((spec, execute(spec, dataset, lambda progress, spec=spec: put_progress(spec, progress))))  # type: ignore[misc]
+
     def work() -> None:
         try:
-            while not stop.is_set():
-                with specs_lock:
-                    spec = next(specs, None)
-                if spec is None:
-                    break
-                events.put((spec, execute(spec, dataset, lambda progress, spec=spec: put_progress(spec, progress))))  # type: ignore[misc]
-        except _Stopped:
+            with core_in_use():
+                execute_runs()
+        except (_Stopped, BrokenBarrierError):
             pass
         except BaseException as error:
             events.put(error)
         finally:
             events.put(None)
 
-    with ThreadPoolExecutor(n_jobs, "fastmlp") as pool:
-        for _ in range(n_jobs):
-            pool.submit(work)
-        try:
+    def call(rank: int) -> None:
+        if rank > 0:
+            work()
+        else:
             _report_events(events, n_jobs, report)
-        except BaseException:
-            stop.set()
-            pool.shutdown()
-            _report_remaining_records(events, report)
-            raise
+
+    def abort() -> None:
+        stop.set()
+        start.abort()  # frees threads that wait for others that could not be started
+
+    try:
+        run_team(call, n_jobs + 1, abort)
+    except BaseException:
+        _report_remaining_records(events, report)
+        raise
 
 
 def _report_events(events: "SimpleQueue[Any]", n_running: int, report: Report) -> None:

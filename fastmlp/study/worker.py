@@ -6,9 +6,11 @@ from functools import lru_cache
 from threading import Lock
 from typing import NamedTuple
 
+from fastmlp.codegen.cpu import available_cores
 from fastmlp.data import Dataset, load_data
 from fastmlp.data.dataset import DataSource
 from fastmlp.errors import WorkerError
+from fastmlp.parallel import limited_to
 from fastmlp.study.plan import RunSpec
 from fastmlp.study.run import Record, execute
 from fastmlp.version import __version__
@@ -29,16 +31,23 @@ class WorkerJob(NamedTuple):
         Class names of a dataset made of arrays, which its temporary files do not contain.
     checksum : str
         Expected checksum of the data.
+    n_workers : int
+        Number of runs that are executed at once, on all machines: each may use that part of its machine's cores.
     """
 
     version: str
     source: DataSource
     class_names: tuple[str, ...] | None
     checksum: str
+    n_workers: int = 1
 
 
 def execute_job(job: WorkerJob, spec: RunSpec) -> Record:
-    """Execute a run on this worker.
+    """Execute a run on this worker, with its part of the cores.
+
+    Not all workers are told how many threads to use. Loky sets ``OMP_NUM_THREADS`` to the cores divided by the number
+    of workers, but lets a value of the parent stand for each of them; Dask's nannies set it to 1; Dask's workers
+    without a nanny have no limit. On several machines, the part is smaller than it could be.
 
     Parameters
     ----------
@@ -61,7 +70,8 @@ def execute_job(job: WorkerJob, spec: RunSpec) -> Record:
         raise WorkerError(f"{_worker_name()} has fastmlp {__version__}, the study has {job.version}; {remedy}")
     with _load_lock:  # a worker may have several threads
         dataset = _load(job)
-    return execute(spec, dataset)
+    with limited_to(max(1, available_cores() // job.n_workers)):
+        return execute(spec, dataset)
 
 
 @lru_cache(maxsize=1)

@@ -268,9 +268,11 @@ def _lock_folder(folder: Path) -> int:
 
 
 def _unlock_folder(folder: Path, lock: int) -> None:
-    with suppress(OSError):  # Windows cannot remove an open file: the empty lock file remains
-        (folder / LOCK).unlink(missing_ok=True)
-    unlock(lock)
+    try:
+        with suppress(OSError):  # Windows cannot remove an open file: the empty lock file remains
+            (folder / LOCK).unlink(missing_ok=True)
+    finally:  # also after another Ctrl-C
+        unlock(lock)
 
 
 def _remove(folder: Path, paths: list[Path]) -> None:

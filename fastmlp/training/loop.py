@@ -17,6 +17,7 @@ from fastmlp.data.target import balanced_weights, check_weights
 from fastmlp.errors import DataError, DivergedError, FileFormatError
 from fastmlp.kernels.update import STEPS
 from fastmlp.model.model import Model, init_model
+from fastmlp.parallel import Threads, check_threads, core_in_use
 from fastmlp.seeding import Purpose, stream, uniform
 from fastmlp.settings import LOSSES
 from fastmlp.training.checkpoint import RESTART_HINT, Checkpoint, State, holds_checkpoint, run_identity
@@ -53,6 +54,7 @@ def train(
     model: Model | None = None,
     progress: Callable[[Progress], None] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
+    n_threads: Threads = "auto",
 ) -> Run:
     """Train a network on the training set of a data set, and evaluate it on the test set after every epoch.
 
@@ -78,6 +80,10 @@ def train(
         the end. The same call then resumes the run, also within an epoch, and gives the same bits; for a finished run
         it returns the result. Another config, network or data set is refused. `fastmlp.discard_checkpoint` removes the
         checkpoints.
+    n_threads : int or "auto"
+        Number of threads. It changes no result, and a resumed run may have another. By default as many as make the run
+        faster, one for small networks, and at most one for each core that no other training or prediction of this
+        process uses, see `fastmlp.parallel.thread_limits`.
 
     Returns
     -------
@@ -92,7 +98,7 @@ def train(
         If a loss or a score of an epoch is not finite, on the training, validation or test set. The exception holds the
         model and the history of the last finite epoch.
     DataError, DataTypeError, ConfigError
-        If dataset, config or model has the wrong type, or if they are incompatible.
+        If dataset, config, model or n_threads has the wrong type, or if they are incompatible.
     CheckpointError, FileFormatError, OutputError
         If the folder holds the checkpoint of another run or is in use; if none of its checkpoints is intact; if the
         first checkpoint, after half a minute, cannot be written. Later ones that cannot be written, such as the one at
@@ -106,6 +112,7 @@ def train(
     True
     """
     check_compatibility(dataset, config, model)
+    check_threads(n_threads)
     config = _resolve_precision(config, dataset)
     n_outputs = n_outputs_of(dataset, config)
     model = init_model(config, dataset.n_features, n_outputs) if model is None else model.copy()
@@ -117,13 +124,14 @@ def train(
             check_representable(getattr(dataset, name), model.scaling, config.dtype, name)
     warn_about_target_scale(dataset)
     warmup(config.precision)
-    loop = _TrainingLoop(dataset, config, model, progress or (lambda _: None))
-    if checkpoint is None:
-        diverged = loop.run()
-    else:
-        identity = run_identity(config, dataset.checksum(), model.n_epochs, model.params.theta, *model.scaling)
-        with Checkpoint(checkpoint, identity) as checkpoints:
-            diverged = loop.run_with_checkpoints(checkpoints)
+    loop = _TrainingLoop(dataset, config, model, progress or (lambda _: None), n_threads)
+    with core_in_use():
+        if checkpoint is None:
+            diverged = loop.run()
+        else:
+            identity = run_identity(config, dataset.checksum(), model.n_epochs, model.params.theta, *model.scaling)
+            with Checkpoint(checkpoint, identity) as checkpoints:
+                diverged = loop.run_with_checkpoints(checkpoints)
     if diverged is not None:
         error = loop.divergence(diverged)
         loop.restore_epoch_start()
@@ -148,7 +156,14 @@ class _TrainingLoop:
     set before the first step of an epoch.
     """
 
-    def __init__(self, dataset: Dataset, config: Config, model: Model, progress: Callable[[Progress], None]) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        config: Config,
+        model: Model,
+        progress: Callable[[Progress], None],
+        n_threads: Threads,
+    ) -> None:
         self.dataset, self.config, self.model, self.progress = dataset, config, model, progress
         X, y, weights = dataset.X_train, dataset.y_train, dataset.weight_train
         self.X_val, self.y_val = dataset.X_val, dataset.y_val
@@ -163,7 +178,7 @@ class _TrainingLoop:
         if config.class_weight == "balanced":
             weights = check_weights(balanced_weights(y, weights), len(y), "weight_train")
         self.n_samples = len(X)
-        self.trainer = Trainer(model, X, y, weights)
+        self.trainer = Trainer(model, X, y, weights, n_threads)
         columns = columns_of(LOSSES[config.loss].metric, self.X_val is not None)
         self.history, self.n_epochs_before, self.train_s = History(columns=columns), model.n_epochs, 0.0
         self.epoch_start = model.params.theta
@@ -262,11 +277,11 @@ class _TrainingLoop:
         train_loss = sum(self.trainer.run_epoch(lr, report, self.n_steps_done))
         end = perf_counter()
         self.train_s = before + end - start
-        score = LOSSES[self.config.loss].metric
-        result = self.model.evaluate_validated(self.dataset.X_test, self.dataset.y_test)
+        score, n_threads = LOSSES[self.config.loss].metric, self.trainer.n_threads
+        result = self.model.evaluate_validated(self.dataset.X_test, self.dataset.y_test, n_threads)
         row: dict[str, Any] = {"epoch": epoch + 1, "learning_rate": lr, "train_loss": train_loss}
         if self.X_val is not None and self.y_val is not None:
-            val = self.model.evaluate_validated(self.X_val, self.y_val)
+            val = self.model.evaluate_validated(self.X_val, self.y_val, n_threads)
             row |= {"val_loss": val.loss, f"val_{score}": val.score}
         row |= {"test_loss": result.loss, f"test_{score}": result.score, "train_s": self.train_s}
         row["eval_s"] = perf_counter() - end

@@ -28,9 +28,9 @@ def _training_arguments(precision: Precision) -> tuple[Any, ...]:
     X = np.zeros(2, np.uint8)
     X.flags.writeable = False
     factor, empty = np.zeros(params.theta.size, dtype), np.zeros(0, dtype)
-    net = workspace.network(ParamArrays(params.theta, empty, empty, empty))
+    net = workspace.networks(ParamArrays(params.theta, empty, empty, empty))[0]
     shared = DataArrays(X, 1, UINT8, factor, factor), Targets.of(np.zeros(2, np.int32), config), np.zeros(2, np.int32)
-    state = OptimizerState(hyperparameters_of(config, 0.0), initial_powers(), workspace.coefficients)
+    state = OptimizerState(hyperparameters_of(config, 0.0), initial_powers(), workspace.coefficients[0])
     return *shared, net, state, np.zeros(3), integers_of(config, 0, 1), workspace.bf16
 
 

@@ -37,3 +37,9 @@ def test_a_second_warmup_compiles_nothing(run):
 
 def test_warmup_compiles_nothing_for_disabled_bf16_instructions(run, amx_disabled):
     assert run("warmup")[1].splitlines() == ["float32: already compiled", "float64: already compiled"]
+
+
+def test_info_prints_how_many_threads_auto_takes_and_what_limits_it(run, four_cores, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    line = r"^threads +at most 3 \(OMP_NUM_THREADS: 3, physical cores: 4\)$"
+    assert re.search(line, run("info")[1], re.MULTILINE)

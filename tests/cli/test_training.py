@@ -153,6 +153,19 @@ def test_evaluate_refuses_data_with_another_number_of_features(results, tmp_path
     assert err.startswith(f"data: {tmp_path / 'narrow.csv'}\nerror: ")
 
 
+@pytest.mark.parametrize("n_threads", ["1", "3", "auto"])
+def test_the_number_of_threads_changes_no_result(n_threads, results, samples_npy, run):
+    for command in (["evaluate", results / "model.npz"], ["predict", results / "model.npz", samples_npy]):
+        assert run(*command, "--threads", n_threads) == run(*command)
+
+
+@pytest.mark.parametrize("n_threads", ["0", "-1", "1.5", "two"])
+def test_an_invalid_number_of_threads_is_refused(n_threads, results, run):
+    code, _, err = run("evaluate", results / "model.npz", "--threads", n_threads)
+    assert code == 2
+    assert f"--threads: expected auto or an integer >= 1, got {n_threads}" in err
+
+
 # predict
 
 
@@ -321,3 +334,17 @@ def test_train_evaluate_and_predict_with_a_numerical_target(price_table, run):
     got = np.array(rows, dtype=float)
     assert (code, header) == (0, "prediction")
     assert abs(got - fastmlp.load_model(model).predict(np.load(price_table / "new.npy"))).max() < 1e-4
+
+
+@pytest.mark.parametrize("n_threads", ["auto", "1", "2"])
+def test_train_gives_the_same_network_with_any_number_of_threads(n_threads, model, tmp_path, run):
+    options = "--n-epochs", 3, "--hidden", 20, 10, "--out", tmp_path
+    assert run("train", *options, "--threads", n_threads)[0] == 0
+    np.testing.assert_array_equal(fastmlp.load_model(tmp_path / "model.npz").params.theta, model.params.theta)
+
+
+@pytest.mark.parametrize("word", ["0", "-1", "two", "1.5"])
+def test_train_refuses_other_numbers_of_threads(word, run):
+    code, _, err = run("train", "--threads", word)
+    assert code == 2
+    assert f"--threads: expected auto or an integer >= 1, got {word}" in err

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from fastmlp.codegen import cpu
@@ -83,3 +85,84 @@ def test_the_description_of_the_machine_has_the_facts_for_a_bug_report():
     description = cpu.describe()
     assert {"cpu", "cpu features", "vector width", "register tiles"} <= set(description)
     assert all(isinstance(text, str) for text in description.values())
+
+
+# cores
+
+
+@pytest.mark.parametrize(
+    ("siblings", "n"),
+    [
+        (["0", "1", "2", "3"], 4),
+        (["0,2", "1,3", "0,2", "1,3"], 2),
+        (["0-1", "0-1", "2-3", ""], 3),
+        ([], 4),
+    ],
+    ids=["one thread per core", "two", "a CPU without a description", "no description"],
+)
+def test_hardware_threads_of_one_core_are_one_core(siblings, n, tmp_path):
+    for cpu_number, text in enumerate(siblings):
+        folder = tmp_path / f"cpu{cpu_number}" / "topology"
+        folder.mkdir(parents=True)
+        (folder / "thread_siblings_list").write_text(text + "\n")
+    assert cpu.physical_cores(frozenset(range(4)), tmp_path) == n
+    assert cpu.physical_cores(frozenset({0}), tmp_path) == 1
+
+
+def test_there_are_at_least_as_many_available_cores_as_physical_ones_without_a_quota(monkeypatch):
+    monkeypatch.setattr(cpu, "cgroup_limits", lambda: ())
+    assert 1 <= cpu.physical_cores(cpu.affinity()) <= cpu.available_cores() == len(cpu.affinity())
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the operating system has no CPU affinity")
+def test_the_affinity_limits_the_available_cores():
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(before)})
+        assert cpu.available_cores() == cpu.physical_cores(cpu.affinity()) == 1
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@pytest.mark.parametrize(("limits", "n"), [((), 8), ((16.0,), 8), ((2.0, 4.0), 2), ((1.5,), 2), ((0.1,), 1)], ids=str)
+def test_a_quota_limits_the_available_cores_and_is_rounded_up(limits, n, monkeypatch):
+    monkeypatch.setattr(cpu, "affinity", lambda: frozenset(range(8)))
+    monkeypatch.setattr(cpu, "cgroup_limits", lambda: limits)
+    assert cpu.available_cores() == n
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text + "\n")
+
+
+def test_quotas_of_control_groups_version_2_are_those_of_the_group_and_its_parents(tmp_path):
+    write(tmp_path / "membership", "0::/user/session")
+    write(tmp_path / "cgroup" / "user" / "session" / "cpu.max", "max 100000")
+    write(tmp_path / "cgroup" / "user" / "cpu.max", "150000 100000")
+    write(tmp_path / "cgroup" / "cpu.max", "400000 100000")
+    write(tmp_path / "cgroup" / "other" / "cpu.max", "1000 100000")
+    write(tmp_path / "cpu.max", "1000 100000")
+    assert cpu.cgroup_limits(tmp_path / "cgroup", tmp_path / "membership") == (1.5, 4.0)
+
+
+def test_quotas_of_control_groups_version_1_are_those_of_the_group_and_its_parents(tmp_path):
+    write(tmp_path / "membership", "4:cpu,cpuacct:/docker/a:b\n3:cpuset:/other\n0::/")
+    write(tmp_path / "cpu" / "docker" / "a:b" / "cpu.cfs_quota_us", "50000")
+    write(tmp_path / "cpu" / "docker" / "a:b" / "cpu.cfs_period_us", "100000")
+    write(tmp_path / "cpu" / "cpu.cfs_quota_us", "-1")
+    write(tmp_path / "cpu" / "cpu.cfs_period_us", "100000")
+    write(tmp_path / "cpu" / "other" / "cpu.cfs_quota_us", "1")
+    assert cpu.cgroup_limits(tmp_path, tmp_path / "membership") == (0.5,)
+
+
+def test_a_quota_without_a_membership_is_that_of_the_root_as_in_a_container(tmp_path):
+    write(tmp_path / "cpu" / "cpu.cfs_quota_us", "300000")
+    write(tmp_path / "cpu" / "cpu.cfs_period_us", "100000")
+    assert cpu.cgroup_limits(tmp_path, tmp_path / "membership") == (3.0,)
+
+
+@pytest.mark.parametrize("text", ["", "max", "100000", "100000 0", "many 100000"])
+def test_a_quota_in_another_form_is_no_limit(text, tmp_path):
+    write(tmp_path / "cpu.max", text)
+    assert cpu.cgroup_limits(tmp_path, tmp_path / "membership") == ()

@@ -1,11 +1,14 @@
 """The common part of the estimators: precision, weights, repeats, validation sets, and checks."""
 
 import pickle
+import threading
 
 import numpy as np
 import pytest
 
-from fastmlp import FastMLPError
+from fastmlp import FastMLPError, parallel
+from fastmlp.estimator import loop
+from fastmlp.model.model import Model
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 
@@ -227,3 +230,50 @@ def test_a_batch_size_larger_than_the_training_set_warns_at_the_line_of_the_call
     with pytest.warns(UserWarning, match="It is going to be clipped") as caught:
         make_regressor(max_iter=100, tol=1.0, batch_size=500).fit(X, values)
     assert caught[0].filename == __file__
+
+
+# threads
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+def test_the_number_of_threads_changes_no_bit(n_threads, make_classifier, make_regressor, X, y, values):
+    for make, targets in ((make_classifier, y), (make_regressor, values)):
+        ref, got = (make(max_iter=5, n_threads=n, n_repeats=2).fit(X, targets) for n in ("auto", n_threads))
+        np.testing.assert_array_equal(got.coefs_[0], ref.coefs_[0])
+        np.testing.assert_array_equal(got.predict(X), ref.predict(X))
+
+
+@pytest.mark.parametrize("n_threads", [0, 1.5, "2", None])
+def test_an_invalid_number_of_threads_is_refused(n_threads, make_classifier, X, y):
+    with pytest.raises(ValueError, match="n_threads"):
+        make_classifier(n_threads=n_threads).fit(X, y)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_training_validation_and_predictions_have_the_number_of_threads(method, make_regressor, X, values, monkeypatch):
+    given, trainer, forward = [], loop.Trainer, Model.forward_validated
+
+    def make_trainer(model, X, y, weights, n_threads):
+        given.append(("trainer", n_threads))
+        return trainer(model, X, y, weights, n_threads)
+
+    def forward_validated(model, X, y=None, n_threads="auto"):
+        given.append(("forward", n_threads))
+        return forward(model, X, y, n_threads)
+
+    monkeypatch.setattr(loop, "Trainer", make_trainer)
+    monkeypatch.setattr(Model, "forward_validated", forward_validated)
+    options = {"X_val": X, "y_val": values} if method == "fit" else {}
+    regressor = make_regressor(max_iter=1, n_threads=2, n_repeats=2)
+    regressor = getattr(regressor, method)(X, values, **options)
+    regressor.predict(X)
+    assert {n for _, n in given} == {2}
+    assert [name for name, _ in given].count("trainer") == 2
+    assert [name for name, _ in given].count("forward") == (4 if method == "fit" else 2)
+
+
+def test_a_fit_uses_one_core_at_least(make_classifier, X, y):
+    in_use = []
+    make_classifier(max_iter=1, callbacks=lambda _: in_use.append(parallel._cores.in_use.copy())).fit(X, y)
+    assert in_use == [{threading.get_ident(): 1}]
+    assert parallel._cores.in_use == {}

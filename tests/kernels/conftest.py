@@ -27,6 +27,7 @@ from fastmlp.model.kernel_args import Targets, arrays_for_training, hyperparamet
 from fastmlp.model.model import init_model
 from fastmlp.model.params import Params
 from fastmlp.model.workspace import Workspace
+from fastmlp.parallel import run_team
 from fastmlp.reference import update as reference_update
 from fastmlp.reference.network import Network
 from fastmlp.settings import LOSSES, OPTIMIZERS
@@ -187,8 +188,8 @@ class Layers:
         for array in (*self.params.weights, *self.params.biases):
             array[...] = random.normal(0, 0.5, array.shape)
         self.workspace = Workspace(self.params, config, m)
-        self.net = self.workspace.network(arrays_for_training(config, self.params.theta))
-        self.layers, self.work, self.common = self.net[1:]
+        (self.net,) = self.workspace.networks(arrays_for_training(config, self.params.theta))
+        self.layers, self.work, self.common, _ = self.net[1:]
         self.optimizer = OPTIMIZERS[config.optimizer].code
         self.network = Network(config, self.params.weights, self.params.biases)
 
@@ -207,7 +208,7 @@ class Layers:
 
     def coefficients(self, lr=0.25):
         """The first step's coefficients: those of the kernels, and those of the reference implementation."""
-        hyper, c = hyperparameters_of(self.config, lr), self.workspace.coefficients
+        hyper, c = hyperparameters_of(self.config, lr), self.workspace.coefficients[0]
         update.coefficients_of_step(hyper, initial_powers(), self.optimizer, 1.0, c)
         return c, reference_update.coefficients_of_step(self.config, lr, initial_powers())
 
@@ -236,7 +237,7 @@ def targets_of(config, n, n_outputs, random):
 class EpochRun:
     """Epochs run by the kernels, cut into chunks at any steps, and by the reference implementation."""
 
-    def __init__(self, config, X, n_outputs, seed=0, weights=None, is_moved=True):
+    def __init__(self, config, X, n_outputs, seed=0, weights=None, is_moved=True, n_threads=1):
         random = np.random.default_rng(seed)
         self.X, self.config, self.powers, self.weights = X, config, initial_powers(), weights
         self.y = targets_of(config, len(X), n_outputs, random)
@@ -249,26 +250,31 @@ class EpochRun:
         self.model.scaling = random.uniform(0.5, 1.5, X.shape[1]) / span, is_moved * random.normal(0, 0.5, X.shape[1])
         self.network = Network(config, self.model.weights, self.model.biases)
         scale = pixel_scale_of(self.model.scaling, X)
-        self.workspace = Workspace(self.model.params, config, self.batch_size, pixel_scale=scale)
-        self.net = self.workspace.network(arrays_for_training(config, self.model.params.theta))
+        self.n_threads, params = n_threads, self.model.params
+        self.workspace = Workspace(params, config, self.batch_size, pixel_scale=scale, n_threads=n_threads)
+        self.nets = self.workspace.networks(arrays_for_training(config, params.theta))
         self.order, self.loss_sum = np.arange(len(X), dtype=np.int32), np.zeros(self.batch_size + 1)
 
     @property
     def n_steps(self):
         return -(-len(self.X) // self.batch_size)
 
-    def arguments(self, lr, first, stop, state):
+    def arguments(self, lr, first, stop, state, rank=0, powers=None):
         integers = integers_of(self.config, first, stop, self.config.shuffle, state, DROPOUT_STATE)
-        state = OptimizerState(hyperparameters_of(self.config, lr), self.powers, self.workspace.coefficients)
+        hyper, coefficients = hyperparameters_of(self.config, lr), self.workspace.coefficients[rank]
+        state = OptimizerState(hyper, self.powers if powers is None else powers, coefficients)
         data, bf16 = self.model.kernel_data(self.X), self.workspace.bf16
-        return data, self.targets, self.order, self.net, state, self.loss_sum, integers, bf16
+        return data, self.targets, self.order, self.nets[rank], state, self.loss_sum, integers, bf16
 
     def train(self, lr, state, cuts=()):
         """Run an epoch in chunks that end before the given steps; returns its mean loss and penalty."""
         edges = [0, *cuts, self.n_steps]
         self.loss_sum[:] = 0
         for first, stop in pairwise(edges):
-            train_chunk(*self.arguments(lr, first, stop, state))
+            self.workspace.make_ready(self.n_threads)
+            powers = [self.powers, *(self.powers.copy() for _ in self.nets[1:])]
+            arguments = [self.arguments(lr, first, stop, state, rank, powers[rank]) for rank in range(self.n_threads)]
+            run_team(lambda rank, args=arguments: train_chunk(*args[rank]), self.n_threads, self.workspace.abort)
         return sum_of_losses(self.loss_sum[:-1]) / len(self.X), self.loss_sum[-1] / len(self.X)
 
     def train_reference(self, lr, state):

@@ -3,7 +3,14 @@ import pytest
 
 from fastmlp.config import Config
 from fastmlp.kernels import layout as at
-from fastmlp.kernels.dense import bias_update, dense_backward, dense_forward, dense_update, fused_update_forward
+from fastmlp.kernels.dense import (
+    bias_update,
+    dense_backward,
+    dense_forward,
+    dense_update,
+    fused_update_forward,
+    samples_as_rows,
+)
 from fastmlp.reference import network, products
 from fastmlp.settings import ACTIVATIONS, OPTIMIZERS
 
@@ -37,7 +44,7 @@ def test_a_layer_s_pre_activations_equal_their_reference(engine, flushed, same_b
     pair = Pair(engine, config_of(dtype), shape)
     both = pair.both
     with flushed():
-        dense_forward(both.net, *both.layers, shape[2])
+        dense_forward(both.net, *both.layers, (0, shape[2]))
     same_bits(both.read(1, at.A), products.dense_forward(pair.A, pair.W, pair.b))
 
 
@@ -47,7 +54,7 @@ def test_deltas_passed_down_equal_their_reference(engine, flushed, same_bits, dt
     pair = Pair(engine, config_of(dtype, activation=activation), shape)
     both = pair.both
     with flushed():
-        dense_backward(both.net, *both.layers, shape[2])
+        dense_backward(both.net, *both.layers, (0, shape[2]))
     same_bits(both.read(0, at.DZ), network.dense_backward(pair.dZ, pair.W, pair.A, None, activation))
 
 
@@ -59,6 +66,7 @@ def test_updated_weights_equal_their_reference(engine, flushed, same_bits, dtype
     c, ref_c = both.coefficients()
     both.network.update(2, dW, ref_c)
     with flushed():
+        samples_as_rows(both.net, both.layers[0], (0, shape[2]))
         dense_update(both.net, *both.layers, shape[2], (both.optimizer, c))
     same_bits(pair.W, both.network.theta[2])
 
@@ -80,6 +88,7 @@ def test_updated_biases_equal_their_reference(engine, flushed, same_bits, dtype,
 def test_padding_stays_zero(engine, dtype, shape, optimizer):
     both = Pair(engine, config_of(dtype, optimizer), shape).both
     c, _ = both.coefficients()
+    samples_as_rows(both.net, both.layers[0], (0, shape[2]))
     dense_update(both.net, *both.layers, shape[2], (both.optimizer, c))
     bias_update(both.net, both.layers[1], shape[2], (both.optimizer, c))
     for array in (*both.params.weights, *both.params.biases):

@@ -52,17 +52,18 @@ def test_two_epochs_equal_their_references(engine, same_bits, dtype, kind, optim
     activation=st.sampled_from([*ACTIVATIONS]), optimizer=st.sampled_from([*OPTIMIZERS]),
     loss=st.sampled_from([*LOSSES]), dropout=st.sampled_from([0.0, 0.5]), clip_norm=st.sampled_from([0.0, 0.1]),
     l2_scale=st.sampled_from(get_args(L2Scale)), weighted=st.booleans(), lr=st.sampled_from([2**-8, 1.0, 1e4, 1e30]),
-    label_smoothing=st.sampled_from([0.0, 0.1]),
+    label_smoothing=st.sampled_from([0.0, 0.1]), n_threads=st.sampled_from([1, 2, 3, 7]),
 )  # fmt: skip
 def test_an_epoch_of_any_network_equals_its_reference(
-    engine, same_bits, dtype, n, n_features, hidden, n_classes, batch, seed, weighted, lr, **chosen
+    engine, same_bits, dtype, n, n_features, hidden, n_classes, batch, seed, weighted, lr, n_threads, **chosen
 ):
-    """Also of one that diverges: both have infinities and NaN in the same places."""
+    """By any number of threads. Also of one that diverges: both have infinities and NaN in the same places."""
     if LOSSES[chosen["loss"]].metric != "accuracy":
         chosen["label_smoothing"] = 0.0
     config = config_of(dtype, hidden=hidden, batch_size=batch, **chosen)
     weights = np.random.default_rng(n).uniform(0, 2, n) if weighted else None
-    epoch_run = engine.EpochRun(config, engine.samples("float32", n, n_features), n_classes, weights=weights)
+    X = engine.samples("float32", n, n_features)
+    epoch_run = engine.EpochRun(config, X, n_classes, weights=weights, n_threads=n_threads)
     ref = epoch_run.train_reference(lr, seed)
     np.testing.assert_array_equal(epoch_run.train(lr, seed), ref)
     check_equal(same_bits, epoch_run)
@@ -79,6 +80,19 @@ def test_an_epoch_cut_anywhere_has_the_same_bits(engine, same_bits, dtype, optim
         assert whole.train(0.25, state) == cut.train(0.25, state, cuts)
     for got, ref in zip(cut.arrays(), whole.arrays(), strict=True):
         same_bits(got, ref)
+
+
+@pytest.mark.parametrize("n_threads", [2, 3, 4, 7])
+@pytest.mark.parametrize("kind", ["uint8", "float32", "float64"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_an_epoch_of_several_threads_equals_its_reference(engine, same_bits, dtype, n_threads, kind, optimizer):
+    """Several panels, a short last batch, more threads than it has lines of samples, dropout and a clipped gradient."""
+    config = config_of(dtype, hidden=(33, 21), batch_size=35, optimizer=optimizer, dropout=0.25, clip_norm=0.5)
+    X = engine.samples(kind, 101, 2 * engine.panel(dtype) + 9)
+    epoch_run = engine.EpochRun(config, X, 5, n_threads=n_threads)
+    for state in (11, 12):
+        assert epoch_run.train(0.25, state, cuts=(1,)) == epoch_run.train_reference(0.25, state)
+    check_equal(same_bits, epoch_run)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)

@@ -5,7 +5,7 @@ import pytest
 from fastmlp.codegen.cpu import LINE_BYTES
 from fastmlp.kernels import layout
 
-LAYER = ("FAN_IN", "FAN_OUT", "W", "W_STRIDE", "B", "A", "DZ", "DERIVATIVE", "ACTIVATION", "BF16")
+LAYER = ("FAN_IN", "FAN_OUT", "W", "W_STRIDE", "B", "A", "DZ", "DERIVATIVE", "AT", "ACTIVATION", "BF16")
 SCALARS = ("ON", "OFF", "HUBER_DELTA", "KEEP_SCALE", "SMOOTHING", "PIXEL_SCALE")
 SIZES = ("N_LAYER_ENTRIES", "N_COMMON_ENTRIES")
 COMMON = tuple(name for name in vars(layout) if name.isupper() and name not in LAYER + SCALARS + SIZES)

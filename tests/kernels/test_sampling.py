@@ -146,7 +146,7 @@ class Gathered:
         common[[at.STRIDE, at.TARGETS, at.WEIGHTS]] = 80, 0, 80 * n_outputs
         self.out, batch = np.full(80 * (n_outputs + 1), 7, dtype), (np.int64(3), np.int64(m))
         self.total = sampling.batch_weight(targets, self.rows, batch)
-        sampling.gather_targets(targets, self.rows, batch, n_outputs, self.total, self.out, common)
+        sampling.gather_targets(targets, self.rows, batch, 0, n_outputs, self.total, self.out, common)
         lanes = vector_bits() // 8 // dtype.itemsize
         self.whole = -(-m // lanes) * lanes
         self.places = self.rows[np.minimum(3 + np.arange(self.whole), 2 + m)]
@@ -190,7 +190,8 @@ def test_masks_equal_their_reference(dtype, batch, dropped):
     out[64 + at.KEEP_SCALE] = 65536 / (65536 - dropped)
     ref = network.dropout_masks(dropped, 2**64 - 2**62, 2, 5, batch).astype(dtype)
     for neuron in range(5):
-        sampling.dropout_fill(out, common, 2, neuron)
+        for columns in ((0, batch), (batch // 4 * 4, batch % 4), (0, batch // 4 * 4)):
+            sampling.dropout_fill(out, common, 2, neuron, columns)
         np.testing.assert_array_equal(out[:batch], ref[:, neuron])
 
 

@@ -1,6 +1,8 @@
 import copy
 import os
 import pickle
+import subprocess
+import sys
 import threading
 import warnings
 
@@ -11,8 +13,9 @@ import fastmlp
 from fastmlp.config import Config
 from fastmlp.data.check import check_X
 from fastmlp.data.scaling import check_representable
-from fastmlp.errors import DataError
+from fastmlp.errors import ConfigError, DataError
 from fastmlp.model.model import Model, init_model, load_model
+from fastmlp.parallel import run_team
 from fastmlp.reference.network import Network
 from fastmlp.training.trainer import Trainer
 
@@ -291,6 +294,140 @@ def test_a_forked_process_predicts_the_same(model):
         os._exit(0 if same and not np.array_equal(model.predict_proba(X), before) else 1)
     assert os.waitpid(child, 0)[1] == 0
     np.testing.assert_array_equal(model.predict_proba(X), before)
+
+
+# threads of one prediction
+
+
+@pytest.fixture
+def teams(monkeypatch):
+    """The numbers of threads of the predictions in a test, of which "auto" takes more for any work."""
+    sizes = []
+
+    def run_counted(call, n_threads, abort):
+        sizes.append(n_threads)
+        return run_team(call, n_threads, abort)
+
+    monkeypatch.setattr("fastmlp.model.predictor.run_team", run_counted)
+    monkeypatch.setattr("fastmlp.model.predictor.FLOPS_PER_THREAD", 1)
+    return sizes
+
+
+THREADS = [1, 2, 3, 4, 7, "auto"]
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+@pytest.mark.parametrize("n_samples", [1, 3, 24, 25, 49, 95, 97, 501])
+@pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
+def test_every_number_of_threads_gives_the_same_bits(teams, precision, dtype, n_samples, loss):
+    rng = np.random.default_rng(n_samples)
+    model = init_model(Config(hidden=(13, 6), loss=loss, precision=precision), 11, 3)
+    samples = rng.integers(0, 9, (n_samples, 11)).astype(dtype)
+    y = rng.integers(0, 3, n_samples) if loss == "cross_entropy" else rng.standard_normal((n_samples, 3))
+    one_by_one = [model.forward_validated(samples[i : i + 1], y[i : i + 1]) for i in range(n_samples)]
+    for n_threads in THREADS:
+        for targets in (None, y):
+            outputs, losses, findings = model.forward_validated(samples, targets, n_threads)
+            np.testing.assert_array_equal(outputs, np.concatenate([parts[0] for parts in one_by_one]))
+            if targets is not None:
+                np.testing.assert_array_equal(losses, np.concatenate([parts[1] for parts in one_by_one]))
+            assert findings == 0
+    assert len({model.evaluate(samples, y, n_threads=n_threads) for n_threads in THREADS}) == 1
+    assert len({model.objective(samples, y, n_threads=n_threads) for n_threads in THREADS}) == 1
+    n_blocks = -(-n_samples // 24)
+    assert {min(n, n_blocks) for n in (2, 3, 4, 7)} <= {1, *teams}
+    assert max(teams, default=1) <= max(7, os.cpu_count())
+
+
+def test_few_samples_start_no_threads(teams):
+    model = init_model(Config(hidden=(4,)), 5, 2)
+    for n_threads in THREADS:
+        model.predict(np.zeros((24, 5)), n_threads=n_threads)
+    assert teams == []
+    model.predict(np.zeros((40, 5)), n_threads=7)
+    assert teams == [2]
+
+
+def test_little_work_takes_one_thread_by_itself(teams, monkeypatch):
+    monkeypatch.undo()
+    model = init_model(Config(hidden=(4,)), 5, 2)
+    monkeypatch.setattr("fastmlp.model.predictor.run_team", lambda *_: pytest.fail("a team"))
+    for n_threads in (1, "auto"):
+        model.predict(np.zeros((1000, 5)), n_threads=n_threads)
+
+
+@pytest.mark.parametrize("method", [Model.predict, Model.predict_proba])
+@pytest.mark.parametrize("n_threads", THREADS)
+def test_predictions_take_the_number_of_threads(model, method, n_threads):
+    samples = np.random.default_rng(2).standard_normal((200, 5))
+    ref = np.concatenate([method(model, samples[i : i + 1]) for i in range(200)])
+    np.testing.assert_array_equal(method(model, samples, n_threads=n_threads), ref)
+
+
+@pytest.mark.parametrize("n_threads", [0, -1, 2.0, True, "2", None, "all"])
+def test_an_invalid_number_of_threads_is_refused(model, n_threads):
+    for call in (model.predict, model.predict_proba, lambda X, **given: model.evaluate(X, np.arange(7) % 3, **given)):
+        with pytest.raises(ConfigError, match=r'n_threads: expected "auto" or an integer >= 1, got'):
+            call(X, n_threads=n_threads)
+
+
+@pytest.mark.parametrize("n_threads", [2, 3, 7])
+@pytest.mark.parametrize("row", [0, 150, 299])
+def test_values_are_checked_in_the_part_of_every_thread(model, n_threads, row):
+    samples = np.zeros((300, 5))
+    samples[row, 3] = np.nan
+    with pytest.raises(DataError) as caught:
+        model.predict(samples, n_threads=n_threads)
+    assert str(caught.value) == checked(model, samples)
+    model.weights = [np.full(W.shape, np.finfo(W.dtype).max / 2) for W in pieces(model)[0]]
+    model.config = model.config.replace(activation="identity")
+    samples[row] = 1
+    with pytest.warns(UserWarning, match=rf"X: the outputs for row {row} \(counted from 0\) are not finite"):
+        model.predict(samples, n_threads=n_threads)
+
+
+def test_several_python_threads_predict_on_two_threads_each():
+    model, rng = init_model(Config(hidden=(40, 30)), 20, 4), np.random.default_rng(0)
+    samples = [rng.standard_normal((500, 20)).astype(np.float32) for _ in range(4)]
+    refs, got = [model.predict_proba(X) for X in samples], [None] * 4
+
+    def predict(index):
+        got[index] = [model.predict_proba(samples[index], n_threads=2) for _ in range(50)]
+
+    run_threads([lambda index=index: predict(index) for index in range(4)])
+    for arrays, ref in zip(got, refs, strict=True):
+        for array in arrays:
+            np.testing.assert_array_equal(array, ref)
+    assert len(model._predictor._free) <= 8
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("fastmlp")]
+
+
+#: Minutes of work, which Ctrl-C interrupts after half a second, from another thread.
+INTERRUPTED = """
+import os, signal, sys, threading
+import numpy as np
+import fastmlp
+
+model = fastmlp.init_model(fastmlp.Config(hidden=(1500, 1500)), 1, 2)
+n_threads = int(sys.argv[1])
+model.predict(np.zeros((200, 1)), n_threads=n_threads)
+timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+timer.start()
+try:
+    model.predict(np.zeros((5_000_000, 1), np.uint8), n_threads=n_threads)
+except KeyboardInterrupt:
+    timer.join()
+    print(threading.active_count(), 1 <= len(model._predictor._free) <= n_threads)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="os.kill ends a process on Windows")
+@pytest.mark.parametrize("n_threads", [1, 2, 5])
+def test_ctrl_c_ends_the_threads_of_a_prediction(n_threads):
+    command = [sys.executable, "-c", INTERRUPTED, str(n_threads)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("1 True\n", "")
 
 
 # validation

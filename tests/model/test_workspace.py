@@ -15,10 +15,12 @@ networks = st.lists(st.integers(1, 50), min_size=2, max_size=4).map(tuple)
 @settings(deadline=None)
 @given(networks, st.sampled_from(["float32", "float64"]), st.integers(1, 100))
 def test_all_parts_are_aligned_within_bounds_and_disjoint(sizes, dtype, batch_size):
-    workspace = Workspace(Params(sizes, dtype), Config(activation="gelu"), batch_size)
-    layers, work, common = workspace.layers, workspace.work, workspace.common
-    parts = [at.ROWS, at.COLUMNS, at.AT, at.GRADIENT, at.ZEROS, at.TARGETS, at.WEIGHTS, at.LOSS, at.MASK, at.SCALARS]
-    starts = np.sort(np.concatenate([layers[:, [at.A, at.DZ, at.DERIVATIVE]].ravel(), common[parts]]))
+    workspace = Workspace(Params(sizes, dtype), Config(activation="gelu"), batch_size, n_threads=3)
+    layers, work = workspace.layers, workspace.work
+    shared = [at.ZEROS, at.TARGETS, at.WEIGHTS, at.LOSS, at.SCALARS, at.SQUARES]
+    scratch = [at.ROWS, at.COLUMNS, at.GRADIENT, at.MASK]
+    starts = [layers[:, [at.A, at.DZ, at.DERIVATIVE]].ravel(), layers[:-1, at.AT], workspace.commons[0][shared]]
+    starts = np.sort(np.concatenate([*starts, *(common[scratch] for common in workspace.commons)]))
     assert (starts * work.itemsize % LINE_BYTES == 0).all()
     assert work.ctypes.data % LINE_BYTES == 0
     assert (np.diff(starts) > 0).all()
@@ -29,7 +31,7 @@ def test_all_parts_are_aligned_within_bounds_and_disjoint(sizes, dtype, batch_si
 @given(networks, st.integers(1, 100))
 def test_activations_and_deltas_of_a_whole_batch_fit(sizes, batch_size):
     workspace = Workspace(Params(sizes, "float32"), Config(activation="gelu"), batch_size)
-    layers, work, common = workspace.layers, workspace.work, workspace.common
+    layers, work, common = workspace.layers, workspace.work, workspace.commons[0]
     stride = common[at.STRIDE]
     assert stride >= batch_size
     starts = np.append(np.sort(layers[:, [at.A, at.DZ, at.DERIVATIVE]].ravel()), work.size)
@@ -41,7 +43,7 @@ def test_activations_and_deltas_of_a_whole_batch_fit(sizes, batch_size):
 def test_the_table_of_layers_has_their_sizes_and_the_offsets_of_their_parameters():
     params = Params((5, 4, 3), "float32")
     workspace = Workspace(params, Config(), 8)
-    layers, _, common = workspace.layers, workspace.work, workspace.common
+    layers, common = workspace.layers, workspace.commons[0]
     assert layers[:, [at.FAN_IN, at.FAN_OUT]].tolist() == [[5, 4], [4, 3]]
     assert [tuple(row) for row in layers[:, [at.W, at.W_STRIDE, at.B]]] == list(params.starts)
     assert common[at.BATCH] == 8
@@ -50,4 +52,4 @@ def test_the_table_of_layers_has_their_sizes_and_the_offsets_of_their_parameters
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_scratch_memory_has_the_dtype_of_the_parameters(dtype):
     workspace = Workspace(Params((5, 3), dtype), Config(), 8)
-    assert {workspace.work.dtype, workspace.coefficients.dtype} == {np.dtype(dtype)}
+    assert {workspace.work.dtype, workspace.coefficients[0].dtype} == {np.dtype(dtype)}

@@ -11,6 +11,8 @@ import pytest
 
 import fastmlp
 from fastmlp.errors import SchedulerError
+from fastmlp.study import joblib_backend
+from fastmlp.study.worker import WorkerJob
 
 pytest.importorskip("distributed", reason="dask.distributed is not installed")
 
@@ -79,3 +81,14 @@ def test_a_scheduler_that_does_not_answer_is_reported(blobs, config, monkeypatch
     monkeypatch.setattr("fastmlp.study.joblib_backend.SCHEDULER_TIMEOUT_S", 1)
     with pytest.raises(SchedulerError, match=r"no scheduler answers at tcp://127\.0\.0\.1:9 within 1 s; start one"):
         fastmlp.repeat(blobs, config, 2, backend="dask", scheduler="tcp://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("n_jobs", [1, 3])
+def test_each_worker_is_told_how_many_there_are(n_jobs, monkeypatch):
+    joblib = pytest.importorskip("joblib")
+    monkeypatch.setattr(joblib_backend, "execute_job", lambda job, spec: job.n_workers)
+    reported = []
+    with joblib.parallel_config("threading"):
+        job = WorkerJob(fastmlp.__version__, None, None, "")
+        joblib_backend.run_joblib(iter("abcd"), n_jobs, job, lambda *event: reported.append(event), None, None)
+    assert sorted(reported) == [(spec, n_jobs) for spec in "abcd"]

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import fastmlp
+from fastmlp import parallel
 from fastmlp.errors import WorkerError
 from fastmlp.study.scheduler import _data_source
-from fastmlp.study.worker import WorkerJob, _load
+from fastmlp.study.worker import WorkerJob, _load, execute_job
 
 
 def test_a_worker_with_another_version_is_refused(blobs, config, monkeypatch):
@@ -35,3 +36,16 @@ def test_arrays_with_class_names_weights_and_a_validation_set_reach_other_proces
     config = fastmlp.Config(hidden=(3,), n_epochs=1)
     ref, got = (fastmlp.repeat(data, config, 2, backend=name) for name in ("threads", "processes"))
     assert [r["weights_sha256"] for r in got.records()] == [r["weights_sha256"] for r in ref.records()]
+
+
+@pytest.mark.parametrize(("n_workers", "n_threads"), [(1, 4), (2, 2), (3, 1), (9, 1)])
+def test_a_worker_has_its_part_of_the_cores(n_workers, n_threads, blobs, four_cores, monkeypatch):
+    def count(spec, dataset):
+        with parallel.threads_for("auto", 8) as n:
+            return n
+
+    monkeypatch.setattr("fastmlp.study.worker.available_cores", lambda: 4)
+    monkeypatch.setattr("fastmlp.study.worker.execute", count)
+    with _data_source(blobs) as source:
+        job = WorkerJob(fastmlp.__version__, source, blobs.class_names, blobs.checksum(), n_workers)
+        assert execute_job(job, None) == n_threads

@@ -39,7 +39,7 @@ CHANGES = {
 @pytest.fixture
 def short_chunks(monkeypatch):
     """Chunks of one step, after each of which training can be interrupted."""
-    monkeypatch.setattr("fastmlp.training.trainer.CHUNK_S", 1e-12)
+    monkeypatch.setattr("fastmlp.training.thread_trials.CHUNK_S", 1e-12)
 
 
 @pytest.fixture
@@ -187,6 +187,18 @@ def test_two_runs_in_one_folder_are_refused(blobs, tmp_path):
     ):
         train(blobs, SMALL, checkpoint=tmp_path)
     train(blobs, SMALL, checkpoint=tmp_path)
+
+
+def test_a_folder_is_unlocked_though_ctrl_c_comes_again(blobs, tmp_path, monkeypatch):
+    def interrupted(path, missing_ok):
+        if path.name == LOCK:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(blobs, SMALL, progress=stop_after(2), checkpoint=tmp_path)
+    assert results(train(blobs, SMALL, checkpoint=tmp_path)) == results(train(blobs, SMALL))
 
 
 def test_discarding_removes_checkpoints_only(blobs, tmp_path):

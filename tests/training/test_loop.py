@@ -1,5 +1,6 @@
 import hashlib
 import math
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import get_args
 
@@ -9,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastmlp
+from fastmlp import parallel
 from fastmlp.config import Config
 from fastmlp.data import Dataset
-from fastmlp.errors import DataError, DivergedError, FastMLPError
+from fastmlp.errors import ConfigError, DataError, DivergedError, FastMLPError
 from fastmlp.seeding import Purpose, stream, uniform
 from fastmlp.settings import ACTIVATIONS, OPTIMIZERS, Init, Precision
 from fastmlp.training.loop import _hold_out, train
@@ -70,7 +72,7 @@ def test_a_given_untrained_model_is_the_initial_network(blobs):
 
 
 def test_progress_is_reported_after_every_chunk_and_with_the_row_at_the_end_of_an_epoch(blobs, monkeypatch):
-    monkeypatch.setattr("fastmlp.training.trainer.CHUNK_S", 1e-12)
+    monkeypatch.setattr("fastmlp.training.thread_trials.CHUNK_S", 1e-12)
     reports = []
     run = train(blobs, SMALL.replace(n_epochs=2, batch_size=50), progress=reports.append)
     assert [(p.epoch, p.n_seen) for p in reports] == [(1, 50), (1, 100), (1, 120), (2, 50), (2, 100), (2, 120)]
@@ -458,3 +460,40 @@ def test_trained_weights_have_the_same_bits_as_in_earlier_versions(optimizer, di
     model = train(Dataset(X, y, X, y), config).model
     got = hashlib.sha256(b"".join(array.tobytes() for array in [*model.weights, *model.biases])).hexdigest()
     assert got[:16] == digest, "the bits have changed: announce it in the changelog"
+
+
+# threads
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3, 7])
+def test_the_number_of_threads_changes_no_bit(n_threads, blobs):
+    config = Config(hidden=(30, 20), n_epochs=3)
+    ref, got = train(blobs, config), train(blobs, config, n_threads=n_threads)
+    assert bits(got.model) == bits(ref.model)
+    names = [name for name in ref.history.columns if not name.endswith("_s")]
+    assert [got.history[name] for name in names] == [ref.history[name] for name in names]
+
+
+@pytest.mark.parametrize("n_threads", [0, 1.5, "2", None])
+def test_an_invalid_number_of_threads_is_refused(n_threads, blobs):
+    with pytest.raises(ConfigError, match=r'^n_threads: expected "auto" or an integer >= 1, got '):
+        train(blobs, n_threads=n_threads)
+
+
+def test_an_interrupted_run_may_be_resumed_with_another_number_of_threads(blobs, tmp_path):
+    def interrupt(progress):
+        if progress.epoch == 2:
+            raise KeyboardInterrupt
+
+    config = Config(hidden=(30,), n_epochs=4)
+    with pytest.raises(KeyboardInterrupt):
+        train(blobs, config, progress=interrupt, checkpoint=tmp_path, n_threads=2)
+    run = train(blobs, config, checkpoint=tmp_path, n_threads=3)
+    assert bits(run.model) == bits(train(blobs, config, n_threads=1).model)
+
+
+def test_a_run_uses_its_core_from_the_first_chunk_to_the_last(blobs):
+    in_use = []
+    train(blobs, Config(hidden=(4,), n_epochs=2), progress=lambda _: in_use.append(parallel._cores.in_use.copy()))
+    assert in_use == 2 * [{threading.get_ident(): 1}]
+    assert parallel._cores.in_use == {}

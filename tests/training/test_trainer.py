@@ -1,11 +1,17 @@
 import math
+import os
+import signal
+import threading
 
+import numba
 import numpy as np
 import pytest
 
+from fastmlp.codegen.amx import unavailable_reason
 from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.model.model import init_model
+from fastmlp.parallel import run_team
 from fastmlp.settings import OPTIMIZERS
 from fastmlp.training.loop import train
 from fastmlp.training.trainer import Trainer
@@ -58,7 +64,7 @@ def test_the_loss_of_an_epoch_whose_sum_overflows_is_infinite_or_nan(losses, ref
 def test_the_length_of_the_chunks_changes_no_bit(optimizer, blobs, monkeypatch):
     config = SMALL.replace(optimizer=optimizer, learning_rate=0.05)
     whole = train(blobs, config)
-    monkeypatch.setattr("fastmlp.training.trainer.CHUNK_S", 1e-12)
+    monkeypatch.setattr("fastmlp.training.thread_trials.CHUNK_S", 1e-12)
     chunked = train(blobs, config)
     assert bits(chunked.model) == bits(whole.model)
     assert chunked.history["train_loss"] == whole.history["train_loss"]
@@ -77,6 +83,123 @@ def test_a_batch_size_above_the_number_of_samples_gives_one_batch_and_a_warning(
 def test_training_does_not_flush_the_subnormals_of_the_process(blobs):
     train(blobs, SMALL)
     assert np.float32(1e-40) * np.float32(1.0) > 0
+
+
+# threads
+
+needs_bf16 = pytest.mark.skipif(bool(unavailable_reason()), reason=f"training in bf16: {unavailable_reason()}")
+checks_bounds = pytest.mark.skipif(not numba.config.BOUNDSCHECK, reason="needs NUMBA_BOUNDSCHECK=1")
+PRECISIONS = ["float32", "float64", pytest.param("bf16x2", marks=needs_bf16), pytest.param("bf16", marks=needs_bf16)]
+
+
+def samples_of(kind, n, n_features):
+    random = np.random.default_rng(0)
+    if kind == "uint8":
+        return random.integers(0, 256, (n, n_features), np.uint8)
+    X = random.normal(size=(n, n_features)).astype(np.float32)
+    if kind == "sparse":
+        return pytest.importorskip("scipy.sparse").csr_matrix(np.where(X > 1, X, 0))
+    return X
+
+
+@pytest.fixture
+def several_threads(four_cores, monkeypatch):
+    """Chunks of a few steps, for which "auto" takes one thread or four, by turns."""
+    monkeypatch.setattr("fastmlp.training.trainer.FLOPS_PER_THREAD", 1.0)
+    monkeypatch.setattr("fastmlp.training.thread_trials.CHUNK_S", 1e-5)
+    for name in ("TRIAL_S", "FIRST_PAUSE_S", "LONGEST_PAUSE_S"):
+        monkeypatch.setattr(f"fastmlp.training.thread_trials.{name}", 1e-5)
+
+
+@pytest.mark.parametrize("kind", ["uint8", "float32", "sparse"])
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_no_bit_depends_on_the_number_of_threads(optimizer, precision, kind, several_threads, monkeypatch):
+    """With odd sizes and a short last batch."""
+    monkeypatch.setattr("fastmlp.settings.uses_bf16", lambda *sizes: True)
+    config = SMALL.replace(hidden=(33, 21), batch_size=35, optimizer=optimizer, precision=precision)
+    config = config.replace(dropout=0.25, clip_norm=0.5, l2=0.01, l2_scale="batch", learning_rate=0.01)
+    X, y, states, numbers = samples_of(kind, 101, 71), np.arange(101) % 5, [], set()
+
+    def counted(call, n_threads, abort):
+        numbers.add(n_threads)
+        return run_team(call, n_threads, abort)
+
+    monkeypatch.setattr("fastmlp.training.trainer.run_team", counted)
+    for n_threads in (1, 2, 3, 4, 7, "auto"):
+        numbers.clear()
+        trainer = Trainer(init_model(config, 71, 5), X, y, np.linspace(0, 2, 101), n_threads)
+        losses = [trainer.run_epoch(0.01) for _ in range(4)]
+        assert numbers == ({1, 4} if n_threads == "auto" else {n_threads})
+        states.append((losses, {name: array.tobytes() for name, array in trainer.state().items()}))
+    assert all(state == states[0] for state in states)
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 3), (4, 1), (2, "auto"), ("auto", 2)])
+def test_a_checkpoint_of_one_number_of_threads_resumes_with_another(before, after, blobs, several_threads, tmp_path):
+    config = SMALL.replace(hidden=(33, 21), optimizer="adam", dropout=0.25)
+    ref = train(blobs, config, n_threads=1)
+
+    def stop(progress):
+        if progress.epoch == 2 and progress.n_seen > 40:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(blobs, config, progress=stop, checkpoint=tmp_path, n_threads=before)
+    got = train(blobs, config, checkpoint=tmp_path, n_threads=after)
+    assert bits(got.model) == bits(ref.model)
+    assert got.history["train_loss"] == ref.history["train_loss"]
+
+
+@pytest.mark.parametrize("place", ["before the kernel", pytest.param("in the kernel", marks=checks_bounds)])
+def test_an_exception_in_one_thread_frees_the_others_and_the_trainer_can_train_again(place, blobs, monkeypatch):
+    config = SMALL.replace(hidden=(33, 21), clip_norm=0.5)
+    ref, trainer = (
+        Trainer(init_model(config, blobs.n_features, blobs.n_classes), blobs.X_train, blobs.y_train, n_threads=n)
+        for n in (1, 3)
+    )
+    theta, networks = trainer.model.params.theta.copy(), trainer.workspace.networks
+
+    def incomplete_networks(*args):
+        nets = networks(*args)
+        return nets[:2] if place == "before the kernel" else [*nets[:2], nets[2]._replace(work=nets[2].work[:1])]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer.workspace, "networks", incomplete_networks)
+        with pytest.raises(IndexError):
+            trainer.run_epoch(0.1)
+    if place == "before the kernel":
+        assert (trainer.model.params.theta == theta).all()
+        assert trainer.run_epoch(0.1) == ref.run_epoch(0.1)
+        assert bits(trainer.model) == bits(ref.model)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_a_child_forked_while_another_thread_trains_can_train_with_several_threads(blobs):
+    config = SMALL.replace(hidden=(33, 21))
+    ref, is_training, stop = bits(train(blobs, config).model), threading.Event(), threading.Event()
+
+    def train_until_stopped():
+        while not stop.is_set():
+            train(blobs, config, progress=lambda _: is_training.set(), n_threads=2)
+
+    trainer = threading.Thread(target=train_until_stopped)
+    trainer.start()
+    try:
+        assert is_training.wait(10)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)  # ends the process if it hangs
+            is_same = False
+            try:
+                is_same = bits(train(blobs, config, n_threads=2).model) == ref
+            finally:
+                os._exit(0 if is_same else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    finally:
+        stop.set()
+        trainer.join()
 
 
 # memory layout of the samples
