@@ -6,11 +6,13 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from benchmarks import compare, history, instruction_limit, record, report
+from benchmarks import compare, history, instruction_limit, record, report, thread_report, threads
+from benchmarks.case import CASES
 from benchmarks.suite import SUITES
 
 app = App(name="benchmarks", help=__doc__)
 Names = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")]
+Counts = Annotated[tuple[int, ...], Parameter(consume_multiple=True, negative="")]
 
 
 @app.default
@@ -26,7 +28,8 @@ def comparisons(
     """Compare fastmlp with every rival in every suite; write a record, its plot, and the published tables.
 
     The tables, those of README.md and docs/performance.md, show the newest complete measurement of each suite for each
-    kind of CPU. A suite is complete if every case was run with every rival, on one thread, in five or more pairs.
+    kind of CPU and, in docs/performance.md alone, for each number of threads. A suite is complete if every case was run
+    with every rival in five or more pairs.
 
     Parameters
     ----------
@@ -65,6 +68,33 @@ def comparisons(
 def table() -> None:
     """Fill the tables of README.md and docs/performance.md from the stored records."""
     report.fill_pages(record.published())
+    thread_report.fill_page()
+
+
+@app.command(name="threads")
+def measure_threads(*, cases: Names = (), counts: Counts = (), pairs: int = thread_report.MIN_PAIRS) -> None:
+    """Measure several threads against one, in training and in predictions of 5,000 samples; write a record.
+
+    It shows what as many independent processes get from the machine, the cost of a barrier, and the times that the cost
+    model computes. The chapter of docs/performance.md shows the newest record of all cases.
+
+    Parameters
+    ----------
+    cases
+        Names of cases, by default all: tiny small mnist paper paper-adam large.
+    counts
+        Numbers of threads, by default 2, 4, 8, ... up to the cores, and all cores. The model is fitted with 2.
+    pairs
+        Pairs of measurements per case and number of threads, after a warm-up.
+    """
+    _refuse_unknown("case", cases, CASES)
+    if not set(counts or threads.default_counts()) - {1}:
+        sys.exit("nothing to measure: expected two or more cores, or numbers of threads by --counts")
+    result = threads.run(cases, counts, pairs)
+    path = threads.save(result)
+    print(f"{thread_report.tables(result)}\n\nwritten: {path}")
+    if thread_report.is_complete(result):
+        thread_report.fill_page()
 
 
 @app.command(name="history")

@@ -1,4 +1,4 @@
-"""The benchmarks: workloads, validation and summaries of rivals, published tables, and the regression check."""
+"""The benchmarks: workloads, validation and summaries of rivals, published tables, threads, the regression check."""
 
 import json
 import os
@@ -26,10 +26,17 @@ from benchmarks import (
     record,
     report,
     rivals,
+    thread_model,
+    thread_report,
+    thread_worker,
+    threads,
     validate,
 )
-from benchmarks.case import CASES, Case, PredictionError, Workload, make_workload, synthetic_data
+from benchmarks.case import CASES, Case, PredictionError, Workload, make_workload, model_of, synthetic_data
 from benchmarks.suite import SUITES
+from fastmlp.kernels.team import GENERATION
+from fastmlp.parallel import run_team
+from fastmlp.training.trainer import Trainer
 
 TINY = Case(sizes=(8, 5, 3), batch_size=16, n_samples=120)
 #: The package that a rival needs.
@@ -341,12 +348,22 @@ def test_the_full_tables_have_a_chapter_per_kind_and_limited_runs_last(two_kinds
     assert "a CPU (Zen 9) with AVX-512 (L1 48 KiB, L2 1 MiB), limited to AVX2 code, one thread" in lines[-1]
 
 
+def test_several_threads_have_tables_of_their_own_and_none_in_the_readme(two_kinds):
+    several = {**two_kinds[0], "machine": example_machine(n_threads=2)}
+    published = record.newest([*two_kinds, several])
+    assert published["AVX-512"]["train"]["machine"]["n_threads"] == 1
+    assert report.summary_tables(published) == report.summary_tables(record.newest(two_kinds))
+    lines = report.full_tables(published).splitlines()
+    assert lines.index("## CPUs with AVX2") < lines.index("## CPUs with AVX-512, 2 threads")
+    assert "| fastmlp, share of the FMA peak | 0.25 |  |" in lines  # of two cores
+
+
 def test_of_each_kind_and_suite_the_newest_complete_record_is_published(example_record):
     later = {**example_record, "suites": example_predictions(), "complete": ["predict-1"]}
     assert record.newest([example_record, later]) == {"AVX-512": {"train": example_record, "predict-1": later}}
 
 
-def test_a_suite_is_complete_with_all_cases_and_rivals_on_one_thread():
+def test_a_suite_is_complete_with_all_cases_and_rivals():
     def example(n_pairs=record.MIN_PAIRS, missing=(), cases=SUITES["predict-1"].cases, **changes):
         seconds = [1.0] * n_pairs
         names = [name for name in rivals.NAMES["predict"] if name not in missing]
@@ -359,13 +376,13 @@ def test_a_suite_is_complete_with_all_cases_and_rivals_on_one_thread():
     assert not record._is_complete(example(cases=["small"]), "predict-1")
     assert not record._is_complete(example(missing=["jax_scan"]), "predict-1")
     assert not record._is_complete(example(n_pairs=1), "predict-1")
-    assert not record._is_complete(example(n_threads=2), "predict-1")
+    assert record._is_complete(example(n_threads=2), "predict-1")
     assert not record._is_complete(example(limits=["FASTMLP_VECTOR_BITS"]), "predict-1")
     assert not record._is_complete(example(missing=["onnx_runtime"]), "predict-1")
     assert record._is_complete(example(missing=["onnx_runtime"], **limited), "predict-1")
 
 
-@pytest.mark.parametrize("path", sorted(record.FOLDER.glob("*T*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(record.FOLDER.glob("[0-9]*.json")), ids=lambda path: path.stem)
 def test_every_stored_record_can_be_read(path):
     stored = record.load(path)
     assert record.kind_of(stored)
@@ -418,6 +435,7 @@ def test_a_page_without_markers_is_refused(example_record, tmp_path):
 def test_the_published_tables_are_those_of_the_stored_records(tmp_path):
     copies = [Path(shutil.copy(page, tmp_path)) for page in (report.README, report.PERFORMANCE)]
     report.fill_pages(record.published(), *copies)
+    thread_report.fill_page(copies[1])
     for copy, page in zip(copies, (report.README, report.PERFORMANCE), strict=True):
         assert copy.read_text(encoding="utf-8") == page.read_text(encoding="utf-8"), "run python -m benchmarks table"
 
@@ -588,3 +606,202 @@ def test_a_limit_is_refused_on_a_cpu_without_avx512(monkeypatch):
     monkeypatch.setattr(instruction_limit.llvm, "get_host_cpu_features", lambda: {"avx2": True})
     with pytest.raises(SystemExit, match="--instructions: expected a CPU with AVX-512"):
         instruction_limit.restart([])
+
+
+@pytest.mark.parametrize("name", ["fastmlp_float32", "fastmlp_estimator"])
+def test_fastmlp_runs_with_the_threads_of_the_workload(workload, name, monkeypatch):
+    pytest.importorskip(PACKAGES.get(name, "numpy"))
+    numbers = []
+
+    def counted(call, n_threads, *others):
+        numbers.append(n_threads)
+        return run_team(call, n_threads, *others)
+
+    monkeypatch.setattr("fastmlp.training.trainer.run_team", counted)
+    monkeypatch.setattr("fastmlp.model.predictor.run_team", counted)
+    workload = replace(workload, n_threads=3)
+    rival = rivals.load(name)
+    if name == "fastmlp_float32":
+        rival.train(workload, lambda compile_s: None, lambda epoch_s, loss: None)
+    else:
+        predict = rival.predictor(workload)
+        numbers.clear()
+        predict(workload.inputs)
+    assert set(numbers) == {3}
+
+
+def test_threads_get_cores_of_their_own_before_a_core_gets_two(tmp_path):
+    for number, siblings in enumerate(["0,1", "0,1", "2,3", "2,3"]):
+        folder = tmp_path / f"cpu{number}" / "topology"
+        folder.mkdir(parents=True)
+        (folder / "thread_siblings_list").write_text(f"{siblings}\n")
+    assert machine.cores(1, range(4), tmp_path) == [3]
+    assert machine.cores(2, range(4), tmp_path) == [1, 3]
+    assert machine.cores(3, range(4), tmp_path) == [1, 2, 3]
+    assert machine.cores(9, range(4), tmp_path) == [0, 1, 2, 3]
+    assert machine.cores(2, range(4), tmp_path / "missing") == [2, 3]
+
+
+def thread_entry(name="paper", **changes):
+    """A case of a record of several threads, without times."""
+    case = CASES[name]
+    return {
+        "network": "-".join(map(str, case.sizes)), "batch_size": case.batch_size, "optimizer": case.optimizer,
+        "n_steps": case.n_steps, "data": "synthetic", "counts": {}, **changes,
+    }  # fmt: skip
+
+
+def thread_record(model):
+    """A record of two threads, on near and on far cores, that took the times that a model computes."""
+    train, predict = ({name: thread_entry(name) for name in threads.TASKS[task]} for task in ("train", "predict"))
+    for entry in train.values():
+        one, near, far = (model.step_seconds(entry, *arguments) for arguments in ((1,), (2,), (2, 2)))
+        entry["counts"]["2"] = thread_times(model, one, near, far)
+    for entry in predict.values():
+        entry["batch_size"] = 5000
+        entry["counts"]["2"] = thread_times(model, 1.0, 0.5, 0.5)
+    start_s = {"2": [model.start_s]}
+    return {
+        "machine": example_machine(n_threads=2),
+        "counts": [2],
+        "start_s": start_s,
+        "train": train,
+        "predict": predict,
+    }
+
+
+def thread_times(model, one, near, far):
+    """Pairs of which the last was measured on far cores."""
+    n, barrier_s, far_barrier_s = thread_report.MIN_PAIRS, 2 * model.barrier_s, 2 * model.far_barrier_s
+    return {
+        "n_processes": 2, "one_s": [one] * n, "team_s": [near] * (n - 1) + [far],
+        "barrier_s": [barrier_s] * (n - 1) + [far_barrier_s], "process_s": [one] * n, "processes_s": [1.25 * one] * n,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def cost_model():
+    units = {
+        "products": 4e-12,
+        "activations": 4e-10,
+        "Adam": 3e-10,
+        "gather": 2e-10,
+        "traffic": 5e-11,
+        "constant": 1e-6,
+    }
+    return thread_model.ThreadModel(units | {"far traffic": 2e-10}, 5e-8, 1.5e-7, 8e-5)
+
+
+def test_the_busiest_of_two_threads_of_the_papers_network_has_half_of_all_but_the_gather():
+    one, two = (thread_model.counts_of(thread_entry("paper-adam"), n) for n in (1, 2))
+    assert one["products"] == CASES["paper-adam"].flops / CASES["paper-adam"].n_samples * 64
+    assert one["traffic"] == 0
+    assert one["Adam"] == 3072 * 100 + 100 * 100 + 100 * 10
+    assert {name for name in one if 2 * two[name] == one[name] > 0} == {"products", "activations", "Adam"}
+    assert two["gather"] == one["gather"] == 2 * 3072 * 64
+    assert two["traffic"] == 4 * (100 * 100 + 100 * 10 + 100 * 32 + (50 + 50 + 5) * 64 + 200 * 64) / 2
+
+
+@pytest.mark.parametrize(("n", "columns"), [(1, 64), (2, 32), (3, 32), (4, 16), (64, 16)])
+def test_samples_are_divided_in_whole_cache_lines(n, columns):
+    assert thread_model.counts_of(thread_entry(), n)["activations"] == 210 * columns
+
+
+@pytest.mark.parametrize("n_threads", [2, 3])
+def test_a_step_has_as_many_barriers_as_the_model_counts(workload, n_threads):
+    trainer = Trainer(model_of(workload), workload.inputs, workload.y, n_threads=n_threads)
+    trainer.run_epoch(
+        0.1
+    )  # in one chunk: one barrier at its start, after the shuffle, and after the first forward pass
+    n_crossings = trainer.workspace.barrier[GENERATION]
+    assert n_crossings == thread_model.BARRIERS_PER_STEP * trainer.steps_per_epoch + 3
+
+
+def test_the_fit_finds_the_costs_of_which_the_times_are_made(cost_model):
+    got = thread_model.fit(thread_record(cost_model))
+    assert got.unit_s == pytest.approx(cost_model.unit_s, rel=1e-3)
+    assert (got.barrier_s, got.far_barrier_s, got.start_s) == pytest.approx((5e-8, 1.5e-7, 8e-5))
+
+
+def test_without_far_cores_their_costs_are_those_of_near_ones_times_a_factor(cost_model):
+    record = thread_record(cost_model)
+    for entry in (*record["train"].values(), *record["predict"].values()):
+        entry["counts"]["2"] = threads.by_distance(entry["counts"]["2"], 2)["near"]
+    got, factor = thread_model.fit(record), thread_model.FAR_FACTOR
+    assert got.unit_s["traffic"] == pytest.approx(5e-11, rel=1e-3)
+    assert got.unit_s["far traffic"] == factor * got.unit_s["traffic"]
+    assert got.far_barrier_s == factor * got.barrier_s
+
+
+def test_pairs_are_divided_by_the_time_of_their_barrier(cost_model):
+    pairs = threads.by_distance(thread_times(cost_model, 3.0, 2.0, 2.5), 2)
+    assert {name: chosen["team_s"] for name, chosen in pairs.items()} == {"near": [2.0] * 6, "far": [2.5]}
+
+
+def test_cores_of_several_groups_and_sockets_are_farther(cost_model):
+    entry = thread_entry("small")
+    seconds = [cost_model.step_seconds(entry, 64, *groups) for groups in ((1, 1), (2, 1), (8, 1), (8, 2))]
+    assert seconds == sorted(set(seconds))
+    near, far = (thread_model.counts_of(entry, 2, n_groups) for n_groups in (1, 2))
+    assert near["traffic"] == far["far traffic"] > near["far traffic"] == far["traffic"] == 0
+
+
+def test_no_more_threads_pay_than_the_least_with_nearly_the_shortest_time(cost_model):
+    entry = thread_entry()
+    n = thread_model.threads_that_pay(cost_model, entry)
+    assert 2 < n < 64
+    assert cost_model.step_seconds(entry, n) <= 1.05 * min(cost_model.step_seconds(entry, i) for i in range(1, 65))
+
+
+def test_the_tables_of_threads_show_measured_and_computed_times(cost_model):
+    record = thread_record(cost_model)
+    text = thread_report.tables(record)
+    entry = record["train"]["mnist"]
+    one, near, far = (cost_model.step_seconds(entry, *arguments) for arguments in ((1,), (2,), (2, 2)))
+    rows = [line for line in text.splitlines() if line.startswith("| 784-128-10, batch 128 |") and "**" in line]
+    for row, n, distance, team, barrier in zip(rows, "61", ("near", "far"), (near, far), (1e-7, 3e-7), strict=True):
+        speedup = f"**{one / team:.2f}** ({one / team:.2f} to {one / team:.2f})"
+        assert [cell.strip() for cell in row.split("|")[2:-1]] == [
+            f"2, {distance}", n, report.duration(one), report.duration(team), speedup, "1.60",
+            f"{100 * 3 * barrier / team:.2g} %", report.duration(team),
+        ]  # fmt: skip
+    assert "2 threads on near cores 100 ns (100 to 100); 2 threads on far cores 300 ns (300 to 300)." in text
+    assert "gather 200 ps per input and sample" in text
+    assert thread_report.is_complete(record)
+
+
+def test_a_record_of_some_cases_has_no_computed_times(cost_model):
+    record = thread_record(cost_model)
+    del record["train"]["large"]
+    assert not thread_report.is_complete(record)
+    assert "Constants" not in thread_report.tables(record)
+
+
+@pytest.mark.parametrize("task", threads.TASKS)
+def test_a_team_is_timed_against_one_thread_and_has_its_bits(workload, task, monkeypatch):
+    monkeypatch.setattr(threads, "MIN_S", 1e-4)
+    got = threads.team_pairs(task, workload, workload.inputs, 2, 2)
+    assert {name: len(seconds) for name, seconds in got.items()} == {"one_s": 2, "team_s": 2, "barrier_s": 2}
+    assert min(threads.speedups(got)) > 0
+
+
+def test_processes_on_one_thread_are_timed_alone_and_together(workload, tmp_path, monkeypatch):
+    workload.save(tmp_path / "workload")
+    np.save(tmp_path / "inputs.npy", workload.inputs)
+    got = threads.process_seconds("train", tmp_path, 1, 1)
+    assert got["n_processes"] == 1
+    assert 0.3 < threads.speedups(got, "processes")[0] < 3
+
+
+def test_a_runner_counts_the_steps_of_an_epoch_and_the_calls_of_a_prediction(workload):
+    assert [thread_worker.runner(task, workload, workload.inputs, 1)[1] for task in ("train", "predict")] == [8, 1]
+
+
+def test_a_barrier_and_the_start_of_a_team_take_nanoseconds_to_milliseconds(monkeypatch):
+    monkeypatch.setattr(threads, "N_CROSSINGS", 200)
+    assert 1e-9 < threads.barrier_seconds(2) < 0.1
+    assert 1e-6 < np.median(threads.start_seconds(2)) < 0.1
+
+
+def test_all_threads_of_default_are_cores():
+    assert all(1 < n <= (os.cpu_count() or 1) for n in threads.default_counts())
