@@ -24,13 +24,20 @@ from fastmlp.training.trainer import Trainer
 RUN_S = 0.5
 
 
-def runner(task: str, workload: Workload, X, n_threads: int) -> tuple[Callable[[], object], int]:
-    """A function that trains for an epoch, or predicts all samples, and its number of steps or calls."""
+def runner(task: str, workload: Workload, X, n_threads: int) -> tuple[Callable[[], np.ndarray], int]:
+    """A function that trains for an epoch, or predicts all samples, and returns the weights or predictions; and its
+    number of steps or calls.
+    """
     if task == "predict":
         predict_proba = model_of(workload).predict_proba
         return lambda: predict_proba(X, n_threads=n_threads), 1
     trainer = Trainer(model_of(workload), X, workload.y, n_threads=n_threads)
-    return lambda: trainer.run_epoch(workload.case.learning_rate), trainer.steps_per_epoch
+
+    def train() -> np.ndarray:
+        trainer.run_epoch(workload.case.learning_rate)
+        return trainer.model.params.theta
+
+    return train, trainer.steps_per_epoch
 
 
 def main(task: str, folder: str, core: str) -> None:

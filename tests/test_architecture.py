@@ -61,6 +61,7 @@ NO_REFERENCE = {
         "samples_as_rows",
         "share",
         "share_of_columns",
+        "share_of_rows",
         "whole_lines",
         "barrier_wait",
     },

@@ -15,7 +15,7 @@ from fastmlp.kernels.bf16_matmul import TILE, bf16_product
 from fastmlp.kernels.bf16_pack import block_transpose, columns_panel_pack, rows_panel_pack, rows_split, samples_pack
 from fastmlp.kernels.dense import bias_forward, prefetch_next_panel
 from fastmlp.kernels.matmul import matrix
-from fastmlp.kernels.team import share
+from fastmlp.kernels.team import share_of_rows
 from fastmlp.kernels.update import update_block
 
 #: Rows of tiles in a block of W that is updated, then split, then used.
@@ -39,7 +39,7 @@ def bf16_block_update(net, layer, block, samples, m, rule):
         for k in range(0, width, n_lanes(work)):
             prefetch(theta, i + k)
     gradient, zero_row = matrix(work, common[at.GRADIENT], common[at.PANEL]), matrix(work, common[at.ZEROS], 0)
-    tile = (row - share(common, layer[at.FAN_OUT])[0]) // height
+    tile = (row - share_of_rows(common, layer)[0]) // height
     deltas = address(work, common[at.DELTA_TILES] + tile * n_groups * terms * TILE)
     sizes = height, n_groups, terms, samples[1]
     bf16_product(gradient, zero_row, deltas, address(work, samples[0]), n_rows, width, sizes)
@@ -64,7 +64,7 @@ def bf16_block_forward(net, layer, block, factor, input_terms, columns):
 def deltas_split(net, layer, factor, m):
     """A thread's rows of a layer's deltas, multiplied by factor and split, as the first operand of its gradient."""
     work, common = net.work, net.common
-    first, n_rows = share(common, layer[at.FAN_OUT])
+    first, n_rows = share_of_rows(common, layer)
     dZ = matrix(work, layer[at.DZ] + first * common[at.STRIDE], common[at.STRIDE])
     sizes = n_rows, m
     rows_split(dZ, factor, sizes, common[at.TERMS], common[at.TILE_HEIGHT], work, common[at.DELTA_TILES])
@@ -79,7 +79,7 @@ def bf16_fused_update_forward(data, order, net, layer, previous, next_batch, rul
     """
     work, common = net.work, net.common
     panel, fan_in = common[at.PANEL], layer[at.FAN_IN]
-    first, n_rows = share(common, layer[at.FAN_OUT])
+    first, n_rows = share_of_rows(common, layer)
     n, terms = BLOCK_TILES * common[at.TILE_HEIGHT], common[at.INPUT_TERMS]
     factor = work[common[at.SCALARS] + at.PIXEL_SCALE]
     if previous[1] > 0:
@@ -144,7 +144,7 @@ def bf16_update(net, below, layer, m, rule):
     """`dense_update` with bf16 products."""
     common = net.common
     panel, fan_in, stride = common[at.PANEL], layer[at.FAN_IN], common[at.STRIDE]
-    first, n_rows = share(common, layer[at.FAN_OUT])
+    first, n_rows = share_of_rows(common, layer)
     n, samples = BLOCK_TILES * common[at.TILE_HEIGHT], (common[at.FEATURE_TILES], common[at.TERMS])
     deltas_split(net, layer, ONE, m)
     for k in range(0, fan_in, panel):

@@ -18,7 +18,7 @@ from fastmlp.kernels import layout as at
 from fastmlp.kernels.activation import hidden_backward
 from fastmlp.kernels.matmul import block, matrix, product, product_block, product_descent, transposed
 from fastmlp.kernels.sampling import gather_columns, gather_rows, prefetch_rows, transpose
-from fastmlp.kernels.team import VECTORS_PER_LINE, barrier_wait, share, share_of_columns, whole_lines
+from fastmlp.kernels.team import VECTORS_PER_LINE, barrier_wait, share_of_columns, share_of_rows, whole_lines
 from fastmlp.kernels.update import L2, LR, N_COEFFICIENTS, SGD, column_squares, sgd_block, update_block
 
 #: Row stride and number of rows of biases as a block of weights. Typed: Numba compiles a function again for a literal.
@@ -95,7 +95,7 @@ def dense_update(net, below, layer, m, rule):
     """
     work, common, panel = net.work, net.common, net.common[at.PANEL]
     dZ, At = matrix(work, layer[at.DZ], common[at.STRIDE]), matrix(work, below[at.AT], common[at.AT_STRIDE])
-    first, n_rows = share(common, layer[at.FAN_OUT])
+    first, n_rows = share_of_rows(common, layer)
     for k in range(0, layer[at.FAN_IN], panel):
         width = min(panel, layer[at.FAN_IN] - k)
         for j in range(first, first + n_rows, BLOCK_ROWS):
@@ -108,7 +108,7 @@ def dense_update(net, below, layer, m, rule):
 def bias_update(net, layer, m, rule):
     """``db`` = sum of dZ over the samples, in their order, and the update of b, which has no L2 (8).
 
-    Of the biases, a thread has whole cache lines: another part than of the rows of W, so that a barrier must follow.
+    A thread updates whole cache lines of biases, which are not those of its rows of W: a barrier must follow.
 
     SGD's update is done here: what a call of `update_block` saves and restores for all optimizers was 4 % of a small
     network's step.
@@ -155,7 +155,7 @@ def fused_update_forward(data, order, net, layer, previous, next_batch, rule):
     """
     work, common, params = net.work, net.common, net.params
     stride, panel, fan_in = common[at.STRIDE], common[at.PANEL], layer[at.FAN_IN]
-    first, n_rows = share(common, layer[at.FAN_OUT])
+    first, n_rows = share_of_rows(common, layer)
     W, dZ = matrix(params.theta, layer[at.W], layer[at.W_STRIDE]), matrix(work, layer[at.DZ], stride)
     Z, A = matrix(work, layer[at.A], stride), matrix(work, common[at.COLUMNS], stride)
     At = matrix(work, common[at.ROWS], panel)
@@ -184,7 +184,7 @@ def sum_of_squares(array, net, with_biases):
 
     Each thread sums some columns down; then, after a barrier, each adds up all of them, in float64 and in their order.
     """
-    work, out = net.work, net.common[at.SQUARES]
+    work, out = net.work, net.common[at.COLUMN_SQUARES]
     for i in range(net.layers.shape[0]):
         layer = net.layers[i]
         width = whole_lines(net, layer[at.FAN_IN])
@@ -198,7 +198,7 @@ def sum_of_squares(array, net, with_biases):
         out += width
     barrier_wait(net)
     total = 0.0
-    for i in range(net.common[at.SQUARES], out):
+    for i in range(net.common[at.COLUMN_SQUARES], out):
         total += np.float64(work[i])
     return total
 
@@ -208,7 +208,7 @@ def input_gradient(data, order, net, layer, batch):
     """``dW = A^T dZ`` of the first layer, a thread's rows, stored at the offset of W in theta."""
     work, common = net.work, net.common
     panel, fan_in = common[at.PANEL], layer[at.FAN_IN]
-    first, n_rows = share(common, layer[at.FAN_OUT])
+    first, n_rows = share_of_rows(common, layer)
     dZ = matrix(work, layer[at.DZ] + first * common[at.STRIDE], common[at.STRIDE])
     At, zero_row = matrix(work, common[at.ROWS], panel), matrix(work, common[at.ZEROS], 0)
     for k in range(0, fan_in, panel):
@@ -237,7 +237,7 @@ def gradient_clip(net, max_norm):
         net.work[scale] = max_norm / norm
         for i in range(net.layers.shape[0]):
             layer = net.layers[i]
-            rows, biases = share(net.common, layer[at.FAN_OUT]), share_of_columns(net, layer[at.FAN_OUT])
+            rows, biases = share_of_rows(net.common, layer), share_of_columns(net, layer[at.FAN_OUT])
             stride = layer[at.W_STRIDE]
             gradient_scale(net, scale, layer[at.W] + rows[0] * stride, rows[1] * stride)
             gradient_scale(net, scale, layer[at.B] + biases[0], biases[1])
@@ -249,7 +249,7 @@ def stored_gradient_update(net, rule):
     params, (optimizer, c) = net.params, rule
     for i in range(net.layers.shape[0]):
         layer = net.layers[i]
-        (row, n_rows), (bias, n_biases) = share(net.common, layer[at.FAN_OUT]), share_of_columns(net, layer[at.FAN_OUT])
+        (row, n_rows), (bias, n_biases) = share_of_rows(net.common, layer), share_of_columns(net, layer[at.FAN_OUT])
         W, stride, b = layer[at.W] + row * layer[at.W_STRIDE], layer[at.W_STRIDE], layer[at.B] + bias
         dW, db = matrix(params.gradient, W, stride), matrix(params.gradient, b, 0)
         update_block(params, W, stride, dW, n_rows, layer[at.FAN_IN], optimizer, c)

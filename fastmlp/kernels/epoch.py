@@ -11,7 +11,7 @@ from fastmlp.kernels.dense import bias_forward, sum_of_squares
 from fastmlp.kernels.dispatch import NO_BATCH, first_layer_update_forward
 from fastmlp.kernels.sampling import GOLDEN, batch_weight, permutation_fill, splitmix64, weight_fraction
 from fastmlp.kernels.step import clipped_update, train_step
-from fastmlp.kernels.team import barrier_wait, share, share_of_columns
+from fastmlp.kernels.team import barrier_wait, share_of_columns, share_of_rows
 from fastmlp.kernels.update import HYPER_CLIP, HYPER_L2, L2_PER_WEIGHT, STEPS, STORE_GRADIENT, coefficients_of_step
 
 # Entries of the array of integers.
@@ -27,12 +27,12 @@ def batch_at(step, batch_size, n_samples):
 
 
 @kernel
-def add_losses(loss_sum, weights, order, batch, parts, net):
+def add_losses(loss_sum, weights, order, batch, columns_and_weight, net):
     """Add each sample's loss to the sum of its place; with sample weights, times its fraction and the batch's size.
 
-    parts: (columns, sum of the batch's sample weights).
+    columns_and_weight: the columns of this thread, and the sum of the batch's sample weights.
     """
-    (first, m), (columns, total) = batch, parts
+    (first, m), (columns, total) = batch, columns_and_weight
     losses, begin, end = net.common[at.LOSS], columns[0], columns[0] + columns[1]
     if weights.size == 0:
         for i in range(begin, end):
@@ -110,14 +110,14 @@ def train_chunk(data, targets, order, net, state, loss_sum, integers, bf16):
                 common[at.DRAW] = np.int64(splitmix64(draw))
             clips = hyper[HYPER_CLIP] > 0.0
             rule = STORE_GRADIENT if clips else optimizer, coefficients
-            parts = share_of_columns(net, batch[1]), total
-            train_step(data, targets, order, net, (batch, next_batch), parts, rule, bf16)
-            add_losses(loss_sum, targets.weights, order, batch, parts, net)
+            columns_and_weight = share_of_columns(net, batch[1]), total
+            train_step(data, targets, order, net, (batch, next_batch), columns_and_weight, rule, bf16)
+            add_losses(loss_sum, targets.weights, order, batch, columns_and_weight, net)
             powers[STEPS] += 1.0
             if clips:
                 clipped_update(data, order, net, batch, hyper[HYPER_CLIP], (optimizer, coefficients), bf16)
                 previous = NO_BATCH
-        bias_forward(net, layers[0], share(common, layers[0][at.FAN_OUT]), (np.int64(0), next_batch[1]))
+        bias_forward(net, layers[0], share_of_rows(common, layers[0]), (np.int64(0), next_batch[1]))
         rule = optimizer, coefficients
         first_layer_update_forward(data, order, net, layers[0], (previous, next_batch), rule, bf16)
         if not barrier_wait(net):

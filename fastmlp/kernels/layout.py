@@ -100,7 +100,7 @@ N_LAYER_ENTRIES = 11
 BATCH, STRIDE, PANEL = range(3)
 # Offsets in work of a panel of a batch, samples as ROWS and as COLUMNS; of the columns' sums of squares; AT_STRIDE: row
 # stride of a hidden layer's activations with samples as rows.
-ROWS, COLUMNS, SQUARES, AT_STRIDE = range(3, 7)
+ROWS, COLUMNS, COLUMN_SQUARES, AT_STRIDE = range(3, 7)
 # Offsets of the block of a weight gradient that is being applied, of a row of zeros, and of a batch's targets (one row
 # per output), sample weights and losses.
 GRADIENT, ZEROS, TARGETS, WEIGHTS, LOSS = range(7, 12)

@@ -53,22 +53,23 @@ def layers_update(net, m, rule, bf16):
 
 
 @kernel
-def train_step(data, targets, order, net, batches, parts, rule, bf16):
+def train_step(data, targets, order, net, batches, columns_and_weight, rule, bf16):
     """A step on the current batch, all but the update of the first layer's weights.
 
     A function of its own, as `fused_update_forward` is: as parts of `train_chunk`, in which the shares of a thread are
     variables, they made a step of 64-32-10 by one thread 14 % slower on Zen 5.
 
     batches: (current, next). The first layer's pre-activations of the current batch are computed already, and its
-    weights are updated together with the forward pass of the next batch. parts: (columns, sum of the current batch's
-    sample weights).
+    weights are updated together with the forward pass of the next batch. columns_and_weight: those of this
+    thread, and the sum of the current batch's sample weights.
     """
-    (batch, next_batch), (columns, total) = batches, parts
+    (batch, next_batch), (columns, total) = batches, columns_and_weight
     first_panel = min(net.common[at.PANEL], net.layers[0][at.FAN_IN])
     prefetch_rows(data, order, next_batch[0], next_batch[0] + next_batch[1], np.int64(0), first_panel)
-    layers_forward(net, columns, bf16)
-    losses_forward(targets, order, net, batch, columns, total)
-    layers_backward(net, columns, bf16)
+    if columns[1] > 0:
+        layers_forward(net, columns, bf16)
+        losses_forward(targets, order, net, batch, columns, total)
+        layers_backward(net, columns, bf16)
     barrier_wait(net)
     layers_update(net, batch[1], rule, bf16)
     barrier_wait(net)

@@ -5,18 +5,20 @@ a batch), so that no sum depends on the number of threads.
 """
 
 from fastmlp.codegen.atomics import atomic_add, atomic_load, atomic_store, spin_pause, thread_yield
-from fastmlp.codegen.cpu import LINE_BYTES, vector_bits
+from fastmlp.codegen.cpu import LINE_BYTES, bf16_instructions, vector_bits
 from fastmlp.codegen.jit import kernel
 from fastmlp.codegen.simd import n_lanes
 from fastmlp.kernels import layout as at
 
 VECTORS_PER_LINE = LINE_BYTES * 8 // vector_bits()
+STORES_WHOLE_TILES = bf16_instructions() == "amx"
 #: Entries of the memory of a barrier, each in a cache line of its own: threads that have arrived, times that all have
 #: arrived, and whether a thread has failed, so that none waits for it.
 ARRIVED, GENERATION, ABORTED = 0, 8, 16
 N_BARRIER_ENTRIES = 24
-#: Polls, each with a pause of the CPU, before a waiting thread yields to the operating system: two microseconds. On Zen
-#: 5, 30 and 1000 made two threads of 64-100-100-10 as fast; with 1000, four on two cores took 3 times as long.
+#: Polls, each with a pause of the CPU, before a waiting thread yields to the operating system: two microseconds. On a
+#: Zen 5, two threads of 64-100-100-10 were as fast with 30 and with 1000; with 1000, four threads on two cores took 3
+#: times as long.
 SPINS = 100
 
 
@@ -56,8 +58,18 @@ def share(common, n):
 
 
 @kernel
+def share_of_rows(common, layer):
+    """A thread's rows of a layer's weights: (first, number). Of a bf16 layer, AMX stores whole tiles."""
+    n, height = layer[at.FAN_OUT], common[at.TILE_HEIGHT]
+    if STORES_WHOLE_TILES and layer[at.BF16] > 0:
+        first, number = share(common, (n + height - 1) // height)
+        return first * height, max(0, min(n - first * height, number * height))
+    return share(common, n)
+
+
+@kernel
 def whole_lines(net, n):
-    """N numbers, rounded up to whole cache lines."""
+    """The number n, rounded up to whole cache lines of numbers."""
     line = n_lanes(net.work) * VECTORS_PER_LINE
     return (n + line - 1) // line * line
 

@@ -77,7 +77,7 @@ class Workspace:
         common[at.ZEROS] = self._reserve(max(panel, stride))
         common[at.WEIGHTS], common[at.LOSS] = self._reserve(stride), self._reserve(stride)
         # Sums of the squares of the columns of all weights, and of biases.
-        common[at.SQUARES] = self._reserve(sum(_round_up(n, self._per_line) for n in (*sizes[:-1], *sizes[1:])))
+        common[at.COLUMN_SQUARES] = self._reserve(sum(_round_up(n, self._per_line) for n in (*sizes[:-1], *sizes[1:])))
         common[at.TARGETS] = self._reserve((1 if config.loss == "cross_entropy" else sizes[-1]) * stride)
         common[at.SCALARS] = self._reserve(self._per_line)
         common[at.LOSS_CODE] = LOSSES[config.loss].code

@@ -9,7 +9,7 @@ TRIAL_S, FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0, 60.0
 
 
 class ThreadTrials:
-    """Whether one thread or several train faster, by trials.
+    """Choice between one thread and several, by the measured speed of both.
 
     Threads that share their cores with other programs wait for each other: two threads of 784-128-10 took 5 times as
     long as one while another process kept one of two cores of a Zen 5 busy. No result depends on the number of threads,
@@ -65,7 +65,8 @@ class ThreadTrials:
         Parameters
         ----------
         n_threads : int
-            The threads that it had: fewer than `self.n_threads` where cores were in use, and then it does not count.
+            The threads that it had. A chunk of one thread where several were due, since no core was free, does not
+            count.
         n_steps : int
             Its steps.
         seconds : float

@@ -1,5 +1,6 @@
 """Trainer: the buffers and the optimizer state of a network in training, and the training of one epoch."""
 
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from time import perf_counter
@@ -30,20 +31,19 @@ INITIAL_FLOPS_PER_S = 2e9
 WINDOW_BYTES = 1 << 24
 
 
-#: Work of a step, in FLOPs, per thread that pays: one more is tried. Zen 5, two threads: 1.1 times as fast with 0.45e6
-#: (64-32-10, batches of 32), 1.5 with 6.7e6 (64-100-100-10, 64).
-FLOPS_PER_THREAD = 1e6
+def threads_that_pay(flops_per_step: float) -> int:
+    """The largest number of threads that may make training faster, by the work of a step.
 
-
-def threads_that_pay(flops_per_step: int) -> int:
-    """The largest number of threads that make training faster, by the work of a step.
+    A formula near the numbers that the cost model of docs/performance.md gives for the networks of the benchmarks: of
+    64-32-10 1 (2), 64-100-100-10 3 (4), 784-128-10 13 (16), the paper's 16 (20), 3072-1024-1024-10 123 (45). Measured
+    with two threads only.
 
     Examples
     --------
-    >>> threads_that_pay(0)
-    1
+    >>> threads_that_pay(0.45e6), threads_that_pay(6.7e6)
+    (1, 3)
     """
-    return max(1, int(flops_per_step / FLOPS_PER_THREAD))
+    return max(1, int(1.5 * math.sqrt(flops_per_step / 1e6)))
 
 
 class EpochLoss(NamedTuple):
@@ -97,6 +97,14 @@ class Trainer:
         Order of the samples in the current epoch.
     steps_per_epoch : int
         Number of steps per epoch.
+    n_threads : int or "auto"
+        As given.
+    workspace : fastmlp.model.workspace.Workspace
+        The memory that the threads share, and that of each.
+    nets : list of fastmlp.kernels.layout.NetworkArrays
+        The network as the kernels of each thread take it.
+    trials : fastmlp.training.thread_trials.ThreadTrials
+        The choice of the number of threads.
 
     Examples
     --------

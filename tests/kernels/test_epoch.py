@@ -82,13 +82,12 @@ def test_an_epoch_cut_anywhere_has_the_same_bits(engine, same_bits, dtype, optim
         same_bits(got, ref)
 
 
-@pytest.mark.parametrize("n_threads", [2, 3, 4, 7])
-@pytest.mark.parametrize("kind", ["uint8", "float32", "float64"])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(("n_threads", "kind"), [(2, "uint8"), (3, "float32"), (7, "float64")])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_an_epoch_of_several_threads_equals_its_reference(engine, same_bits, dtype, n_threads, kind, optimizer):
     """Several panels, a short last batch, more threads than it has lines of samples, dropout and a clipped gradient."""
     config = config_of(dtype, hidden=(33, 21), batch_size=35, optimizer=optimizer, dropout=0.25, clip_norm=0.5)
-    X = engine.samples(kind, 101, 2 * engine.panel(dtype) + 9)
+    X = engine.samples(kind, 80, 2 * engine.panel(dtype) + 9)
     epoch_run = engine.EpochRun(config, X, 5, n_threads=n_threads)
     for state in (11, 12):
         assert epoch_run.train(0.25, state, cuts=(1,)) == epoch_run.train_reference(0.25, state)

@@ -7,8 +7,9 @@ import pytest
 from fastmlp.codegen.jit import kernel
 from fastmlp.config import Config
 from fastmlp.kernels import layout as at
+from fastmlp.kernels.bf16_matmul import tile_height
 from fastmlp.kernels.layout import ParamArrays
-from fastmlp.kernels.team import barrier_wait, share, share_of_columns, whole_lines
+from fastmlp.kernels.team import STORES_WHOLE_TILES, barrier_wait, share, share_of_columns, share_of_rows, whole_lines
 from fastmlp.model.params import Params
 from fastmlp.model.workspace import Workspace
 from fastmlp.parallel import run_team
@@ -35,6 +36,11 @@ def _wait(net):
 @kernel
 def _shares(net, n):
     return share(net.common, n), share_of_columns(net, n), whole_lines(net, n)
+
+
+@kernel
+def _rows(net):
+    return share_of_rows(net.common, net.layers[0])
 
 
 def team(n_threads, dtype="float32"):
@@ -84,3 +90,21 @@ def test_shares_are_disjoint_and_complete_and_columns_begin_with_a_cache_line(dt
     assert all(first % per_line == 0 for first, number in columns if number)
     assert max(number for _, number in rows) - min(number for _, number in rows) <= 1
     assert set(whole) == {-(-n // per_line) * per_line}
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("n_outputs", [3, 100, 128, 1024])
+@pytest.mark.parametrize("is_bf16", [False, True])
+def test_no_tile_of_a_thread_s_rows_reaches_those_of_the_next(n_threads, n_outputs, is_bf16):
+    """AMX stores whole tiles; without it, rows are divided evenly."""
+    params, empty, end = Params((3, n_outputs), "float32"), np.zeros(0, np.float32), 0
+    workspace = Workspace(params, Config(hidden=()), 4, n_threads=n_threads)
+    height = tile_height(n_outputs)
+    workspace.layers[0, at.BF16] = is_bf16
+    for net in workspace.networks(ParamArrays(params.theta, empty, empty, empty)):
+        net.common[at.TILE_HEIGHT] = height
+        first, number = _rows(net)
+        assert first == end
+        assert first % (height if STORES_WHOLE_TILES and is_bf16 else 1) == 0 or number == 0
+        end = first + number
+    assert end == n_outputs

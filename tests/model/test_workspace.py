@@ -17,7 +17,7 @@ networks = st.lists(st.integers(1, 50), min_size=2, max_size=4).map(tuple)
 def test_all_parts_are_aligned_within_bounds_and_disjoint(sizes, dtype, batch_size):
     workspace = Workspace(Params(sizes, dtype), Config(activation="gelu"), batch_size, n_threads=3)
     layers, work = workspace.layers, workspace.work
-    shared = [at.ZEROS, at.TARGETS, at.WEIGHTS, at.LOSS, at.SCALARS, at.SQUARES]
+    shared = [at.ZEROS, at.TARGETS, at.WEIGHTS, at.LOSS, at.SCALARS, at.COLUMN_SQUARES]
     scratch = [at.ROWS, at.COLUMNS, at.GRADIENT, at.MASK]
     starts = [layers[:, [at.A, at.DZ, at.DERIVATIVE]].ravel(), layers[:-1, at.AT], workspace.commons[0][shared]]
     starts = np.sort(np.concatenate([*starts, *(common[scratch] for common in workspace.commons)]))

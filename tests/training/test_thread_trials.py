@@ -42,5 +42,5 @@ def test_chunks_that_found_no_free_core_do_not_count():
     trials = ThreadTrials(2)
     simulate(trials, {1: 100.0, 2: 1.0}, 5.0, available=1)
     assert (trials.n_threads, trials.seconds) == (2, TRIAL_S)
-    simulate(trials, {1: 100.0, 2: 190.0}, 1.0)
+    simulate(trials, {1: 100.0, 2: 190.0}, 0.8)
     assert trials.n_threads == 2
