@@ -17,9 +17,9 @@ from typing import Literal, TypeVar
 from fastmlp.codegen.cpu import affinity, cgroup_limits, physical_cores
 from fastmlp.errors import ConfigError
 
-#: A number of threads; "auto" takes as many as pay and as there are free cores.
+#: Number of threads; "auto": as many as make the work faster and find a free core.
 Threads = int | Literal["auto"]
-#: Environment variables that limit "auto"; joblib sets the second in its worker processes, and Dask's nannies do.
+#: Environment variables that limit "auto"; joblib and Dask set the second in their worker processes.
 VARIABLES = ("FASTMLP_NUM_THREADS", "OMP_NUM_THREADS")
 #: Seconds between two checks whether all threads of a team have ended, if none of them wakes the waiting thread.
 POLL_S = 0.2
@@ -60,7 +60,24 @@ if hasattr(os, "register_at_fork"):
 
 
 def check_threads(n_threads: Threads) -> None:
-    """Raise a ConfigError unless `n_threads` is "auto" or an integer from 1."""
+    """Refuse what is no number of threads.
+
+    Parameters
+    ----------
+    n_threads : int or "auto"
+        The value to check.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither "auto" nor an integer of at least 1.
+
+    Examples
+    --------
+    >>> check_threads(0)
+    Traceback (most recent call last):
+    fastmlp.errors.ConfigError: n_threads: expected "auto" or an integer >= 1, got 0
+    """
     is_count = isinstance(n_threads, int) and not isinstance(n_threads, bool) and n_threads >= 1
     if not is_count and not (isinstance(n_threads, str) and n_threads == "auto"):
         raise ConfigError(f'n_threads: expected "auto" or an integer >= 1, got {n_threads!r}')
@@ -116,15 +133,20 @@ def thread_limit() -> int:
     >>> thread_limit() >= 1
     True
     """
-    n_cores = getattr(_cores.local, "limit", None)
-    return min(thread_limits().values() if n_cores is None else [n_cores, *thread_limits().values()])
+    own = getattr(_cores.local, "limit", None)
+    return min(thread_limits().values() if own is None else [own, *thread_limits().values()])
 
 
 @contextmanager
-def limited_to(n_cores: int) -> Iterator[None]:
-    """Let "auto" in the current thread see at most `n_cores` cores, including those in use by other threads.
+def limited_to(n_threads: int) -> Iterator[None]:
+    """Let "auto" take at most `n_threads` threads for work of the current thread.
 
     For processes that share a machine, each of which would otherwise take all cores.
+
+    Parameters
+    ----------
+    n_threads : int
+        At least 1. Work of other threads does not count.
 
     Examples
     --------
@@ -134,7 +156,7 @@ def limited_to(n_cores: int) -> Iterator[None]:
     """
     before = getattr(_cores.local, "limit", None)
     try:
-        _cores.local.limit = n_cores
+        _cores.local.limit = n_threads
         yield
     finally:
         _cores.local.limit = before
@@ -188,14 +210,15 @@ def threads_for(n_threads: Threads, n_that_pay: int) -> Iterator[int]:
     """
     with core_in_use():
         # 0 where it does not matter: reading the limits takes longer than a prediction of one sample
-        limit = thread_limit() if n_threads == "auto" and n_that_pay > 1 else 0
+        limit = min(thread_limits().values()) if n_threads == "auto" and n_that_pay > 1 else 0
+        own = getattr(_cores.local, "limit", None) or n_that_pay
         ident = threading.get_ident()
         before = _cores.in_use.get(ident, 1)
         try:
             with _cores.lock:
                 in_use = _cores.in_use.copy()
                 n_free, share = limit - sum(in_use.values()), -(-limit // len(in_use))
-                n = max(1, min(n_that_pay, share, 1 + n_free)) if n_threads == "auto" else n_threads
+                n = max(1, min(n_that_pay, own, share, 1 + n_free)) if n_threads == "auto" else n_threads
                 _cores.in_use[ident] = before + n - 1
             yield n
         finally:
@@ -220,8 +243,15 @@ def run_team(call: Callable[[int], Result], n_threads: int, abort: Callable[[], 
         wait for one that has not begun. If all have begun, that is, have met for the first time, it must not disturb
         them, since Ctrl-C may come when rank 0 has finished and others have not.
 
+    Returns
+    -------
+    list
+        What ``call`` returned, by rank.
+
     Raises
     ------
+    ConfigError
+        If the system cannot start so many threads.
     BaseException
         The first exception of a rank, or Ctrl-C, after all threads have ended.
 
@@ -254,7 +284,11 @@ def run_team(call: Callable[[int], Result], n_threads: int, abort: Callable[[], 
                 has_begun = True
                 # One call into C, so that after Ctrl-C `started` is right. `threading.Thread.start` is Python code that
                 # waits for the thread: at some of its instructions, Ctrl-C leaves a thread that waits forever.
-                started.extend(map(partial(_thread.start_new_thread, work_on_a_thread), zip(range(1, n_threads))))
+                try:
+                    started.extend(map(partial(_thread.start_new_thread, work_on_a_thread), zip(range(1, n_threads))))
+                except RuntimeError as error:
+                    remedy = "choose a smaller n_threads or n_jobs"
+                    raise ConfigError(f"the system could not start {n_threads} threads ({error}); {remedy}") from error
                 work(0)
             while len(ended) < len(started):
                 if failures:

@@ -26,6 +26,11 @@ def n_for(n_threads="auto", n_that_pay=64):
         return n
 
 
+def n_for_limited_to(n_threads):
+    with parallel.limited_to(n_threads):
+        return n_for()
+
+
 def on_a_thread(function):
     """The result of a function on a thread of its own."""
     results = []
@@ -117,6 +122,14 @@ def test_a_limit_of_the_thread_does_not_hold_for_others(four_cores):
             assert n_for() == 1
         assert n_for() == 2
     assert n_for() == 4
+
+
+def test_a_limit_of_the_thread_does_not_count_the_cores_of_others(four_cores):
+    with parallel.limited_to(2), parallel.threads_for(2, 1):
+        with parallel.core_in_use():
+            assert n_for() == 2
+        assert on_a_thread(lambda: n_for_limited_to(2)) == 2
+        assert on_a_thread(lambda: n_for_limited_to(1)) == 1
 
 
 # cores in use
@@ -221,7 +234,7 @@ def test_a_thread_that_cannot_be_started_frees_those_that_wait_for_it(monkeypatc
         return start(function, arguments)
 
     monkeypatch.setattr(_thread, "start_new_thread", start_one)
-    with pytest.raises(RuntimeError, match="can't start new thread"):
+    with pytest.raises(ConfigError, match=r"start 3 threads \(can't start new thread\); choose a smaller n_threads"):
         parallel.run_team(lambda rank: together.wait(10), 3, together.abort)
 
 

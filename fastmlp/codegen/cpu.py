@@ -209,7 +209,18 @@ def available_cores() -> int:
 
 
 def affinity() -> frozenset[int]:
-    """Numbers of the CPUs that this process may run on; hardware threads of one core are several CPUs."""
+    """Numbers of the CPUs that this process may run on; hardware threads of one core are several CPUs.
+
+    Returns
+    -------
+    frozenset of int
+        All CPUs where the operating system has no affinity.
+
+    Examples
+    --------
+    >>> len(affinity()) >= 1
+    True
+    """
     return frozenset(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
 
 

@@ -73,7 +73,7 @@ def run_joblib(
         # One run per batch, so that each is reported when it finishes.
         pool = joblib.Parallel(n_jobs=n_jobs, batch_size=1, return_as="generator_unordered")
         try:
-            job = job._replace(n_workers=joblib.effective_n_jobs(n_jobs))
+            job = job._replace(n_workers=min(job.n_workers, joblib.effective_n_jobs(n_jobs)))
             for spec, record in pool(joblib.delayed(_execute)(job, spec) for spec in specs):
                 report(spec, record)
         except FastMLPError:

@@ -140,7 +140,7 @@ def _backend(
         return
     n_workers = min(count_jobs(n_jobs), n_missing) if options.backend == "processes" else n_jobs
     with _data_source(dataset) as source:
-        job = WorkerJob(__version__, source, dataset.class_names, checksum)
+        job = WorkerJob(__version__, source, dataset.class_names, checksum, n_missing)
         yield lambda specs: run_joblib(specs, n_workers, job, report, options.backend, options.scheduler)
 
 

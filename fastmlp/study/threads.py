@@ -1,4 +1,4 @@
-"""Backend of a study that executes its runs on threads of this process, one run per thread."""
+"""Backend of a study that executes runs at the same time in this process; a run may have several threads."""
 
 from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue

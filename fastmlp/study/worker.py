@@ -6,7 +6,7 @@ from functools import lru_cache
 from threading import Lock
 from typing import NamedTuple
 
-from fastmlp.codegen.cpu import available_cores
+from fastmlp.codegen.cpu import affinity, available_cores, physical_cores
 from fastmlp.data import Dataset, load_data
 from fastmlp.data.dataset import DataSource
 from fastmlp.errors import WorkerError
@@ -32,7 +32,7 @@ class WorkerJob(NamedTuple):
     checksum : str
         Expected checksum of the data.
     n_workers : int
-        Number of runs that are executed at once, on all machines: each may use that part of its machine's cores.
+        Number of runs that are executed at once, on all machines: each may use that part of the cores of its machine.
     """
 
     version: str
@@ -46,8 +46,8 @@ def execute_job(job: WorkerJob, spec: RunSpec) -> Record:
     """Execute a run on this worker, with its part of the cores.
 
     Not all workers are told how many threads to use. Loky sets ``OMP_NUM_THREADS`` to the cores divided by the number
-    of workers, but lets a value of the parent stand for each of them; Dask's nannies set it to 1; Dask's workers
-    without a nanny have no limit. On several machines, the part is smaller than it could be.
+    of workers, but does not replace a value that the parent has set; Dask's nannies set it to 1; Dask's workers without
+    a nanny have no limit. On several machines, the part is smaller than it could be.
 
     Parameters
     ----------
@@ -70,7 +70,8 @@ def execute_job(job: WorkerJob, spec: RunSpec) -> Record:
         raise WorkerError(f"{_worker_name()} has fastmlp {__version__}, the study has {job.version}; {remedy}")
     with _load_lock:  # a worker may have several threads
         dataset = _load(job)
-    with limited_to(max(1, available_cores() // job.n_workers)):
+    n_cores = min(available_cores(), physical_cores(affinity()))
+    with limited_to(max(1, n_cores // job.n_workers)):
         return execute(spec, dataset)
 
 

@@ -83,12 +83,12 @@ def test_a_scheduler_that_does_not_answer_is_reported(blobs, config, monkeypatch
         fastmlp.repeat(blobs, config, 2, backend="dask", scheduler="tcp://127.0.0.1:9")
 
 
-@pytest.mark.parametrize("n_jobs", [1, 3])
-def test_each_worker_is_told_how_many_there_are(n_jobs, monkeypatch):
+@pytest.mark.parametrize(("n_jobs", "n_missing", "n_workers"), [(1, 4, 1), (3, 4, 3), (8, 4, 4)])
+def test_each_worker_is_told_how_many_runs_are_executed_at_once(n_jobs, n_missing, n_workers, monkeypatch):
     joblib = pytest.importorskip("joblib")
     monkeypatch.setattr(joblib_backend, "execute_job", lambda job, spec: job.n_workers)
     reported = []
     with joblib.parallel_config("threading"):
-        job = WorkerJob(fastmlp.__version__, None, None, "")
+        job = WorkerJob(fastmlp.__version__, None, None, "", n_missing)
         joblib_backend.run_joblib(iter("abcd"), n_jobs, job, lambda *event: reported.append(event), None, None)
-    assert sorted(reported) == [(spec, n_jobs) for spec in "abcd"]
+    assert sorted(reported) == [(spec, n_workers) for spec in "abcd"]

@@ -9,6 +9,7 @@ import pytest
 
 import fastmlp
 from fastmlp import parallel
+from fastmlp.errors import ConfigError
 from fastmlp.study import Interrupted, threads
 
 
@@ -100,7 +101,7 @@ def test_a_thread_that_cannot_be_started_ends_the_study(four_cores, monkeypatch)
 
     monkeypatch.setattr(_thread, "start_new_thread", start_two)
     runs = TeamRuns()
-    with pytest.raises(RuntimeError, match="can't start new thread"):
+    with pytest.raises(ConfigError, match=r"could not start 5 threads .*choose a smaller n_threads or n_jobs"):
         run(runs, range(10), 4, monkeypatch)
     assert runs.n_threads == {}
     assert parallel._cores.in_use == {}

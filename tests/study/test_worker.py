@@ -1,5 +1,8 @@
 """Workers in other processes: version and data are checked, and arrays reach them through files."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -40,12 +43,32 @@ def test_arrays_with_class_names_weights_and_a_validation_set_reach_other_proces
 
 @pytest.mark.parametrize(("n_workers", "n_threads"), [(1, 4), (2, 2), (3, 1), (9, 1)])
 def test_a_worker_has_its_part_of_the_cores(n_workers, n_threads, blobs, four_cores, monkeypatch):
+    assert execute_together(1, n_workers, blobs, monkeypatch) == [n_threads]
+
+
+@pytest.mark.parametrize(("n_runs", "n_workers", "n_threads"), [(2, 2, 2), (2, 4, 1), (4, 4, 1)])
+def test_runs_in_one_worker_have_their_part_each(n_runs, n_workers, n_threads, blobs, four_cores, monkeypatch):
+    assert execute_together(n_runs, n_workers, blobs, monkeypatch) == [n_threads] * n_runs
+
+
+def test_hardware_threads_of_a_core_count_once(blobs, four_cores, monkeypatch):
+    assert execute_together(1, 2, blobs, monkeypatch, n_cores=2) == [1]
+
+
+def execute_together(n_runs, n_workers, blobs, monkeypatch, n_cores=4):
+    """The numbers of threads of runs at the same time in a worker with four CPUs."""
+    start, has_counted = threading.Barrier(n_runs), threading.Barrier(n_runs)
+
     def count(spec, dataset):
-        with parallel.threads_for("auto", 8) as n:
-            return n
+        with parallel.core_in_use():
+            start.wait(10)
+            with parallel.threads_for("auto", 8) as n:
+                has_counted.wait(10)
+                return n
 
     monkeypatch.setattr("fastmlp.study.worker.available_cores", lambda: 4)
+    monkeypatch.setattr("fastmlp.study.worker.physical_cores", lambda cpus: n_cores)
     monkeypatch.setattr("fastmlp.study.worker.execute", count)
-    with _data_source(blobs) as source:
+    with _data_source(blobs) as source, ThreadPoolExecutor(n_runs) as pool:
         job = WorkerJob(fastmlp.__version__, source, blobs.class_names, blobs.checksum(), n_workers)
-        assert execute_job(job, None) == n_threads
+        return list(pool.map(execute_job, [job] * n_runs, [None] * n_runs))
