@@ -7,6 +7,7 @@ import math
 import sys
 import warnings
 from functools import reduce
+from numbers import Integral
 from operator import or_
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ from fastmlp.data.scaling import largest_magnitude
 from fastmlp.estimator.callbacks import CallbackRunner
 from fastmlp.metrics import exponents
 from fastmlp.model.model import Model
-from fastmlp.parallel import Threads, core_in_use
+from fastmlp.parallel import Threads, check_threads, core_in_use
 from fastmlp.settings import LOSSES, OPTIMIZERS
 from fastmlp.training.early_stopping import Plateau
 from fastmlp.training.schedule import learning_rate_at
@@ -67,7 +68,7 @@ def forward(
     X : ndarray or CSR matrix (n_samples, n_features)
         Checked samples. A CSR matrix is converted to dense arrays of at most `WINDOW_BYTES`, one after the other.
     n_threads : int or "auto"
-        See `MLPClassifier`.
+        See `MLPClassifier`. It may have been set since `fit`; an integer of NumPy, as in a parameter grid, is accepted.
     y : ndarray, optional
         Encoded targets.
 
@@ -75,7 +76,14 @@ def forward(
     -------
     outputs, losses, findings
         As `fastmlp.model.predictor.Predictor.forward` returns them.
+
+    Raises
+    ------
+    ConfigError
+        If n_threads is neither "auto" nor a positive integer.
     """
+    n_threads = int(n_threads) if isinstance(n_threads, Integral) else n_threads
+    check_threads(n_threads)
     if not hasattr(X, "indptr"):
         return model.forward_validated(X, y, n_threads)
     n_rows = max(1, WINDOW_BYTES // (model.n_features * X.dtype.itemsize))

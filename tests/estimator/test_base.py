@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from fastmlp import FastMLPError, parallel
+from fastmlp.errors import ConfigError
 from fastmlp.estimator import loop
 from fastmlp.model.model import Model
 
@@ -247,6 +248,19 @@ def test_the_number_of_threads_changes_no_bit(n_threads, make_classifier, make_r
 def test_an_invalid_number_of_threads_is_refused(n_threads, make_classifier, X, y):
     with pytest.raises(ValueError, match="n_threads"):
         make_classifier(n_threads=n_threads).fit(X, y)
+
+
+@pytest.mark.parametrize("n_threads", [0, 1.5, "2", None])
+def test_an_invalid_number_of_threads_that_is_set_after_the_fit_is_refused(n_threads, make_classifier, X, y):
+    classifier = make_classifier(max_iter=1).fit(X, y).set_params(n_threads=n_threads)
+    with pytest.raises(ConfigError, match=r"^n_threads: expected"):
+        classifier.predict(X)
+
+
+@pytest.mark.parametrize("n_threads", [np.int64(2), True])
+def test_the_integers_of_a_fit_are_those_of_a_prediction(n_threads, make_classifier, X, y):
+    ref = make_classifier(max_iter=1).fit(X, y)
+    np.testing.assert_array_equal(make_classifier(max_iter=1, n_threads=n_threads).fit(X, y).predict(X), ref.predict(X))
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
