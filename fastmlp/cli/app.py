@@ -47,8 +47,8 @@ def _convert_threads(_: Any, tokens: Sequence[Token]) -> Threads:
     word = tokens[0].value
     if word == "auto":
         return "auto"
-    if not word.isdecimal() or int(word) < 1:
-        raise CoercionError(msg=f"--threads: expected auto or an integer >= 1, got {word}")
+    if not word.isdecimal() or len(word) > 9 or int(word) < 1:
+        raise CoercionError(msg=f"--threads: expected auto or an integer from 1 to 999999999, got {word:.200}")
     return int(word)
 
 
