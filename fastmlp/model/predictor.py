@@ -37,7 +37,7 @@ PREDICT_BATCH = 96
 #: Work per call into the kernels in prediction, a quarter of a second at 20 GFLOP/s: between calls, Ctrl-C is handled.
 PREDICT_FLOPS = 5e9
 #: Least work of each thread with which "auto" takes another one: a thread is started and joined for each call.
-FLOPS_PER_THREAD = 5e7
+CALL_FLOPS_PER_THREAD = 5e7
 
 _NO_LOSSES = np.zeros(0)
 
@@ -88,7 +88,7 @@ class Predictor:
         self._no_targets = np.zeros((0, 1), params.dtype)
         flops = 2 * sum(fan_in * fan_out for fan_in, fan_out in pairwise(params.sizes))
         self._chunk = max(1, int(PREDICT_FLOPS / flops) // PREDICT_BATCH) * PREDICT_BATCH
-        self._samples_per_thread = FLOPS_PER_THREAD / flops
+        self._samples_per_thread = CALL_FLOPS_PER_THREAD / flops
         self._tables = np.zeros((len(params.sizes) + 1, N_ENTRIES), np.int64)
         self._weights = self._lay_out(theta, params)
         self._work_size = self._lay_out_work(params.sizes)

@@ -309,7 +309,7 @@ def teams(monkeypatch):
         return run_team(call, n_threads, abort)
 
     monkeypatch.setattr("fastmlp.model.predictor.run_team", run_counted)
-    monkeypatch.setattr("fastmlp.model.predictor.FLOPS_PER_THREAD", 1)
+    monkeypatch.setattr("fastmlp.model.predictor.CALL_FLOPS_PER_THREAD", 1)
     return sizes
 
 
