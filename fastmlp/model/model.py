@@ -253,6 +253,14 @@ class Model:
             If X is not an array of finite numbers of that shape.
         ConfigError
             If the network is for regression, or n_threads is neither "auto" nor a positive integer.
+
+        Examples
+        --------
+        >>> import fastmlp
+        >>> model = fastmlp.init_model(fastmlp.Config(hidden=(4,)), n_features=3, n_classes=2)
+        >>> model.weights[1] = [[0.0, 0.0]] * 4
+        >>> model.predict_proba([[0.0, 1.0, 2.0]])
+        array([[0.5, 0.5]], dtype=float32)
         """
         if self.task == "regression":
             raise ConfigError(f"a network trained with the loss {self.config.loss!r} has no probabilities; use predict")
@@ -323,6 +331,15 @@ class Model:
             If X or y has another shape or other values.
         ConfigError
             If n_threads is neither "auto" nor a positive integer.
+
+        Examples
+        --------
+        >>> import fastmlp
+        >>> model = fastmlp.init_model(fastmlp.Config(hidden=(4,)), n_features=3, n_classes=2)
+        >>> model.weights[1] = [[0.0, 0.0]] * 4
+        >>> loss, accuracy = model.evaluate([[0.0, 1.0, 2.0], [1.0, 1.0, 0.0]], [0, 1])
+        >>> round(loss, 4), accuracy
+        (0.6931, 0.5)
         """
         check_threads(n_threads)
         X = check_representable(check_X(X, self.n_features), self.scaling, self.config.dtype)
@@ -334,7 +351,10 @@ class Model:
         return self.evaluate_validated(X, y, n_threads)
 
     def evaluate_validated(self, X: NDArray[Any], y: NDArray[Any], n_threads: Threads = "auto") -> Evaluation:
-        """`evaluate` without its validation, for the arrays of a Dataset: y are codes of the classes."""
+        """`evaluate` without its validation, for the arrays of a Dataset: y are codes of the classes.
+
+        n_threads is "auto" or a positive integer, and changes no result.
+        """
         outputs, losses, _ = self.forward_validated(X, y, n_threads)
         predicted = self._predictions(outputs)
         score = score_of(self.config.loss, predicted, y if predicted.ndim == y.ndim else y[:, 0])
@@ -376,6 +396,36 @@ class Model:
 
         The gradient of equation (8), which training uses, contains ``l2 * W``; the gradient of (1) contains ``l2 / m *
         W``. The paper's two equations differ by this factor of m.
+
+        Parameters
+        ----------
+        X : array_like (n_samples, n_features)
+            Raw samples: the scaling is applied to them.
+        y : array_like (n_samples,) or (n_samples, n_outputs)
+            Labels or target values, see `evaluate`.
+        n_threads : int or "auto"
+            Number of threads; "auto" takes as many as pay and find a free core. It changes no result.
+
+        Returns
+        -------
+        float
+            Mean of the config's loss, plus the penalty.
+
+        Raises
+        ------
+        DataError, DataTypeError
+            If X or y has another shape or other values.
+        ConfigError
+            If n_threads is neither "auto" nor a positive integer.
+
+        Examples
+        --------
+        >>> import fastmlp
+        >>> model = fastmlp.init_model(fastmlp.Config(hidden=(), l2=0.1), n_features=1, n_classes=2)
+        >>> model.weights[0] = [[2.0, 2.0]]
+        >>> X, y = [[0.0], [1.0]], [0, 1]
+        >>> round(model.evaluate(X, y).loss, 4), round(model.objective(X, y), 4)  # the penalty is 0.1 / (2 * 2) * 8
+        (0.6931, 0.8931)
         """
         n_samples = len(check_X(X, self.n_features))
         with np.errstate(over="ignore"):
@@ -385,7 +435,7 @@ class Model:
     def forward_validated(
         self, X: NDArray[Any], y: NDArray[Any] | None = None, n_threads: Threads = "auto"
     ) -> tuple[NDArray[Any], NDArray[np.float64], int]:
-        """Outputs, losses and findings of `Predictor.forward` for validated samples and targets."""
+        """Outputs, losses and findings of `Predictor.forward` for validated samples, targets and n_threads."""
         if y is None:
             return self._current_predictor().forward(X, None, n_threads)
         targets = Targets.of(y, self.config, for_training=False).checked(len(X), self.n_outputs)

@@ -98,7 +98,8 @@ def train(
         If a loss or a score of an epoch is not finite, on the training, validation or test set. The exception holds the
         model and the history of the last finite epoch.
     DataError, DataTypeError, ConfigError
-        If dataset, config, model or n_threads has the wrong type, or if they are incompatible.
+        If dataset, config or model has the wrong type or they are incompatible, or n_threads is neither "auto" nor a
+        positive integer, or more than the system can start.
     CheckpointError, FileFormatError, OutputError
         If the folder holds the checkpoint of another run or is in use; if none of its checkpoints is intact; if the
         first checkpoint, after half a minute, cannot be written. Later ones that cannot be written, such as the one at
