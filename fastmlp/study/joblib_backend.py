@@ -48,7 +48,7 @@ def run_joblib(
     n_jobs : int
         Number of workers; -1 for all.
     job : WorkerJob
-        The version and the data of the study.
+        The version and the data of the study. Its n_workers is the number of runs: fewer workers lower it.
     report : callable
         Called in this thread with each record as soon as it arrives.
     backend : str, optional
