@@ -88,6 +88,8 @@ def measure_threads(*, cases: Names = (), counts: Counts = (), pairs: int = thre
         Pairs of measurements per case and number of threads, after a warm-up.
     """
     _refuse_unknown("case", cases, CASES)
+    if pairs < 1:
+        sys.exit(f"--pairs: expected an integer from 1, got {pairs}")
     if not set(counts or threads.default_counts()) - {1}:
         sys.exit("nothing to measure: expected two or more cores, or numbers of threads by --counts")
     result = threads.run(cases, counts, pairs)

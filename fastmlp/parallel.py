@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache, partial
+from numbers import Integral
 from queue import Empty, SimpleQueue
 from typing import Literal, TypeVar
 
@@ -21,6 +22,8 @@ from fastmlp.errors import ConfigError
 Threads = int | Literal["auto"]
 #: Environment variables that limit "auto"; joblib and Dask set the second in their worker processes.
 VARIABLES = ("FASTMLP_NUM_THREADS", "OMP_NUM_THREADS")
+#: The largest number of threads of one call: with 10,000 on two cores, a run of seconds took minutes to end.
+MAX_THREADS = 1024
 #: Seconds between two checks whether all threads of a team have ended, if none of them wakes the waiting thread.
 POLL_S = 0.2
 
@@ -70,17 +73,18 @@ def check_threads(n_threads: Threads) -> None:
     Raises
     ------
     ConfigError
-        If it is neither "auto" nor an integer of at least 1.
+        If it is neither "auto" nor an integer from 1 to `MAX_THREADS`.
 
     Examples
     --------
     >>> check_threads(0)
     Traceback (most recent call last):
-    fastmlp.errors.ConfigError: n_threads: expected "auto" or an integer >= 1, got 0
+    fastmlp.errors.ConfigError: n_threads: expected "auto" or an integer from 1 to 1024, got 0
     """
-    is_count = isinstance(n_threads, int) and not isinstance(n_threads, bool) and n_threads >= 1
+    is_integer = isinstance(n_threads, Integral) and not isinstance(n_threads, bool)
+    is_count = is_integer and 1 <= int(n_threads) <= MAX_THREADS
     if not is_count and not (isinstance(n_threads, str) and n_threads == "auto"):
-        raise ConfigError(f'n_threads: expected "auto" or an integer >= 1, got {n_threads!r}')
+        raise ConfigError(f'n_threads: expected "auto" or an integer from 1 to {MAX_THREADS}, got {n_threads!r}')
 
 
 def thread_limits() -> dict[str, int]:

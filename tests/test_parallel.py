@@ -13,6 +13,7 @@ import time
 import warnings
 from contextlib import ExitStack, suppress
 
+import numpy as np
 import pytest
 
 from fastmlp import parallel
@@ -53,14 +54,14 @@ def no_thread_is_left():
 # the user's choice
 
 
-@pytest.mark.parametrize("n_threads", ["auto", 1, 2, 1000])
+@pytest.mark.parametrize("n_threads", ["auto", 1, 2, 1024, np.int64(2)])
 def test_auto_and_counts_are_accepted(n_threads):
     parallel.check_threads(n_threads)
 
 
-@pytest.mark.parametrize("n_threads", [0, -1, True, 2.0, "2", "Auto", None, [1]])
+@pytest.mark.parametrize("n_threads", [0, -1, 1025, True, 2.0, "2", "Auto", None, [1]])
 def test_other_values_are_refused(n_threads):
-    with pytest.raises(ConfigError, match=r'^n_threads: expected "auto" or an integer >= 1, got '):
+    with pytest.raises(ConfigError, match=r'^n_threads: expected "auto" or an integer from 1 to 1024, got '):
         parallel.check_threads(n_threads)
 
 

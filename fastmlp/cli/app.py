@@ -9,7 +9,7 @@ from fastmlp import data
 from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.errors import MissingExtraError
-from fastmlp.parallel import Threads
+from fastmlp.parallel import MAX_THREADS, Threads
 from fastmlp.settings import LOSSES, LossName
 from fastmlp.version import __version__
 
@@ -47,8 +47,8 @@ def _convert_threads(_: Any, tokens: Sequence[Token]) -> Threads:
     word = tokens[0].value
     if word == "auto":
         return "auto"
-    if not word.isdecimal() or len(word) > 9 or int(word) < 1:
-        raise CoercionError(msg=f"--threads: expected auto or an integer from 1 to 999999999, got {word:.200}")
+    if not word.isdecimal() or len(word) > 9 or not 1 <= int(word) <= MAX_THREADS:
+        raise CoercionError(msg=f"--threads: expected auto or an integer from 1 to {MAX_THREADS}, got {word:.200}")
     return int(word)
 
 

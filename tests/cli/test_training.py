@@ -163,7 +163,7 @@ def test_the_number_of_threads_changes_no_result(n_threads, results, samples_npy
 def test_an_invalid_number_of_threads_is_refused(n_threads, results, run):
     code, _, err = run("evaluate", results / "model.npz", "--threads", n_threads)
     assert code == 2
-    assert f"--threads: expected auto or an integer from 1 to 999999999, got {n_threads}" in err
+    assert f"--threads: expected auto or an integer from 1 to 1024, got {n_threads}" in err
 
 
 # predict
@@ -347,4 +347,4 @@ def test_train_gives_the_same_network_with_any_number_of_threads(n_threads, mode
 def test_train_refuses_other_numbers_of_threads(word, run):
     code, _, err = run("train", "--threads", word)
     assert code == 2
-    assert f"--threads: expected auto or an integer from 1 to 999999999, got {word:.200}" in err
+    assert f"--threads: expected auto or an integer from 1 to 1024, got {word:.200}" in err

@@ -368,7 +368,7 @@ def test_predictions_take_the_number_of_threads(model, method, n_threads):
 @pytest.mark.parametrize("n_threads", [0, -1, 2.0, True, "2", None, "all"])
 def test_an_invalid_number_of_threads_is_refused(model, n_threads):
     for call in (model.predict, model.predict_proba, lambda X, **given: model.evaluate(X, np.arange(7) % 3, **given)):
-        with pytest.raises(ConfigError, match=r'n_threads: expected "auto" or an integer >= 1, got'):
+        with pytest.raises(ConfigError, match=r'n_threads: expected "auto" or an integer from 1 to 1024, got'):
             call(X, n_threads=n_threads)
 
 

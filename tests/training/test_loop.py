@@ -476,7 +476,7 @@ def test_the_number_of_threads_changes_no_bit(n_threads, blobs):
 
 @pytest.mark.parametrize("n_threads", [0, 1.5, "2", None])
 def test_an_invalid_number_of_threads_is_refused(n_threads, blobs):
-    with pytest.raises(ConfigError, match=r'^n_threads: expected "auto" or an integer >= 1, got '):
+    with pytest.raises(ConfigError, match=r'^n_threads: expected "auto" or an integer from 1 to 1024, got '):
         train(blobs, n_threads=n_threads)
 
 
