@@ -209,12 +209,22 @@ def test_a_record_of_another_kind_is_refused(run, finished):
     assert run(*TRAIN, "--out", finished)[2].endswith(f"run.json is not the record of a finished run: {reason}\n")
 
 
+def has_the_same_values(damaged, original):
+    """Whether both are JSON of the same values: the last digit of a float may be another one of the same float64."""
+    try:
+        return json.loads(damaged) == json.loads(original)
+    except ValueError:
+        return False
+
+
 @pytest.mark.parametrize("name", [name for name in RESULTS if name != "curves.png"])
 def test_every_flipped_bit_is_refused(name, finished, capsys):
     original = (finished / name).read_bytes()
     for position in np.random.default_rng(0).integers(0, 8 * len(original), 60):
         damaged = bytearray(original)
         damaged[position // 8] ^= 1 << position % 8
+        if has_the_same_values(damaged, original):
+            continue
         (finished / name).write_bytes(damaged)
         assert main([*TRAIN, "--out", str(finished)]) == 2, f"bit {position}"
         assert capsys.readouterr().out == ""
