@@ -93,7 +93,7 @@ def measure_threads(*, cases: Names = (), counts: Counts = (), pairs: int = thre
     if not set(counts or threads.default_counts()) - {1}:
         sys.exit("nothing to measure: expected two or more cores, or numbers of threads by --counts")
     result = threads.run(cases, counts, pairs)
-    path = threads.save(result)
+    path = record.save(result, "threads-")
     print(f"{thread_report.tables(result)}\n\nwritten: {path}")
     if thread_report.is_complete(result):
         thread_report.fill_page()

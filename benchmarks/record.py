@@ -150,11 +150,11 @@ def _is_complete(record: dict, name: str) -> bool:
     )
 
 
-def save(record: dict) -> Path:
-    """Write the record into a file named by its date; return the path."""
+def save(record: dict, prefix: str = "") -> Path:
+    """Write the record into a file named by a prefix and its date; return the path."""
     FOLDER.mkdir(exist_ok=True)
     stamp = record["machine"]["date"][:19].replace(":", "").replace("-", "")
-    path = FOLDER / f"{stamp}.json"
+    path = FOLDER / f"{prefix}{stamp}.json"
     path.write_text(json.dumps(record, indent=1) + "\n")
     return path
 

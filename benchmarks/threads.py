@@ -10,7 +10,6 @@ a team is then slower or faster, as is a barrier: on a Zen 5, two threads of 64-
 60 ns, and 44 us with barriers of 290 ns. Pairs are therefore divided by the time of their barrier.
 """
 
-import json
 import os
 import tempfile
 from collections.abc import Callable, Collection, Iterator
@@ -29,7 +28,6 @@ import fastmlp
 from benchmarks import instruction_limit, machine
 from benchmarks.case import CASES, Case, Workload, make_workload
 from benchmarks.paired import Worker
-from benchmarks.record import FOLDER
 from benchmarks.suite import SUITES
 from benchmarks.thread_worker import runner
 from fastmlp.codegen import cpu
@@ -198,12 +196,3 @@ def barrier_seconds(count: int) -> float:
 def start_seconds(count: int) -> list[float]:
     """Seconds to start and join the threads of a team, as each chunk of an epoch and each prediction does."""
     return [_seconds(lambda: run_team(lambda rank: None, count), 20, 1) for _ in range(N_REPEATS)]
-
-
-def save(record: dict) -> Path:
-    """Write the record into a file named by its date; return the path."""
-    FOLDER.mkdir(exist_ok=True)
-    stamp = record["machine"]["date"][:19].replace(":", "").replace("-", "")
-    path = FOLDER / f"threads-{stamp}.json"
-    path.write_text(json.dumps(record, indent=1) + "\n")
-    return path

@@ -15,13 +15,17 @@ from fastmlp.codegen.simd import I32, data_pointer, item_bytes
 YIELD = "SwitchToThread" if sys.platform == "win32" else "sched_yield"
 
 
+def _element(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+    """Pointer to the element of the array, the first argument, at the index, the second."""
+    return builder.gep(data_pointer(context, builder, sig.args[0], args[0]), [args[1]])
+
+
 @intrinsic
 def atomic_add(_: Any, array: Any, index: Any, value: Any) -> Any:
     """Add to an element of an array of integers; returns what was there before. Acquires and releases."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
-        pointer = builder.gep(data_pointer(context, builder, sig.args[0], args[0]), [args[1]])
-        return builder.atomic_rmw("add", pointer, args[2], "acq_rel")
+        return builder.atomic_rmw("add", _element(context, builder, sig, args), args[2], "acq_rel")
 
     return array.dtype(array, types.intp, array.dtype), emit
 
@@ -31,8 +35,7 @@ def atomic_load(_: Any, array: Any, index: Any) -> Any:
     """Load an element of an array of integers; what the thread that stored it wrote before is visible then."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
-        pointer = builder.gep(data_pointer(context, builder, sig.args[0], args[0]), [args[1]])
-        return builder.load_atomic(pointer, "acquire", item_bytes(array.dtype))
+        return builder.load_atomic(_element(context, builder, sig, args), "acquire", item_bytes(array.dtype))
 
     return array.dtype(array, types.intp), emit
 
@@ -42,8 +45,7 @@ def atomic_store(_: Any, array: Any, index: Any, value: Any) -> Any:
     """Store an element of an array of integers; see `atomic_load`."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
-        pointer = builder.gep(data_pointer(context, builder, sig.args[0], args[0]), [args[1]])
-        builder.store_atomic(args[2], pointer, "release", item_bytes(array.dtype))
+        builder.store_atomic(args[2], _element(context, builder, sig, args), "release", item_bytes(array.dtype))
         return context.get_dummy_value()
 
     return types.void(array, types.intp, array.dtype), emit
@@ -51,7 +53,7 @@ def atomic_store(_: Any, array: Any, index: Any, value: Any) -> Any:
 
 @intrinsic
 def spin_pause(_: Any) -> Any:
-    """Tell the CPU that this thread waits for another: PAUSE on x86 (some 40 cycles on Zen 5), YIELD on Arm."""
+    """Tell the CPU that this thread waits for another: PAUSE on x86 (22 ns on Zen 5), YIELD on Arm."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
         if cpu.is_arm():

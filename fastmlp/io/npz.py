@@ -229,7 +229,7 @@ def write_npz(
 
 
 def _save(file: IO[bytes], header: str, arrays: Arrays) -> None:
-    """`numpy.savez`, but Ctrl-C stays what it is, and not an error of zipfile, which cannot close the file then."""
+    """`numpy.savez`. zipfile turns Ctrl-C into a ValueError, since it cannot close the file; here it stays Ctrl-C."""
     try:
         np.savez(file, allow_pickle=False, header=header, **arrays)
     except ValueError as error:

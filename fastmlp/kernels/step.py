@@ -60,8 +60,8 @@ def train_step(data, targets, order, net, batches, columns_and_weight, rule, bf1
     variables, they made a step of 64-32-10 by one thread 14 % slower on Zen 5.
 
     batches: (current, next). The first layer's pre-activations of the current batch are computed already, and its
-    weights are updated together with the forward pass of the next batch. columns_and_weight: those of this
-    thread, and the sum of the current batch's sample weights.
+    weights are updated together with the forward pass of the next batch. columns_and_weight: the columns
+    of this thread, and the sum of the current batch's sample weights.
     """
     (batch, next_batch), (columns, total) = batches, columns_and_weight
     first_panel = min(net.common[at.PANEL], net.layers[0][at.FAN_IN])

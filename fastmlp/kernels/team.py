@@ -11,6 +11,7 @@ from fastmlp.codegen.simd import n_lanes
 from fastmlp.kernels import layout as at
 
 VECTORS_PER_LINE = LINE_BYTES * 8 // vector_bits()
+#: Whether bf16 products are stored in whole tiles of rows, see `fastmlp.kernels.bf16_matmul.bf16_product`.
 STORES_WHOLE_TILES = bf16_instructions() == "amx"
 #: Entries of the memory of a barrier, each in a cache line of its own: threads that have arrived, times that all have
 #: arrived, and whether a thread has failed, so that none waits for it.
