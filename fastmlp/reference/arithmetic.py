@@ -112,7 +112,8 @@ def fma(a: Array | float, b: Array | float, c: Array | float) -> Array:
     middle, rest = _two_sum(c * scale, low)
     top, bottom = _two_sum(high, middle)
     total = top + _add_to_odd(bottom, rest)
-    total = np.where(total == 0, high + c * scale, total)
+    is_product = (c == 0) & (a != 0) & (b != 0)  # its sign is that of the result, even if it is too small for `high`
+    total = np.where(total == 0, np.where(is_product, high, high + c * scale), total)
     total = flush(total / scale, total * (LIFT / scale))
     is_large = ~(np.max([abs(a), abs(b), abs(a * b), abs(c)], axis=0) < 2.0**990)
     if is_large.any():
