@@ -1,7 +1,7 @@
-"""The exception classes of fastmlp.
+"""The exception classes of fastmlp, and its warnings that a user may want to filter.
 
-Each class derives from `FastMLPError` and from the built-in exception that a caller would expect, so that ``except
-ValueError`` works as usual. A message states what was wrong, what was given, what is accepted and what to do.
+Each exception class derives from `FastMLPError` and from the built-in exception that a caller would expect, so that
+``except ValueError`` works as usual. A message states what was wrong, what was given, what is accepted and what to do.
 """
 
 import math
@@ -15,6 +15,10 @@ class FastMLPError(Exception):
 
 class ConfigError(FastMLPError, ValueError):
     """One or more invalid hyperparameters; the message lists all of them."""
+
+
+class LeftOutWarning(UserWarning):
+    """Rows or columns of a table that are left out; the command line prints them in its description of the table."""
 
 
 class DataError(FastMLPError, ValueError):

@@ -20,14 +20,18 @@ ROOT = PACKAGE.parent
 
 #: Directories and modules of the package, lowest first: an import only goes down this list.
 LAYERS = (
-    "version", "errors", "seeding", "io", "codegen", "parallel", "settings", "config", "metrics", "data", "reference",
-    "kernels", "model", "training", "plot", "export", "estimator", "study", "paper", "cli", "__init__", "__main__",
+    "version", "errors", "seeding", "io", "codegen", "parallel", "settings", "config", "metrics", "table", "data",
+    "reference", "kernels", "model", "training", "plot", "export", "estimator", "study", "paper", "cli",
+    "__init__", "__main__",
 )  # fmt: skip
 #: Imports inside of functions, which are carried out when they are called: what is imported only on demand, by whom.
 ON_DEMAND = {
     "fastmlp": {"fastmlp.estimator"},
     "fastmlp.__main__": {"fastmlp.cli"},
+    "fastmlp.cli.training": {"fastmlp.table.cell", "fastmlp.table.encoder", "fastmlp.table.frame"},
+    "fastmlp.data.load": {"fastmlp.data.table", "fastmlp.table.source"},
     "fastmlp.model.model": {"fastmlp.export.onnx", "fastmlp.export.to_sklearn", "fastmlp.export.torch"},
+    "fastmlp.model.raw_row": {"fastmlp.table.encoder", "fastmlp.table.frame"},
 }
 
 # Kernels without a reference implementation of the same name, by pattern, and why they need none.

@@ -4,16 +4,21 @@ import pickle
 import pytest
 
 from fastmlp import errors
-from fastmlp.errors import DivergedError, FastMLPError, MissingExtraError
+from fastmlp.errors import DivergedError, FastMLPError, LeftOutWarning, MissingExtraError
 
 CLASSES = [cls for cls in vars(errors).values() if getattr(cls, "__module__", "") == errors.__name__]
 CLASSES.remove(FastMLPError)
+CLASSES.remove(LeftOutWarning)
 
 
 @pytest.mark.parametrize("cls", CLASSES)
 def test_every_error_derives_from_the_base_class_and_a_builtin_exception(cls):
     assert issubclass(cls, FastMLPError)
     assert cls.__bases__[1].__module__ == "builtins"
+
+
+def test_a_warning_can_be_filtered_by_its_own_class():
+    assert LeftOutWarning.__bases__ == (UserWarning,)
 
 
 def test_a_missing_extra_is_reported_with_the_command_that_installs_it():
