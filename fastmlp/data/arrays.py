@@ -9,7 +9,7 @@ import numpy as np
 
 from fastmlp.data.check import Array
 from fastmlp.data.dataset import Dataset
-from fastmlp.data.split import holdout
+from fastmlp.data.split import split_rows
 from fastmlp.data.target import task_of
 from fastmlp.errors import DataError, DataNotFoundError, FileFormatError
 from fastmlp.io.bounded import translate_errors
@@ -29,8 +29,8 @@ def load_npz(path: Path, scale: str = "auto", task: str | None = None) -> Datase
     ----------
     path : pathlib.Path
         A file with the arrays X_train, y_train, X_test and y_test, or with X and y, of which a fifth is held out for
-        testing; x in place of X is accepted. Optional arrays are weight_train, X_val and y_val. A warning names all
-        others, which are not used.
+        testing; in capitals or small letters, such as x_train in Keras's files. Optional arrays are weight_train, X_val
+        and y_val. A warning names all others, which are not used.
     scale, task : str
         See `fastmlp.data.Dataset`; without a task it is inferred from y.
 
@@ -79,8 +79,8 @@ def load_npy(path: Path, scale: str = "auto", task: str | None = None) -> Datase
     Parameters
     ----------
     path : pathlib.Path
-        The folder of X_train.npy, y_train.npy, X_test.npy and y_test.npy, or one of these files; x in place of X is
-        accepted. Optional files are weight_train.npy, X_val.npy and y_val.npy.
+        The folder of X_train.npy, y_train.npy, X_test.npy and y_test.npy, or one of these files; in capitals or small
+        letters. Optional files are weight_train.npy, X_val.npy and y_val.npy.
     scale, task : str
         See `fastmlp.data.Dataset`; without a task it is inferred from y_train.
 
@@ -125,6 +125,116 @@ def load_npy(path: Path, scale: str = "auto", task: str | None = None) -> Datase
     return Dataset(X_train, y_train, X_test, y_test, scale, name=name, task=task, **optional)
 
 
+def load_test_set(path: Path) -> tuple[Array, Array]:
+    """Read the test set of a ``.npz`` file, or all samples of one of X and y.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        As for `load_npz`. X_test and y_test are sufficient.
+
+    Returns
+    -------
+    X, y : numpy.ndarray of shape (n_samples, ...)
+        The arrays as they are in the file. A model's ``evaluate`` checks that they match it.
+
+    Raises
+    ------
+    FileFormatError, DataNotFoundError
+        If the file is damaged, lacks an array, or holds pickled objects.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from fastmlp.data.arrays import load_test_set
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "blobs.npz")
+    ...     np.savez(path, X=np.arange(20.0).reshape(10, 2), y=np.arange(10) % 2)
+    ...     load_test_set(path)[0].shape
+    (10, 2)
+    """
+    with translate_errors(path, ".npz file", Exception), Npz(path) as arrays:
+        names = _find_names(SPLIT_NAMES[2:], arrays) or _find_names(UNSPLIT_NAMES, arrays)
+        if not names:
+            expected = f"{' and '.join(SPLIT_NAMES[2:])}, or {' and '.join(UNSPLIT_NAMES)}"
+            raise FileFormatError(f"{path}: expected the arrays {expected}, got {', '.join(arrays) or 'none'}")
+        return arrays[names[0]], arrays[names[1]]
+
+
+def samples_of_npz(path: Path) -> Array:
+    """Read the samples of a ``.npz`` file: X, or else X_test.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is damaged, or has neither.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from fastmlp.data.arrays import samples_of_npz
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(Path(folder, "new.npz"), X=np.eye(3))
+    ...     samples_of_npz(Path(folder, "new.npz")).shape
+    (3, 3)
+    """
+    with translate_errors(path, ".npz file", Exception), Npz(path) as arrays:
+        names = _find_names(UNSPLIT_NAMES[:1], arrays) or _find_names(SPLIT_NAMES[2:3], arrays)
+        if not names:
+            raise FileFormatError(f"{path}: expected the array X, got {', '.join(arrays) or 'none'}")
+        return arrays[names[0]]
+
+
+def columns_of_npz(path: Path) -> dict[str, Array] | None:
+    """Read a table from a ``.npz`` file of one array per column.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray of shape (n_rows,), or None
+        The columns in the order of the file: numbers, booleans and dates in native byte order, and strings. None if the
+        file is of another form: if an array has several dimensions, or its length differs from that of the first.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is damaged, or a column holds pickled objects.
+    DataError
+        If a column is empty.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from fastmlp.data.arrays import columns_of_npz
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(Path(folder, "pets.npz"), age=np.array([3, 1]), kind=np.array(["cat", "dog"]))
+    ...     columns_of_npz(Path(folder, "pets.npz"))
+    {'age': array([3, 1]), 'kind': array(['cat', 'dog'], dtype='<U3')}
+    """
+    with translate_errors(path, ".npz file", Exception), Npz(path) as arrays:
+        for wanted in (SPLIT_NAMES[:1], SPLIT_NAMES[2:3], UNSPLIT_NAMES[:1]):  # before a column of objects is refused
+            if any(len(arrays.header(name).shape) != 1 for name in _find_names(wanted, arrays)):
+                return None
+        shapes = {arrays.header(name).shape for name in arrays}
+        if len(shapes) != 1 or len(shapes.pop()) != 1:
+            return None
+        return {name: _as_column(arrays[name]) for name in arrays}
+
+
+def _as_column(array: Array) -> Array:
+    return np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array.astype(array.dtype.newbyteorder("="))
+
+
 def _split(X: Array, y: Array, task: str | None, optional: dict[str, Any]) -> tuple[list[Array], dict[str, Any]]:
     """Hold a fifth out for testing, stratified by class; sample weights are split with the samples."""
     if X.ndim == 0 or y.ndim == 0 or len(X) != len(y):
@@ -134,7 +244,8 @@ def _split(X: Array, y: Array, task: str | None, optional: dict[str, Any]) -> tu
         raise DataError(
             f"weight_train: expected one weight per sample of X, shape ({len(X)},), got shape {weights.shape}"
         )
-    train, test = holdout(y if y.ndim == 1 and task != "regression" else np.zeros(len(y)))
+    is_classification = (task or task_of(y)) == "classification"
+    train, test = split_rows("stratified", y.reshape(-1)) if is_classification else split_rows("random", y)
     if weights is not None:
         optional = optional | {"weight_train": weights[train]}
     return [X[train], y[train], X[test], y[test]], optional
@@ -153,5 +264,6 @@ def _warn_of_unused(path: Path, names: Collection[str]) -> None:
 
 def _find_names(wanted: Collection[str], names: Collection[str]) -> list[str]:
     """The wanted names as they are spelled in `names`, in capitals or small letters; empty unless all are found."""
-    found = [next((name for name in (want, want.lower()) if name in names), "") for want in wanted]
+    spelled = {name.lower(): name for name in names} | {name: name for name in names}
+    found = [spelled.get(want, spelled.get(want.lower(), "")) for want in wanted]
     return found if all(found) else []

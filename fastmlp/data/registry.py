@@ -126,8 +126,8 @@ def find_data_set(name: str) -> NamedDataSet:
     nearest = difflib.get_close_matches(name.lower(), DATA_SETS, n=1)
     hint = f"; did you mean {nearest[0]!r}? " if nearest else ". "
     raise DataNotFoundError(
-        f"unknown data set or file {name!r}{hint}Expected one of {', '.join(DATA_SETS)}, or a path to a .npz, .npy, "
-        ".csv or .csv.gz file, or to a folder of .npy files"
+        f"unknown data set or file {name!r}{hint}Expected one of {', '.join(DATA_SETS)}, or a path to a table, a .npz, "
+        ".npy or idx file, or to a folder of .npy or idx files"
     )
 
 

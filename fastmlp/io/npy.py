@@ -107,7 +107,10 @@ def read_npy_header(stream: Readable, n_bytes: int, place: str) -> Header:
 
 def _check_header(shape: tuple[int, ...], dtype: np.dtype[Any], place: str) -> None:
     if dtype.hasobject:
-        raise FileFormatError(f"{place} holds pickled objects, which may run code; save an array of numbers instead")
+        raise FileFormatError(
+            f"{place} holds pickled objects, which may run code; save an array of numbers, or of strings by "
+            "array.astype(str), instead"
+        )
     if len(shape) > MAX_DIMENSIONS or any(isinstance(n, bool) or n < 0 for n in shape):
         raise FileFormatError(
             f"{place}: expected a shape of at most {MAX_DIMENSIONS} integers >= 0 in the header, got {shape}"

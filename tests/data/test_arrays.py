@@ -6,7 +6,7 @@ import pytest
 
 import fastmlp
 from fastmlp.data import check
-from fastmlp.data.arrays import load_npy, load_npz
+from fastmlp.data.arrays import columns_of_npz, load_npy, load_npz, load_test_set
 from fastmlp.errors import DataError, DataNotFoundError, FileFormatError
 
 X = np.arange(40, dtype=np.uint8).reshape(10, 4)
@@ -238,3 +238,109 @@ def test_a_warning_names_the_arrays_that_are_not_used(tmp_path):
         data = fastmlp.load_data(path)
     assert warned[0].filename == __file__
     assert data.X_val is not None
+
+
+def keras_arrays(n_train=20, n_test=10):
+    """Arrays as in Keras's files: images (n, 28, 28), and labels (n, 1) as those of its cifar10."""
+    rng = np.random.default_rng(0)
+    return {
+        "x_test": rng.integers(0, 256, (n_test, 28, 28), dtype=np.uint8),
+        "x_train": rng.integers(0, 256, (n_train, 28, 28), dtype=np.uint8),
+        "y_train": np.arange(n_train, dtype=np.uint8)[:, None] % 3,
+        "y_test": np.arange(n_test, dtype=np.uint8)[:, None] % 3,
+    }
+
+
+@pytest.mark.parametrize("change", [str, str.upper, lambda name: name.replace("x_", "X_"), str.title])
+def test_files_of_the_form_of_keras_are_read(change, tmp_path):
+    arrays = {change(name): array for name, array in keras_arrays().items()}
+    np.savez_compressed(tmp_path / "mnist.npz", **arrays)
+    dataset = fastmlp.load_data(tmp_path / "mnist.npz")
+    assert (dataset.n_features, dataset.n_classes, dataset.task) == (784, 3, "classification")
+    np.testing.assert_array_equal(dataset.X_train, arrays[change("x_train")].reshape(20, 784))
+    np.testing.assert_array_equal(dataset.y_test, np.arange(10) % 3)
+    X_test, y_test = load_test_set(tmp_path / "mnist.npz")
+    assert (X_test.shape, y_test.shape) == ((10, 28, 28), (10, 1))
+    assert columns_of_npz(tmp_path / "mnist.npz") is None
+
+
+def test_labels_in_one_column_are_stratified_and_single_ones_are_trained_on(tmp_path):
+    labels = np.array([0] * 50 + [1] * 25 + [7])
+    for y in (labels, labels[:, None]):
+        np.savez(tmp_path / "x.npz", X=np.arange(76.0)[:, None], y=y)
+        dataset = load_npz(tmp_path / "x.npz")
+        assert np.bincount(dataset.y_test).tolist() == [10, 5]
+
+
+def test_the_spelling_that_was_asked_for_is_preferred(tmp_path):
+    np.savez(tmp_path / "x.npz", x=np.zeros((10, 2)), X=np.ones((10, 2)), Y=y)
+    with pytest.warns(UserWarning, match="not used: x;"):
+        assert load_npz(tmp_path / "x.npz").X_train.all()
+
+
+def test_all_samples_of_an_unsplit_file_are_for_testing(tmp_path):
+    np.savez(tmp_path / "x.npz", x=X, y=y)
+    for got, expected in zip(load_test_set(tmp_path / "x.npz"), (X, y), strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_a_test_set_needs_no_training_set(tmp_path):
+    arrays = {"X_test": X[:3], "y_test": y[:3]}
+    np.savez(tmp_path / "x.npz", **arrays)
+    for array, expected in zip(load_test_set(tmp_path / "x.npz"), arrays.values(), strict=True):
+        np.testing.assert_array_equal(array, expected)
+
+
+def test_the_error_for_a_missing_test_set_lists_what_is_expected(tmp_path):
+    np.savez(tmp_path / "odd.npz", X=X)
+    with pytest.raises(FileFormatError, match=r"expected the arrays X_test and y_test, or X and y, got X$"):
+        load_test_set(tmp_path / "odd.npz")
+
+
+def test_one_array_per_column_is_a_table(tmp_path):
+    table = {
+        "x": np.array([1.5, np.nan, 3]),
+        "y": np.array([1, 2, 3], dtype=">i4"),
+        "is new": np.array([True, False, True]),
+        "day": np.array(["2024-01-01", "NaT", "2024-01-03"], dtype="datetime64[D]"),
+        "kind": np.array(["ant", "bée", ""]),
+        "code": np.array([b"a", "é".encode(), b""]),
+    }
+    np.savez_compressed(tmp_path / "table.npz", **table)
+    columns = columns_of_npz(tmp_path / "table.npz")
+    assert list(columns) == list(table)
+    for name in list(table)[:-1]:
+        np.testing.assert_array_equal(columns[name], table[name])
+        assert columns[name].dtype.isnative
+    assert columns["code"].tolist() == ["a", "é", ""]
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"X": X, "y": y},
+        {"X": X, "y": y, "names": np.array(["a", None])},
+        {"X_test": X, "y_test": y, "names": np.array(["a", None])},
+        {"a": y, "b": y[:3]},
+        {"a": np.array(3)},
+        {"a": y, "b": X},
+        {},
+    ],
+    ids=lambda arrays: " ".join(arrays),
+)
+def test_arrays_of_another_form_are_no_table(arrays, tmp_path):
+    np.savez(tmp_path / "x.npz", **arrays)
+    assert columns_of_npz(tmp_path / "x.npz") is None
+
+
+def test_a_column_of_objects_is_refused_and_the_error_says_how_to_save_it(tmp_path):
+    np.savez(tmp_path / "x.npz", a=y[:2], kind=np.array(["ant", None]))
+    message = r"x\.npz/kind\.npy holds pickled objects, which may run code; save .* of strings by array\.astype\(str\)"
+    with pytest.raises(FileFormatError, match=message):
+        columns_of_npz(tmp_path / "x.npz")
+
+
+def test_a_column_of_other_bytes_than_text_is_refused(tmp_path):
+    np.savez(tmp_path / "x.npz", a=np.array([b"\xff"]))
+    with pytest.raises(FileFormatError, match=r"x\.npz \(\d+ bytes\) is not an intact \.npz file: .*utf-8"):
+        columns_of_npz(tmp_path / "x.npz")

@@ -1,11 +1,13 @@
 import gzip
+import re
 import struct
 import tracemalloc
 
 import numpy as np
 import pytest
 
-from fastmlp.data.idx import PARTS, find_idx, load_idx, read_idx
+import fastmlp
+from fastmlp.data.idx import CLASS_COUNTS, FIRST_LABELS, PARTS, find_idx, identify_labels, load_idx, read_idx
 from fastmlp.errors import DataError, DataNotFoundError, FileFormatError
 
 IMAGES = np.arange(10 * 3 * 2, dtype=np.uint8).reshape(10, 3, 2)
@@ -18,6 +20,26 @@ def as_idx(array, magic=None, shape=None) -> bytes:
     return magic + struct.pack(f">{len(shape)}I", *shape) + array.tobytes()
 
 
+#: Of files of the right names that are not the official ones.
+OTHERS = pytest.mark.filterwarnings("ignore:.*expected the files of .*mnist, got others:UserWarning")
+
+
+def official_labels(name):
+    """Labels in another order than the official ones, but for the first; as many of each class."""
+    rest = np.array(CLASS_COUNTS[name]) - np.bincount(FIRST_LABELS[name], minlength=10)
+    return np.concatenate([FIRST_LABELS[name], np.repeat(np.arange(10), rest)]).astype(np.uint8)
+
+
+def write_official(folder, name):
+    """Images of one pixel with the labels of a data set, under the names that both have."""
+    labels = official_labels(name)
+    images = np.zeros((len(labels), 1, 1), dtype=np.uint8)
+    folder.mkdir(parents=True)
+    for part, n_dims in PARTS.items():
+        (folder / f"{part}-idx{n_dims}-ubyte").write_bytes(as_idx(images if n_dims == 3 else labels))
+    return folder
+
+
 def write_mnist(folder, spelling="{part}-idx{n_dims}-ubyte", zipped=False):
     folder.mkdir(parents=True, exist_ok=True)
     for part, n_dims in PARTS.items():
@@ -27,6 +49,7 @@ def write_mnist(folder, spelling="{part}-idx{n_dims}-ubyte", zipped=False):
     return folder
 
 
+@OTHERS
 @pytest.mark.parametrize("zipped", [True, False])
 @pytest.mark.parametrize("spelling", ["{part}-idx{n_dims}-ubyte", "{part}.idx{n_dims}-ubyte"])
 def test_four_files_in_either_spelling_are_read(spelling, zipped, tmp_path):
@@ -57,8 +80,37 @@ def test_an_incomplete_folder_is_not_found(tmp_path):
         load_idx(tmp_path)
 
 
-def test_fashion_mnist_has_its_own_class_names(tmp_path):
-    assert load_idx(write_mnist(tmp_path), name="fashion-mnist").class_names[9] == "Ankle boot"
+@pytest.mark.parametrize(("name", "last_class"), [("mnist", "9"), ("fashion-mnist", "Ankle boot")])
+def test_class_names_are_those_of_the_official_labels(name, last_class, tmp_path):
+    write_official(tmp_path / name, name)
+    assert fastmlp.load_data(name, tmp_path).class_names[9] == last_class
+
+
+@pytest.mark.parametrize(("name", "other"), [("mnist", "fashion-mnist"), ("fashion-mnist", "mnist")])
+def test_the_files_of_one_data_set_are_refused_as_the_other(name, other, tmp_path):
+    folder = write_official(tmp_path / name, other)
+    message = f"{folder}: expected the files of {name}, got those of {other}; move them into a folder called {other}"
+    with pytest.raises(FileFormatError, match=f"^{re.escape(message)}"):
+        fastmlp.load_data(name, tmp_path)
+
+
+def test_files_of_another_data_set_have_no_class_names_and_a_warning_tells(tmp_path):
+    folder = write_mnist(tmp_path / "fashion-mnist")
+    with pytest.warns(UserWarning, match="expected the files of fashion-mnist, got others of the same") as warned:
+        dataset = fastmlp.load_data("fashion-mnist", tmp_path)
+    assert dataset.class_names is None
+    assert str(warned[0].message).startswith(f"{folder}: ")
+    assert warned[0].filename == __file__
+
+
+@pytest.mark.parametrize("change", [lambda y: y[:-1], lambda y: y[::-1], lambda y: y + 1, lambda y: y.reshape(-1, 2)])
+def test_other_labels_than_the_official_ones_are_of_no_known_data_set(change):
+    assert identify_labels(change(official_labels("mnist"))) is None
+
+
+def test_a_file_that_was_unpacked_but_kept_its_name_is_read(tmp_path):
+    (tmp_path / "labels.gz").write_bytes(as_idx(LABELS))
+    np.testing.assert_array_equal(read_idx(tmp_path / "labels.gz", 1), LABELS)
 
 
 @pytest.mark.parametrize("zipped", [True, False])
@@ -118,13 +170,6 @@ def test_a_gzipped_file_with_a_header_for_more_than_the_maximum_is_refused(tmp_p
     message = "expected at most 67,108,864 decompressed bytes, got a header for 4,294,967,303"
     with pytest.raises(FileFormatError, match=message):
         read_idx(path, n_dims=1)
-
-
-def test_a_label_beyond_9_is_refused(tmp_path):
-    write_mnist(tmp_path)
-    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(as_idx(LABELS + 1))
-    with pytest.raises(DataError, match="y_test: expected labels 0 to 9, got 10 at index 9"):
-        load_idx(tmp_path)
 
 
 def test_another_number_of_labels_than_of_images_is_refused(tmp_path):
