@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastmlp.config import Config
+from fastmlp.config import TABULAR, TABULAR_EPOCHS, TABULAR_STEPS, Config
 from fastmlp.errors import ConfigError
 from fastmlp.settings import (
     ACTIVATIONS,
     DROPOUT_DRAWS,
+    LOSSES,
     OPTIMIZERS,
     SETTINGS,
     ActivationName,
@@ -21,6 +22,7 @@ from fastmlp.settings import (
     OptimizerName,
     Precision,
     Schedule,
+    Task,
     dropped_draws,
 )
 
@@ -248,3 +250,44 @@ def test_a_cosine_warm_up_over_all_epochs_is_refused():
     Config(warmup_epochs=5, n_epochs=5)
     with pytest.raises(ConfigError, match=r"^warmup_epochs: expected fewer than n_epochs, which is 5, got 5$"):
         Config(schedule="cosine", warmup_epochs=5, n_epochs=5)
+
+
+def test_tabular_chooses_the_epochs_by_the_number_of_steps():
+    def n_epochs(n_samples, **changes):
+        return Config.tabular(n_samples=n_samples, task="regression", batch_size=32, **changes).n_epochs
+
+    assert [n_epochs(n) for n in (1, 100, 10**9)] == [*TABULAR_EPOCHS[1:], TABULAR_EPOCHS[1], TABULAR_EPOCHS[0]]
+    assert n_epochs(1000) == TABULAR_STEPS * 32 // 1000
+    assert n_epochs(2000, early_stopping="loss", validation_fraction=0.5) == n_epochs(1000)
+    assert n_epochs(1000, n_epochs=7) == 7
+
+
+def test_tabular_has_no_batch_larger_than_the_training_set():
+    def batch_size(n_samples, **changes):
+        return Config.tabular(n_samples=n_samples, task="classification", **changes).batch_size
+
+    assert [batch_size(n) for n in (1, 10, 10_000)] == [1, 8, TABULAR["batch_size"]]
+    assert batch_size(10, early_stopping="none") == 10
+    assert batch_size(10, batch_size=16) == 16
+
+
+@pytest.mark.parametrize("task", get_args(Task))
+def test_tabular_uses_a_loss_of_the_task(task):
+    assert task in LOSSES[Config.tabular(n_samples=100, task=task).loss].tasks
+
+
+def test_tabular_changes_take_the_place_of_the_preset():
+    assert Config.tabular(n_samples=100, task="classification", hidden=(8,), loss="binary_cross_entropy").hidden == (8,)
+
+
+@pytest.mark.parametrize("n_samples", [0, -1, True, 1.5, "100", None])
+def test_tabular_refuses_other_numbers_of_samples(n_samples):
+    with pytest.raises(ConfigError, match="n_samples: expected an integer >= 1, got"):
+        Config.tabular(n_samples=n_samples, task="regression")
+
+
+def test_tabular_refuses_other_tasks_and_settings():
+    with pytest.raises(ConfigError, match="task: expected one of classification, multilabel, regression, got 'r'"):
+        Config.tabular(n_samples=1, task="r")
+    with pytest.raises(ConfigError, match="unknown setting 'epochs'"):
+        Config.tabular(n_samples=1, task="regression", epochs=3)

@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from fastmlp.data.check import Array, row_blocks
 from fastmlp.errors import DataError
+from fastmlp.settings import MAX_DISTANCE
 
-SCALES = ("auto", "none", "unit", "standard")
+SCALES = ("auto", "none", "unit", "standard", "robust")
 
 #: Features with a smaller spread are treated as constant: 1 / spread would overflow float32.
 SMALLEST_SPREAD = 1e-37
@@ -31,11 +32,6 @@ class Moments(NamedTuple):
     high: Floats
 
 
-#: Largest accepted distance of a feature from zero, in units of its spread. Beyond it, rounding to the 24 bits of a
-#: float32 loses more than 1 % of the spread.
-MAX_DISTANCE = 2.0**18
-
-
 def fit_scaling(X: Array, scale: str) -> tuple[Floats, Floats]:
     """Fit the map ``x * factor + offset`` from a raw sample to the network's input.
 
@@ -43,10 +39,12 @@ def fit_scaling(X: Array, scale: str) -> tuple[Floats, Floats]:
     ----------
     X : numpy.ndarray of shape (n_samples, n_features), uint8, float32 or float64
         Training samples.
-    scale : {"auto", "none", "unit", "standard"}
+    scale : {"auto", "none", "unit", "standard", "robust"}
         ``none`` leaves values unchanged. ``unit`` maps 0..255 of uint8, or the range of each float feature, to [0, 1].
-        ``standard`` gives each feature mean 0 and standard deviation 1. ``auto`` is ``unit`` for uint8 and ``standard``
-        for floats. A constant feature of floats becomes 0.
+        ``standard`` gives each feature mean 0 and standard deviation 1. ``robust`` gives it median 0, and
+        interquartile range 1, or standard deviation 1 if that is larger, so that outliers stay within about the root
+        of the number of samples; where the quartiles are equal, as of an indicator that is rarely 1, half the range is
+        1. ``auto`` is ``unit`` for uint8 and ``standard`` for floats. A constant feature of floats becomes 0.
 
     Returns
     -------
@@ -78,6 +76,10 @@ def fit_scaling(X: Array, scale: str) -> tuple[Floats, Floats]:
     moments = fit_moments(X)
     if scale == "unit":
         return _centre_and_divide(moments.low, moments.high - moments.low, moments)
+    if scale == "robust":
+        first, median, third = _fit_quartiles(X)
+        spread = np.where(third > first, np.maximum(third - first, moments.std), (moments.high - moments.low) / 2)
+        return _centre_and_divide(median, spread, moments)
     return _centre_and_divide(moments.mean, moments.std, moments)
 
 
@@ -131,6 +133,14 @@ def fit_moments(X: Array) -> Moments:
             raise DataError("X_train: expected finite numbers, got nan; the samples have been changed, drop or fill it")
         raise DataError(f"X_train: got values up to {largest:g}, whose sums overflow; scale them down")
     return Moments(mean, std, low, high)
+
+
+def _fit_quartiles(X: Array) -> Floats:
+    """The three quartiles of each feature, float64 of shape (3, n_features), in blocks of columns of about 16 MiB."""
+    quartiles = np.empty((3, X.shape[1]))
+    for columns in row_blocks(X.shape[1], len(X) // 2):
+        quartiles[:, columns] = np.quantile(X[:, columns].astype(np.float64), (0.25, 0.5, 0.75), axis=0)
+    return quartiles
 
 
 def _centre_and_divide(centre: Floats, spread: Floats, moments: Moments) -> tuple[Floats, Floats]:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.sparse import csr_array
 
+from fastmlp.data import check
 from fastmlp.data.scaling import (
     MAX_DISTANCE,
     accepts_small_samples,
@@ -55,7 +56,32 @@ def test_unit_maps_the_range_of_each_float_feature_to_0_and_1():
     np.testing.assert_allclose(got.max(axis=0), 1, atol=1e-6)
 
 
-@pytest.mark.parametrize("scale", ["unit", "standard"])
+def test_robust_centres_the_median_and_divides_by_the_interquartile_range():
+    got = scaled(MEASURED, "robust")
+    np.testing.assert_allclose(np.median(got, axis=0), 0, atol=1e-7)
+    np.testing.assert_allclose(np.subtract(*np.quantile(got, [0.75, 0.25], axis=0)), 1, rtol=1e-6)
+
+
+def test_robust_divides_a_feature_with_outliers_by_its_standard_deviation():
+    got = scaled(np.vstack([MEASURED, [1e3, 1e4, 1e9]]), "robust")
+    np.testing.assert_allclose(got.std(axis=0), 1, rtol=1e-9)
+    assert abs(got).max() <= np.sqrt(len(got)) + 1
+
+
+def test_robust_divides_a_feature_with_equal_quartiles_by_half_its_range():
+    rare = np.zeros((100, 2))
+    rare[:10] = 1, -30
+    np.testing.assert_array_equal(scaled(rare, "robust"), rare * [2, 1 / 15])
+
+
+def test_robust_reads_a_large_array_in_blocks_of_columns(monkeypatch):
+    whole = fit_scaling(MEASURED, "robust")
+    monkeypatch.setattr(check, "BLOCK_BYTES", 1)
+    np.testing.assert_array_equal(whole[0], fit_scaling(MEASURED, "robust")[0])
+    np.testing.assert_allclose(whole[1], fit_scaling(MEASURED, "robust")[1])
+
+
+@pytest.mark.parametrize("scale", ["unit", "standard", "robust"])
 @pytest.mark.parametrize("value", [0.0, 0.1, -7e20, 1e-300])
 def test_a_constant_feature_becomes_0(scale, value):
     factor, offset = fit_scaling(np.full((1001, 1), value), scale)
@@ -63,7 +89,7 @@ def test_a_constant_feature_becomes_0(scale, value):
     assert offset[0] == -value
 
 
-@pytest.mark.parametrize("scale", ["unit", "standard"])
+@pytest.mark.parametrize("scale", ["unit", "standard", "robust"])
 def test_a_feature_with_a_spread_too_small_for_float32_counts_as_constant(scale):
     factor, _ = fit_scaling(np.array([[0.0], [1e-200]]), scale)
     assert factor[0] == 1
@@ -77,13 +103,13 @@ def test_statistics_are_accurate_at_any_magnitude(magnitude):
     np.testing.assert_allclose(got.std, ref.std(axis=0), rtol=1e-12)
 
 
-@pytest.mark.parametrize("scale", ["unit", "standard"])
+@pytest.mark.parametrize("scale", ["unit", "standard", "robust"])
 def test_a_sample_that_has_become_nan_is_not_called_large(scale):
     with pytest.raises(DataError, match="X_train: expected finite numbers, got nan"):
         fit_scaling(np.array([[1.0], [np.nan]]), scale)
 
 
-@pytest.mark.parametrize("scale", ["unit", "standard"])
+@pytest.mark.parametrize("scale", ["unit", "standard", "robust"])
 def test_values_that_overflow_the_statistics_are_refused(scale):
     with pytest.raises(DataError, match=r"X_train: got values up to 1e\+308, whose sums overflow"):
         fit_scaling(np.array([[1e308], [-1e308]]), scale)
