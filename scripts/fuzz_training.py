@@ -1,10 +1,10 @@
 """Fuzz test of training: every run ends with finite losses, or as DivergedError with a finite model and history.
 
 The runs are random: losses, precisions, optimizers, schedules, regularisation, sample weights, learning rates from 1e-6
-to 1e30, and samples and targets with extreme values. A run may also be refused before training, by a DataError or
-ConfigError that names the argument. Everything else is a bug and sets the exit code to 1: another exception, a loss, a
-score or a weight that is not finite, a warning of NumPy. The runs are generated from seeds. At the end, the record of
-every run of two sweeps over learning rates must be there, finished or diverged.
+to 1e30, and samples and targets with extreme values, standardised or not. A run may also be refused before training, by
+a DataError or ConfigError that names the argument. Everything else is a bug and sets the exit code to 1: another
+exception, a loss, a score or a weight that is not finite, a warning of NumPy. The runs are generated from seeds. At the
+end, the record of every run of two sweeps over learning rates must be there, finished or diverged.
 """
 
 import argparse
@@ -102,7 +102,7 @@ def random_dataset(random: Random, config: fastmlp.Config) -> fastmlp.Dataset:
     extremes = EXTREMES_OF_FLOAT64 if config.dtype == "float64" or random.random() < 0.03 else EXTREMES
     n, n_features = int(random.integers(12, 40)), int(random.integers(1, 5))
     parts = {name: n if name == "train" else 8 for name in ("train", "test", "val")[: 2 + (random.random() < 0.6)]}
-    arguments: dict[str, Any] = {"scale": str(random.choice(["auto", "none"]))}
+    arguments: dict[str, Any] = {name: str(random.choice(["auto", "none"])) for name in ("scale", "target_scale")}
     n_outputs, tasks = int(random.integers(1, 4)), LOSSES[config.loss].tasks
     arguments["task"] = task = str(random.choice(tasks))
     n_classes = 2 if config.loss == "binary_cross_entropy" else 3

@@ -128,6 +128,32 @@ def test_huber_is_the_sum_over_the_outputs(delta):
     assert_same(run, smooth)
 
 
+@checks("`target_scale`")
+@pytest.mark.filterwarnings("ignore:y_train. expected targets of a root mean square near 1")
+def test_targets_are_standardised_by_one_power_of_two_and_weights_are_in_their_unit():
+    y = 700.0 + 100.0 * Y * [1.0, 2.0, 3.0]
+    dataset = fastmlp.Dataset(X, y, X, y, scale="none", task="regression")
+    factor, offset = dataset.target_scaling()
+    assert factor == 2.0 ** round(math.log2(y.std(axis=0).dot(y.std(axis=0) / N_OUTPUTS) ** 0.5))
+    np.testing.assert_allclose(offset, y.mean(axis=0))
+    settings = {"activation": "tanh", "loss": "squared_error", "learning_rate": LR, "batch_size": BATCH, "n_epochs": 3}
+    config = Config(hidden=(5,), precision="float64", shuffle=False, **settings)
+    model = fastmlp.init_model(config, X.shape[1], N_OUTPUTS)
+    run = fastmlp.train(dataset, config, model)
+    scaled = (y - offset) / factor
+    net, losses = train_torch(model, scaled, lambda z, y: F.mse_loss(z, y) * N_OUTPUTS / 2, sgd, n_steps=3)
+    assert [loss / factor**2 for loss in run.history["train_loss"]] == pytest.approx(losses)
+    with torch.no_grad():
+        net[-1].weight *= factor
+        net[-1].bias.mul_(factor).add_(torch.tensor(offset))
+    assert_same(run, net, atol=1e-10)
+    unscaled = fastmlp.train(dataset.replace(target_scale="none"), config.replace(learning_rate=1e-6), model)
+    raw = lambda net: torch.optim.SGD(net.parameters(), lr=1e-6)  # noqa: E731
+    net, losses = train_torch(model, y, lambda z, y: F.mse_loss(z, y) * N_OUTPUTS / 2, raw, n_steps=3)
+    assert_same(unscaled, net)
+    assert unscaled.history["train_loss"] == pytest.approx(losses)
+
+
 @checks('`loss="poisson"`')
 def test_poisson_is_half_the_deviance_summed_over_the_outputs():
     model, run = train(COUNTS, loss="poisson")

@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as hnp
 
 import fastmlp
 from fastmlp.data import load_samples
+from fastmlp.data.scaling import SCALES
 from fastmlp.errors import FastMLPError
 
 EXAMPLES = settings(
@@ -72,8 +73,7 @@ def test_from_dict_takes_any_value(value):
 
 @EXAMPLES
 @given(
-    ARRAYS, ARRAYS, ARRAYS, ARRAYS, st.one_of(st.sampled_from(["auto", "none", "unit", "standard"]), VALUES), NAMINGS,
-    TASKS, ARRAYS, ARRAYS, ARRAYS,
+    ARRAYS, ARRAYS, ARRAYS, ARRAYS, st.one_of(st.sampled_from(SCALES), VALUES), NAMINGS, TASKS, ARRAYS, ARRAYS, ARRAYS,
 )  # fmt: skip
 def test_dataset_takes_any_arrays(X_train, y_train, X_test, y_test, scale, names, task, weights, X_val, y_val):
     with works_or_reports():
@@ -86,7 +86,7 @@ def test_dataset_takes_any_arrays(X_train, y_train, X_test, y_test, scale, names
 @given(
     hnp.arrays(DTYPES, hnp.array_shapes(min_dims=2, max_dims=3, min_side=1, max_side=5)),
     st.one_of(st.just([0, 1, 0, 1, 1]), ARRAYS),
-    st.sampled_from(["auto", "none", "unit", "standard"]),
+    st.sampled_from(["auto", "none", "unit", "standard", "robust"]),
 )
 def test_an_accepted_dataset_can_be_trained_on(X, y, scale):
     with works_or_reports():

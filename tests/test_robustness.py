@@ -57,7 +57,7 @@ def test_features_of_any_size_train_or_diverge(factor, activation, optimizer, pr
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-@pytest.mark.parametrize("scale", ["auto", "unit", "standard"])
+@pytest.mark.parametrize("scale", ["auto", "unit", "standard", "robust"])
 @pytest.mark.parametrize("factor", [1e-40, 1e30, 1e37])
 def test_scaled_features_of_any_size_train(factor, scale, precision):
     _, history, diverged = trained(blobs(scale, factor), precision=precision)
@@ -65,14 +65,14 @@ def test_scaled_features_of_any_size_train(factor, scale, precision):
     assert history[-1]["train_loss"] < 1.2
 
 
-@pytest.mark.parametrize("scale", ["none", "auto", "unit", "standard"])
+@pytest.mark.parametrize("scale", ["none", "auto", "unit", "standard", "robust"])
 @pytest.mark.parametrize("value", [0.0, 7.5, -1e30, 1e-40])
 def test_constant_features_train(value, scale):
     samples = np.hstack([X, np.full((60, 2), value)])
     trained(Dataset(samples, Y, samples, Y, scale), learning_rate=0.1)
 
 
-@pytest.mark.parametrize("scale", ["auto", "unit", "standard"])
+@pytest.mark.parametrize("scale", ["auto", "unit", "standard", "robust"])
 def test_only_constant_features_train(scale):
     samples = np.full((60, 3), 1e30)
     _, history, diverged = trained(Dataset(samples, Y, samples, Y, scale))

@@ -2,6 +2,8 @@
 
 from fastmlp.data.dataset import Dataset as Dataset
 from fastmlp.data.load import load_data as load_data
+from fastmlp.data.load import load_labelled as load_labelled
 from fastmlp.data.load import load_samples as load_samples
+from fastmlp.data.registry import DATA_SETS as DATA_SETS
 from fastmlp.data.registry import available as available
 from fastmlp.data.registry import fetch as fetch

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmlp.errors import DataError, DataTypeError
+from fastmlp.settings import Task
+from fastmlp.table.schema import TableSchema
 
 #: Bytes per block of rows. A block and its temporaries stay in L2: the check of 614 MB of float32 for NaN and infinity
 #: takes 0.1 s and 0.3 MB of temporary memory.
@@ -93,6 +95,43 @@ def is_as_checked(X: object, n_features: int) -> TypeGuard[Array]:
         return False
     flags = X.flags
     return 0 < len(X) <= MAX_SAMPLES and X.shape[1] == n_features and flags.c_contiguous and flags.aligned
+
+
+def check_table(table: object, n_features: int, task: Task) -> TableSchema | None:
+    """Validate the schema of the table whose encoded rows are the samples of a data set or of a network.
+
+    Parameters
+    ----------
+    table : TableSchema or None
+        The schema.
+    n_features : int
+        Number of features of the samples.
+    task : {"classification", "multilabel", "regression"}
+        Task of the data set or the network.
+
+    Raises
+    ------
+    DataTypeError
+        If it is neither a TableSchema nor None.
+    DataError
+        If it describes another number of features, or another task.
+
+    Examples
+    --------
+    >>> from fastmlp.data.check import check_table
+    >>> check_table(TableSchema(columns=(), target="y", target_position=0, task="regression"), 3, "regression")
+    Traceback (most recent call last):
+    fastmlp.errors.DataError: table: expected a schema of 3 features, got one of 0
+    """
+    if table is None:
+        return None
+    if not isinstance(table, TableSchema):
+        raise DataTypeError(f"table: expected None or a TableSchema, got {table!r:.200}")
+    if len(table.feature_names) != n_features:
+        raise DataError(f"table: expected a schema of {n_features} features, got one of {len(table.feature_names)}")
+    if table.task != task:
+        raise DataError(f"table: expected a schema for the task {task!r}, got one for {table.task!r}")
+    return table
 
 
 def row_blocks(n_rows: int, row_bytes: int) -> Iterator[slice]:

@@ -3,16 +3,20 @@
 import hashlib
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Generic, NamedTuple, NoReturn, TypeVar
+from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from fastmlp.data.check import Array, check_X, read_only, row_blocks
+from fastmlp.data.check import Array, check_table, check_X, read_only, row_blocks
 from fastmlp.data.label import as_names, check_classes, names_of
+from fastmlp.data.options import TableOptions
 from fastmlp.data.scaling import SCALES, Floats, fit_scaling
 from fastmlp.data.target import check_targets, check_task, check_weights
+from fastmlp.data.target_scaling import TargetScaling, check_target_scale, fit_target_scaling
 from fastmlp.errors import DataError
+from fastmlp.table.schema import TableSchema
+from fastmlp.table.summary import summarise_reading
 
 OptionalArray = TypeVar("OptionalArray", bound=Array | None)
 
@@ -56,17 +60,29 @@ class DataSource(NamedTuple):
         A name in the registry, or an absolute path.
     data_dir : str
         Absolute path of the folder of named data sets.
-    target : str or None
-        Name of the target column of a CSV file.
-    scale, task : str
+    scale, task, target_scale : str
         See `Dataset`; the task is None where it was inferred.
+    options : TableOptions
+        The arguments that concern tables.
     """
 
     name_or_path: str
     data_dir: str
-    target: str | None
     scale: str
     task: str | None = None
+    target_scale: str = "auto"
+    options: TableOptions = TableOptions()
+
+    def keywords(self) -> dict[str, Any]:
+        """The keyword arguments of `load_data`.
+
+        Examples
+        --------
+        >>> DataSource("digits", "/data", "unit").keywords()["scale"]
+        'unit'
+        """
+        settings = {"scale": self.scale, "task": self.task, "target_scale": self.target_scale}
+        return settings | self.options.keywords()
 
 
 class Dataset:
@@ -84,7 +100,7 @@ class Dataset:
     y_train, y_test : array_like of shape (n_samples,) or (n_samples, n_outputs)
         classification: labels of one type, which are integers, floats with integer values, booleans, strings or dates;
         the test set may lack some classes. multilabel: 0 or 1 for each label. regression: target values.
-    scale : {"auto", "none", "unit", "standard"}
+    scale : {"auto", "none", "unit", "standard", "robust"}
         Scaling of the network's input, see `fastmlp.data.scaling.fit_scaling`: ``auto`` maps uint8 to [0, 1] and
         standardises floats by the training set.
     class_names : sequence of str, optional
@@ -98,6 +114,11 @@ class Dataset:
         Weights of the training samples.
     X_val, y_val : array_like, optional
         A validation set, like the others.
+    target_scale : {"auto", "none"}
+        Scaling of regression targets for the losses squared_error and huber: ``auto`` trains on standardised targets,
+        see `target_scaling`. Losses, scores and predictions are in the targets' own unit in either case.
+    table : TableSchema, optional
+        The columns of the table whose encoded rows are the samples; it becomes part of the models trained on them.
 
     Attributes
     ----------
@@ -115,7 +136,7 @@ class Dataset:
         The sample weights, copied, read-only.
     task : str
         As given.
-    scale : str
+    scale, target_scale : str
         As given.
     class_names : tuple of str or None
         As given, or the classes if they are strings.
@@ -123,13 +144,15 @@ class Dataset:
         As given.
     n_features, n_classes : int
         Number of features, and number of outputs: classes, labels or target values per sample.
+    table : TableSchema or None
+        As given.
     source : DataSource or None
         Arguments of `load_data` by which it was loaded; None if it was made from arrays.
 
     Raises
     ------
     DataError
-        If shapes, lengths or values are invalid or do not match.
+        If shapes, lengths or values are invalid or do not match, or table is that of other features or another task.
     DataTypeError
         If an array does not consist of real numbers, labels are not of one type, or class_names are not strings.
     AttributeError
@@ -181,17 +204,20 @@ class Dataset:
         weight_train: npt.ArrayLike | None = None,
         X_val: npt.ArrayLike | None = None,
         y_val: npt.ArrayLike | None = None,
+        target_scale: str = "auto",
+        table: TableSchema | None = None,
     ) -> None:
         self.source: DataSource | None = None
         self.task = check_task(task)
         if scale not in SCALES:
             raise DataError(f"scale: expected one of {', '.join(SCALES)}, got {scale!r}")
-        self.scale = scale
+        self.scale, self.target_scale = scale, check_target_scale(target_scale)
         self.name = name
         self.class_names = None if class_names is None else _check_names(class_names)
         self.X_train, self.X_test, self.X_val = _check_samples(X_train, X_test, X_val)
         self.weight_train = check_weights(weight_train, len(self.X_train), "weight_train")
         self.n_features = int(self.X_train.shape[1])
+        self.table = check_table(table, self.n_features, self.task)
         if (X_val is None) != (y_val is None):
             raise DataError(f"X_val and y_val: expected both or neither, got only {'y' if X_val is None else 'X'}_val")
         given = {"y_train": (y_train, len(self.X_train)), "y_test": (y_test, len(self.X_test))}
@@ -222,12 +248,18 @@ class Dataset:
             f"{self.n_features} features ({self.X_train.dtype}), {self.n_classes} {self._kind}, scale {self.scale}>"
         )
 
-    def replace(self, scale: str | None = None, class_names: Sequence[str] | None = None) -> "Dataset":
-        """Return a copy with another scale or other class names.
+    def replace(
+        self,
+        scale: str | None = None,
+        class_names: Sequence[str] | None = None,
+        *,
+        target_scale: str | None = None,
+    ) -> "Dataset":
+        """Return a copy with another scale, other class names or another target_scale.
 
         Parameters
         ----------
-        scale, class_names : optional
+        scale, class_names, target_scale : optional
             As those of a Dataset; by default unchanged.
 
         Returns
@@ -247,7 +279,31 @@ class Dataset:
         return Dataset(
             self.X_train, y["y_train"], self.X_test, y["y_test"], scale or self.scale, names, self.name, task=self.task,
             weight_train=self.weight_train, X_val=self.X_val, y_val=y.get("y_val"),
+            target_scale=target_scale or self.target_scale, table=self.table,
         )  # fmt: skip
+
+    def summary(self) -> str:
+        """What was made of a table: its columns, the rows left out, and all that was guessed.
+
+        Returns
+        -------
+        str
+            Several lines; for data that is no table, its `repr`.
+
+        Examples
+        --------
+        >>> from fastmlp.data import load_data
+        >>> rows = {"size": [1.0, 2.0, 3.0, 4.0, 5.0], "unit": ["cm"] * 5, "y": [1.5, 2.0, 3.5, 4.0, 5.5]}
+        >>> print(load_data(rows, drop=["unit"]).summary())
+        5 rows, 1 columns as 1 features; target 'y' (regression)
+          size  number
+          unit  left out  --drop
+        read as data frame
+        target: 'y', by its name; --target chooses another column
+        target 'y': numbers with a fraction, so the task is regression
+        test set: 1 rows, drawn at random; --split or --test FILE chooses others
+        """
+        return repr(self) if self.table is None else str(summarise_reading(self.table))
 
     def targets(self) -> dict[str, Array]:
         """The targets as they were given: labels in place of their codes.
@@ -322,6 +378,37 @@ class Dataset:
     def _scaling(self) -> tuple[Floats, Floats]:
         factor, offset = fit_scaling(self.X_train, self.scale)
         return read_only(factor), read_only(offset)
+
+    def target_scaling(self) -> TargetScaling:
+        """Factor and offset of regression targets, fitted to the training set on the first call.
+
+        Returns
+        -------
+        factor : float
+            The power of two nearest to the root mean square of the deviations of all outputs from their means; 1 if
+            they are constant. One for all outputs, so that each keeps its weight in the loss.
+        offset : numpy.ndarray of shape (n_outputs,), float64
+            Mean of each output, weighted by weight_train. It is read-only.
+
+        Notes
+        -----
+        With the losses squared_error and huber, the network is trained on ``(y - offset) / factor``. Other losses use
+        neither. For target_scale none, and for other tasks than regression, factor and offset are 1 and 0.
+
+        Examples
+        --------
+        >>> from fastmlp.data import Dataset
+        >>> Dataset([[0.0], [1.0]], [1000.0, 1006.0], [[0.5]], [1003.0], task="regression").target_scaling()
+        TargetScaling(factor=4.0, offset=array([1003.]))
+        """
+        return self._target_scaling
+
+    @cached_property
+    def _target_scaling(self) -> TargetScaling:
+        if self.task != "regression" or self.target_scale == "none":
+            return TargetScaling.identity(self.n_classes)
+        scaling = fit_target_scaling(self.y_train, self.weight_train)
+        return scaling._replace(offset=read_only(scaling.offset))
 
     def checksum(self) -> str:
         """SHA-256 digest of all samples, targets and weights, which identifies the data of a result.

@@ -19,11 +19,12 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from fastmlp.data.check import is_as_checked
 from fastmlp.data.scaling import warn_if_not_finite
 from fastmlp.data.target import check_weights
+from fastmlp.data.target_scaling import TargetScaling
 from fastmlp.errors import ConfigError, DataError
 from fastmlp.estimator.callbacks import CallbackRunner, CallbackSupport, check_callbacks
 from fastmlp.estimator.config_mapping import config_of, hidden_sizes
-from fastmlp.estimator.loop import INTERRUPTED, Loop, PartialFitState, Samples, forward
-from fastmlp.estimator.value_range import check_range, check_training_range
+from fastmlp.estimator.loop import INTERRUPTED, Loop, PartialFitState, Samples, forward, network_in_training
+from fastmlp.estimator.value_range import aligned, check_range, check_training_range
 from fastmlp.export.from_sklearn import AUTO_BATCH
 from fastmlp.kernels.predict import LARGE_SAMPLES, NON_FINITE_OUTPUTS
 from fastmlp.model.model import Model
@@ -69,6 +70,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):
     n_outputs_: int
     _partial_fit_state: PartialFitState
     _is_interrupted: bool
+    _is_numeric = False
 
     @property
     def coefs_(self) -> LayerArrays:
@@ -118,6 +120,10 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         """Accuracy or R2 of the outputs on the validation set."""
         raise NotImplementedError
 
+    def _fit_target_scaling(self, samples: Samples, is_continued: bool) -> TargetScaling:
+        """The standardisation of the targets in training."""
+        return TargetScaling.identity(self.n_outputs_)
+
     def _apply_class_weight(self, samples: Samples) -> Samples:
         """The samples, with weights multiplied by the class weights."""
         return samples
@@ -156,7 +162,8 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         sizes = (samples.X.shape[1], *sizes, self.n_outputs_)
         self._random_state = check_random_state(self.random_state)
         params = self._current_params(sizes) if is_continued else self._initial_params(sizes, samples.X.dtype)
-        check_training_range(samples, validation, self._loss_settings()["loss"], params.dtype)
+        scaling = self._fit_target_scaling(samples, is_continued)
+        check_training_range(samples, validation, self._loss_settings()["loss"], params.dtype, scaling)
         if self.early_stopping and validation is None:
             samples, validation = self._split(samples)
         seed = int(self._random_state.randint(MAX_SEED))
@@ -166,9 +173,10 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         state = self._partial_fit_state if incremental and is_continued else None
         try:
             self.model_ = Model(config, params, None, None, n_epochs, self._model_classes())
+            network = network_in_training(self.model_, scaling, is_continued)
             self._init_fit_attributes(validation is not None, is_continued)
             callbacks = CallbackRunner(self, functions, X, y, sample_weight, with_protocol=not incremental)
-            loop = Loop(self, samples, validation, callbacks, state)
+            loop = Loop(self, network, samples, validation, callbacks, state, scaling)
             self._partial_fit_state = loop.state
             loop.run(incremental)
         except KeyboardInterrupt:  # no step was taken: the weights are random
@@ -190,12 +198,9 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
         weights = None
         if sample_weight is not None:
-            given = _check_sample_weight(sample_weight, X, dtype=np.float64)
-            weights = check_weights(given, X.shape[0], "sample_weight")
+            weights = check_weights(_check_sample_weight(sample_weight, X, dtype=np.float64), len(y), "sample_weight")
         targets = self._encode_targets(y, is_continued or incremental)
-        return self._apply_class_weight(Samples(_aligned(X), targets, weights))
-
-    _is_numeric = False
+        return self._apply_class_weight(Samples(aligned(X), targets, weights))
 
     def _validation_samples(self, X_val: Any, y_val: Any) -> Samples | None:
         """Check X_val and y_val, and encode the targets; None if neither is given."""
@@ -207,7 +212,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         options = {**_X_OPTIONS, "multi_output": True, "y_numeric": self._is_numeric}
         X, y = validate_data(self, X_val, y_val, reset=False, **options)
         y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
-        return Samples(_aligned(X), self._encode_validation_targets(y), None)
+        return Samples(aligned(X), self._encode_validation_targets(y), None)
 
     def _current_params(self, sizes: tuple[int, ...]) -> Params:
         """The parameters of the fitted network, which must have the given layer sizes."""
@@ -309,7 +314,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):
 
     def _validated(self, X: Any) -> Any:
         """Samples to predict, checked as scikit-learn does, and that the network's precision has their range."""
-        return check_range(_aligned(validate_data(self, X, reset=False, **_X_OPTIONS)), self.model_.params.dtype)
+        return check_range(aligned(validate_data(self, X, reset=False, **_X_OPTIONS)), self.model_.params.dtype)
 
     def _outputs(self, X: Any) -> NDArray[Any]:
         """Outputs of the network, of shape (n_samples, n_outputs) and in its precision; their mean over the repeats."""
@@ -328,7 +333,3 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         others = (forward(repeat.model_, X, self.n_threads)[0] for repeat in self.repeats_)
         mean: NDArray[Any] = np.mean([outputs, *others], axis=0, dtype=outputs.dtype)
         return mean
-
-
-def _aligned(X: Any) -> Any:
-    return X if issparse(X) else np.require(X, requirements="A")

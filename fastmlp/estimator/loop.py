@@ -17,6 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastmlp.config import Config
 from fastmlp.data.scaling import largest_magnitude
+from fastmlp.data.target_scaling import TargetScaling
 from fastmlp.estimator.callbacks import CallbackRunner
 from fastmlp.metrics import exponents
 from fastmlp.model.model import Model
@@ -24,6 +25,7 @@ from fastmlp.parallel import Threads, check_threads, core_in_use
 from fastmlp.settings import LOSSES, OPTIMIZERS
 from fastmlp.training.early_stopping import Plateau
 from fastmlp.training.schedule import learning_rate_at
+from fastmlp.training.standardisation import config_for, fold_into_output, unfold_from_output
 from fastmlp.training.trainer import WINDOW_BYTES, Trainer
 
 #: The first three are scikit-learn's.
@@ -164,6 +166,35 @@ class PartialFitState(NamedTuple):
     rate: LearningRate
 
 
+def network_in_training(model: Model, scaling: TargetScaling, is_continued: bool) -> Model:
+    """The network that predicts standardised targets, for an estimator's network, which predicts the targets.
+
+    Parameters
+    ----------
+    model : Model
+        The estimator's network. Unless the fit is continued, its random weights become those of the network in
+        training, and it is changed to predict the targets.
+    scaling : TargetScaling
+        The standardisation of the targets.
+    is_continued : bool
+        Whether the fit starts from the current weights.
+
+    Returns
+    -------
+    Model
+        A copy with other weights in the last layer; `model` itself if targets are not standardised.
+    """
+    if scaling.is_identity:
+        return model
+    network = model.copy()
+    if is_continued:
+        unfold_from_output(network.params, scaling)
+    else:
+        fold_into_output(model.params, scaling)
+    network.config = config_for(scaling, model.config)
+    return network
+
+
 class Loop:
     """The epochs of one call of `fit` or `partial_fit`; sets the estimator's attributes with the results.
 
@@ -171,6 +202,8 @@ class Loop:
     ----------
     estimator : MLPClassifier or MLPRegressor
         Its `model_` is trained.
+    network : Model
+        The result of `network_in_training`: `model_` itself, or a network that is written back to it after each epoch.
     train : Samples
         The training set.
     validation : Samples or None
@@ -179,6 +212,8 @@ class Loop:
         Called at the beginning and end of each epoch.
     state : PartialFitState or None
         State of the optimizer to continue with; ignored if it belongs to another optimizer than that of the config.
+    scaling : TargetScaling
+        The standardisation of the targets.
 
     Attributes
     ----------
@@ -189,14 +224,18 @@ class Loop:
     def __init__(
         self,
         estimator: Any,
+        network: Model,
         train: Samples,
         validation: Samples | None,
         callbacks: CallbackRunner,
         state: PartialFitState | None,
+        scaling: TargetScaling,
     ) -> None:
         self.estimator, self.validation, self.callbacks = estimator, validation, callbacks
-        self.model, self.n_samples = estimator.model_, train.X.shape[0]
-        self.trainer, self.train = Trainer(self.model, *train, estimator.n_threads), train
+        self.scaling, self.model = scaling, network
+        self.train, self.n_samples = train, train.X.shape[0]
+        standardised = train._replace(y=scaling.apply(train.y))
+        self.trainer = Trainer(self.model, *standardised, estimator.n_threads)
         self.rate, self.is_interrupted = LearningRate(estimator, self.model.config), False
         # scikit-learn's squared error is the mean over the outputs, ours the sum; the gradients are the same.
         self.loss_divisor = self.model.n_outputs if LOSSES[self.model.config.loss].output == "identity" else 1
@@ -236,12 +275,13 @@ class Loop:
             self.is_interrupted = True
             warnings.warn(INTERRUPTED, stacklevel=5)
         finally:
+            self._write_back()
             if estimator.early_stopping:
-                self.model.params.theta[:] = estimator._best_theta
+                estimator.model_.params.theta[:] = estimator._best_theta
 
     def check_finite(self) -> None:
         """Raise scikit-learn's ValueError if a weight is not finite; warn if a loss of the last epoch is not."""
-        if not np.isfinite(self.model.params.theta).all():
+        if not np.isfinite(self.estimator.model_.params.theta).all():
             raise ValueError(NON_FINITE + self._advice_on_alpha())
         names = {"loss_": ("loss_curve_", "y", "X", self.train)}
         if self.validation is not None:
@@ -272,25 +312,34 @@ class Loop:
         estimator = self.estimator
         self.callbacks.begin_epoch()
         mean = self.trainer.run_epoch(self.rate.current)
+        self._write_back()
         estimator.n_iter_ += 1
         estimator.t_ += self.n_samples
-        estimator.loss_ = mean.loss / self.loss_divisor + mean.penalty
+        estimator.loss_ = self.scaling.loss_of_targets(mean.loss / self.loss_divisor + mean.penalty)
         estimator.loss_curve_.append(estimator.loss_)
         self.print(f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}")
         if self.validation is not None:
             self._validate(self.validation)
         self._update_no_improvement_count()
         monitored = estimator.loss_ if self.validation is None else estimator.validation_losses_[-1]
-        self.rate.end_epoch(estimator.t_, monitored)
+        self.rate.end_epoch(estimator.t_, monitored / self.scaling.factor / self.scaling.factor)
         is_last = estimator._no_improvement_count > estimator.n_iter_no_change and self._handle_no_improvement()
         if not math.isfinite(estimator.loss_):
-            is_last |= not np.isfinite(self.model.params.theta).all()
+            is_last |= not np.isfinite(estimator.model_.params.theta).all()
         return self.callbacks.end_epoch() or is_last
+
+    def _write_back(self) -> None:
+        """Write the weights reached to the estimator's network, which predicts the targets themselves."""
+        network = self.estimator.model_
+        if network is not self.model:
+            network.params.theta[:] = self.model.params.theta
+            fold_into_output(network.params, self.scaling)
+            network.n_epochs = self.model.n_epochs
 
     def _validate(self, validation: Samples) -> None:
         """Append the loss and the score on the validation set to the estimator's lists."""
         estimator = self.estimator
-        outputs, losses, _ = forward(self.model, validation.X, estimator.n_threads, validation.y)
+        outputs, losses, _ = forward(estimator.model_, validation.X, estimator.n_threads, validation.y)
         weights = validation.weights
         if weights is not None:
             weights = np.ldexp(weights, -exponents(weights))  # a loss times 1e300 might overflow
@@ -309,9 +358,10 @@ class Loop:
             is_stalled = not score >= estimator.best_validation_score_ + estimator.tol  # NaN is no improvement
             if score > estimator.best_validation_score_:
                 estimator.best_validation_score_ = score
-                estimator._best_theta = self.model.params.theta.copy()
+                estimator._best_theta = estimator.model_.params.theta.copy()
         else:
-            is_stalled = not estimator.loss_ <= estimator.best_loss_ - estimator.tol
+            tol = self.scaling.loss_of_targets(estimator.tol)
+            is_stalled = not estimator.loss_ <= estimator.best_loss_ - tol
             estimator.best_loss_ = min(estimator.best_loss_, estimator.loss_)
         estimator._no_improvement_count = estimator._no_improvement_count + 1 if is_stalled else 0
 

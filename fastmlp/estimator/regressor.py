@@ -12,12 +12,14 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight
 
+from fastmlp.data.target_scaling import TARGET_SCALES, TargetScaling, fit_target_scaling
 from fastmlp.errors import DataError
 from fastmlp.estimator.base import BaseMLP
 from fastmlp.estimator.config_mapping import CONSTRAINTS
 from fastmlp.estimator.loop import Samples
 from fastmlp.metrics import exponents, r2
 from fastmlp.settings import LOSSES
+from fastmlp.training.standardisation import has_standardised_targets
 
 #: Exponents of the largest magnitude of a column whose squares, and the sum of a billion of them, are within float32's
 #: range: scikit-learn squares in the dtype of the values.
@@ -42,6 +44,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         See `MLPClassifier`. Predictions are averaged over the repeats.
     huber_delta : float, default=1.0
         For "huber": the absolute error above which the loss is linear.
+    target_scale : {"none", "auto"}, default="none"
+        "auto": with the losses "squared_error" and "huber", train on standardised targets, as
+        `sklearn.compose.TransformedTargetRegressor` with a `StandardScaler` does, but divided by one power of two for
+        all outputs, see `fastmlp.Dataset.target_scaling`. Predictions, `coefs_`, losses and `huber_delta` are in the
+        targets' own unit; `alpha`, `tol` and the learning rate apply to the standardised ones. The first call of
+        `fit` or `partial_fit` determines mean and deviation, also for the calls that continue it. Changes of
+        `coefs_` by callbacks have no effect.
 
     Attributes
     ----------
@@ -67,6 +76,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         "loss": [StrOptions({name for name, loss in LOSSES.items() if "regression" in loss.tasks})],
         **CONSTRAINTS,
         "huber_delta": [Interval(Real, 0, None, closed="neither")],
+        "target_scale": [StrOptions({*TARGET_SCALES})],
     }
     _is_numeric = True
 
@@ -104,6 +114,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         callbacks: Any = None,
         n_repeats: int = 1,
         n_threads: Any = "auto",
+        target_scale: str = "none",
     ) -> None:
         self._store_parameters(locals())
 
@@ -214,6 +225,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def _loss_settings(self) -> dict[str, Any]:
         return {"loss": self.loss, "huber_delta": self.huber_delta}
+
+    def _fit_target_scaling(self, samples: Samples, is_continued: bool) -> TargetScaling:
+        if self.target_scale == "none" or not has_standardised_targets(self.loss):
+            return super()._fit_target_scaling(samples, is_continued)
+        if not (is_continued and hasattr(self, "_target_scaling")):
+            self._target_scaling = fit_target_scaling(samples.y, samples.weights)
+        return self._target_scaling
 
     def _out_activation(self) -> str:
         return LOSSES[self.loss].sklearn_output

@@ -8,10 +8,14 @@ from scipy.sparse import issparse
 
 from fastmlp.data.scaling import check_representable
 from fastmlp.data.target import check_loss
+from fastmlp.data.target_scaling import TargetScaling
 from fastmlp.estimator.loop import Samples
+from fastmlp.training.standardisation import check_target_scaling
 
 
-def check_training_range(samples: Samples, validation: Samples | None, loss: str, dtype: np.dtype[Any]) -> None:
+def check_training_range(
+    samples: Samples, validation: Samples | None, loss: str, dtype: np.dtype[Any], scaling: TargetScaling
+) -> None:
     """Refuse samples and targets beyond the range of a network's precision, and targets that are invalid for its loss.
 
     Parameters
@@ -22,16 +26,21 @@ def check_training_range(samples: Samples, validation: Samples | None, loss: str
         Name of the loss.
     dtype : numpy.dtype
         Dtype of the network.
+    scaling : TargetScaling
+        The standardisation of the targets.
 
     Raises
     ------
     DataError
-        If a number is beyond the range, or a target is negative with the loss poisson.
+        If a number is beyond the range, also once it is standardised, or a target is negative with the loss poisson.
     """
+    targets = {}
     for part, X_name, y_name in ((samples, "X", "y"), (validation, "X_val", "y_val")):
         if part is not None:
             check_range(part.X, dtype, X_name)
             check_loss(part.y, loss, dtype.name, y_name)
+            targets[y_name] = part.y
+    check_target_scaling(scaling, targets, loss, dtype.name)
 
 
 def check_range(X: Any, dtype: np.dtype[Any], name: str = "X") -> Any:
@@ -65,6 +74,18 @@ def check_range(X: Any, dtype: np.dtype[Any], name: str = "X") -> Any:
     if X.dtype != dtype:
         check_representable(_numbers(X), None, dtype.name, name)
     return X
+
+
+def aligned(X: Any) -> Any:
+    """Samples that the kernels can read: aligned to their dtype; CSR samples as they are.
+
+    Examples
+    --------
+    >>> X = np.zeros(17, np.uint8)[1:].view(np.float64)[None]
+    >>> aligned(X).flags.aligned
+    True
+    """
+    return X if issparse(X) else np.require(X, requirements="A")
 
 
 def _numbers(X: Any) -> NDArray[Any]:

@@ -1,13 +1,14 @@
 """The layers of a network with the input scaling folded into the first one."""
 
+import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp.data.scaling import MAX_DISTANCE
 from fastmlp.errors import DataError
 from fastmlp.model.model import Model
+from fastmlp.settings import MAX_DISTANCE
 
 #: Weights (fan_in, fan_out) and biases (fan_out,).
 WeightsAndBiases = tuple[NDArray[Any], NDArray[Any]]
@@ -24,6 +25,11 @@ def folded_layers(model: Model) -> list[WeightsAndBiases]:
         If an offset is so large that folding it into the bias would lose more than 1 % of the feature's standard
         deviation.
 
+    Warns
+    -----
+    UserWarning
+        If the features of a table are not the raw numbers of its columns: the layers do not encode raw rows.
+
     Examples
     --------
     >>> import fastmlp
@@ -33,6 +39,13 @@ def folded_layers(model: Model) -> list[WeightsAndBiases]:
     >>> folded_layers(model)
     [(array([[6., 8.]]), array([-3., -4.]))]
     """
+    table = model.table
+    if table is not None and table.feature_names != tuple(column.name for column in table.columns):
+        warnings.warn(
+            "the exported network takes features, not raw rows of the table; encode them by "
+            "fastmlp.table.encoder.TableEncoder(model.table).transform(rows), or use to_onnx",
+            stacklevel=4,
+        )
     pairs = zip(model.weights.read(), model.biases.read(), strict=True)
     layers = [(W.astype(np.float64), b.astype(np.float64)) for W, b in pairs]
     if model.scaling is not None:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from fastmlp.data.label import is_range
 from fastmlp.errors import ConfigError, MissingExtraError, OutputError
+from fastmlp.export.onnx_graph import Graph
+from fastmlp.export.onnx_table import ML_DOMAIN, ML_OPSET, add_byte_table, add_table, input_names
 from fastmlp.io.atomic import write_atomic
 from fastmlp.model.model import Model
 from fastmlp.model.parts import is_binary, output_of
@@ -22,37 +24,8 @@ OPSET, IR_VERSION = 13, 8
 INPUT_TYPES = ("uint8", "float32", "float64")
 #: Maximum size of the parameters: protobuf limits a file to 2**31 bytes, of which 2**20 are reserved for the graph.
 MAX_BYTES = 2**31 - 2**20
-
-
-class Graph:
-    """Nodes and constants of an ONNX graph, in the order in which they are added. Values are identified by name."""
-
-    def __init__(self, onnx: Any, dtype: str) -> None:
-        self._onnx, self._dtype = onnx, dtype
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-
-    def add(self, operator: str, *inputs: str, result: str | None = None, **attributes: Any) -> str:
-        """Add a node; return the name of its result."""
-        name = result or f"{operator}_{len(self.nodes)}"
-        self.nodes.append(self._onnx.helper.make_node(operator, list(inputs), [name], name=name, **attributes))
-        return name
-
-    def array(self, name: str, array: NDArray[Any], dtype: str | None = None) -> str:
-        """Add a constant array, by default in the network's dtype; return its name."""
-        array = np.asarray(array, dtype or self._dtype, order="C")
-        self.constants.append(self._onnx.numpy_helper.from_array(array, name))
-        return name
-
-    def number(self, value: float) -> str:
-        """Add a constant number, unless the graph has it already; return its name."""
-        name = f"number_{value!r}"
-        exists = any(constant.name == name for constant in self.constants)
-        return name if exists else self.array(name, np.array(value))
-
-    def type_of(self, dtype: str) -> int:
-        """ONNX's code of a dtype."""
-        return int(self._onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+#: Name, dtype and shape of an input or output of a graph.
+Value = tuple[str, str, list[str | int]]
 
 
 def _leaky_relu(graph: Graph, z: str) -> str:
@@ -110,28 +83,56 @@ def write_onnx(path: str | os.PathLike[str], model: Model, input_type: str | Non
             f"the ONNX file could not be written to {path}: expected at most {MAX_BYTES:,} bytes of parameters, got "
             f"{model.params.read().nbytes:,}; the format allows 2 GB per file: use Model.save with a .safetensors file"
         )
-    graph = Graph(onnx, network_dtype)
-    outputs = _add_output(graph, _add_layers(graph, _add_input(graph, model, input_type), model), model)
-    info = onnx.helper.make_tensor_value_info
-    onnx_graph = onnx.helper.make_graph(
-        graph.nodes,
-        "fastmlp",
-        [info("X", graph.type_of(input_type), ["n_samples", model.params.sizes[0]])],
-        [info(name, graph.type_of(dtype), shape) for name, dtype, shape in outputs],
-        graph.constants,
-    )
+    inputs = _inputs(model, input_type)
+    graph = Graph(onnx, network_dtype, [name for name, _, _ in inputs])
+    features = _add_features(graph, model, [name for name, _, _ in inputs], input_type)
+    outputs = _add_output(graph, _add_layers(graph, _add_scaling(graph, features, model), model), model)
+    values_info = [
+        [onnx.helper.make_tensor_value_info(name, graph.type_of(dtype), shape) for name, dtype, shape in values]
+        for values in (inputs, outputs)
+    ]
+    onnx_graph = onnx.helper.make_graph(graph.nodes, "fastmlp", *values_info, graph.constants)
     opsets = [onnx.helper.make_opsetid("", OPSET)]
+    if any(node.domain == ML_DOMAIN for node in graph.nodes):
+        opsets.append(onnx.helper.make_opsetid(ML_DOMAIN, ML_OPSET))
     proto = onnx.helper.make_model(onnx_graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="fastmlp")
-    if model.class_names is not None:
-        onnx.helper.set_model_props(proto, {"class_names": json.dumps(model.class_names)})
+    onnx.helper.set_model_props(proto, _metadata(model))
     content = proto.SerializeToString()
     write_atomic(path, "ONNX file", lambda file: file.write(content))
 
 
-def _add_input(graph: Graph, model: Model, input_type: str) -> str:
-    network_dtype, value = model.config.dtype, "X"
-    if input_type != network_dtype:
-        value = graph.add("Cast", value, to=graph.type_of(network_dtype))
+def _metadata(model: Model) -> dict[str, str]:
+    """Class names, the schema of the table, and the name of the input of each column, as JSON."""
+    table, entries = model.table, {}
+    if model.class_names is not None:
+        entries["class_names"] = json.dumps(model.class_names)
+    if table is not None:
+        entries["table"] = json.dumps(table.to_json(), allow_nan=False)
+    if table is not None and not table.as_bytes:
+        entries["inputs"] = json.dumps(input_names(table))
+    return entries
+
+
+def _inputs(model: Model, input_type: str) -> list[Value]:
+    """The inputs of the graph: one per column of a table, unless its columns are all bytes."""
+    table = model.table
+    if table is None or table.as_bytes:
+        return [("X", input_type, ["n_samples", model.n_features])]
+    dtypes = {"number": input_type, "category": "object", "date": "int64"}  # onnx: strings are objects
+    names = input_names(table)
+    return [(names[column.name], dtypes[column.kind], ["n_samples", 1]) for column in table.inputs]
+
+
+def _add_features(graph: Graph, model: Model, inputs: list[str], input_type: str) -> str:
+    """Add the conversion of the inputs to features in the network's dtype."""
+    table = model.table
+    if table is not None:
+        add = add_byte_table if table.as_bytes else add_table
+        return add(graph, table, inputs, input_type)
+    return "X" if input_type == model.config.dtype else graph.add("Cast", "X", to=graph.network_type)
+
+
+def _add_scaling(graph: Graph, value: str, model: Model) -> str:
     if model.scaling is not None:
         factor, offset = model.scaling
         value = graph.add("Mul", value, graph.array("factor", factor))
@@ -153,8 +154,8 @@ def _add_activation(graph: Graph, value: str, name: str) -> str:
     return COMPOSED[name](graph, value) if operator is None else graph.add(operator, value)
 
 
-def _add_output(graph: Graph, logits: str, model: Model) -> list[tuple[str, str, list[str | int]]]:
-    """Add the output layer's activation; return name, dtype and shape of each output of the graph."""
+def _add_output(graph: Graph, logits: str, model: Model) -> list[Value]:
+    """Add the output layer's activation; return the outputs of the graph."""
     output, network_dtype, n_outputs = output_of(model.config), model.config.dtype, model.params.sizes[-1]
     shape: list[str | int] = ["n_samples", n_outputs]
     if output in ("identity", "exp"):

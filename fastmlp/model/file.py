@@ -5,6 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from fastmlp.config import Config
+from fastmlp.data.check import check_table
 from fastmlp.data.label import classes_from_json, classes_to_json
 from fastmlp.io.npz import Arrays, Npz, read_npz, write_npz
 from fastmlp.io.safetensors import SUFFIX, read_safetensors, write_safetensors
@@ -17,7 +18,9 @@ from fastmlp.model.parts import (
     check_scaling,
     classes_of,
     n_classes_of,
+    task_of_network,
 )
+from fastmlp.table.schema import TableSchema
 
 FILE_VERSION = 1
 
@@ -26,6 +29,8 @@ def write_model(path: str | os.PathLike[str], parts: Parts) -> None:
     """Write a model file; see `fastmlp.Model.save`."""
     header = {"config": parts.config.to_dict(), "class_names": parts.class_names, "n_epochs": parts.n_epochs}
     header["classes"] = None if parts.classes is None else classes_to_json(parts.classes)
+    if parts.table is not None:
+        header["table"] = parts.table.to_json()
     arrays = {f"weights_{i}": W for i, W in enumerate(parts.params.weights.read())}
     arrays |= {f"biases_{i}": b for i, b in enumerate(parts.params.biases.read())}
     if parts.scaling is not None:
@@ -44,7 +49,9 @@ def read_model(path: str | os.PathLike[str]) -> Parts:
         names = check_class_names(header["class_names"], n_classes_of(config, params))
         entry = header.get("classes")  # absent from older files
         classes = classes_of(config, params, None if entry is None else classes_from_json(entry))
-        return Parts(config, params, scaling, names, n_epochs, classes)
+        schema = TableSchema.from_json(header["table"]) if "table" in header else None
+        table = check_table(schema, params.sizes[0], task_of_network(config, params))
+        return Parts(config, params, scaling, names, n_epochs, classes, table)
 
 
 def _is_safetensors(path: str | os.PathLike[str]) -> bool:

@@ -33,8 +33,10 @@ from fastmlp.model.parts import (
     task_of_network,
 )
 from fastmlp.model.predictor import Predictor
+from fastmlp.model.raw_row import RawRows, Samples
 from fastmlp.parallel import Threads, check_threads
 from fastmlp.settings import Task
+from fastmlp.table.schema import TableSchema
 
 
 class Evaluation(NamedTuple):
@@ -82,9 +84,20 @@ class Model:
         Names of the classes to be displayed: the classes themselves if they are strings.
     n_epochs : int
         Number of epochs trained so far.
+    table : TableSchema or None
+        The columns of the table whose encoded rows the network was trained on.
 
     Notes
     -----
+    A model with a `table` takes raw rows of it in place of features, where samples are named X. A DataFrame of pandas
+    or polars, a table of PyArrow, a dict or a structured array is matched by the names of its columns: missing ones are
+    refused by name, others are ignored. An array of numbers with ``n_features`` columns holds features, which
+    ``fastmlp.table.encoder.TableEncoder(model.table).transform(rows)`` makes of raw rows; if all features are the
+    numbers of the columns, missing numbers are filled as in raw rows. An array of another width, or of strings or
+    objects, holds raw rows by position, with the columns of the table but its target, or the inputs among them. What
+    differs from the training rows, such as levels that are unknown, is told by one warning. Raw rows need pandas;
+    features do not. Without a `table`, the columns of a DataFrame are features by position.
+
     The first prediction lays out the weights for the kernels, and later ones use that until the network changes.
     Changes in place are noticed too: while something refers to an array of `weights`, `biases` or `params.theta`, each
     prediction compares all weights with a copy, which takes 1 us for 64-100-100-10, and reads twice as much memory as
@@ -102,6 +115,7 @@ class Model:
 
     #: Made in the first prediction, and again in the first one after a change; in no copy and no file.
     _predictor: Predictor | None = None
+    _raw_rows: RawRows | None = None
 
     def __init__(
         self,
@@ -111,6 +125,7 @@ class Model:
         class_names: tuple[str, ...] | None = None,
         n_epochs: int = 0,
         classes: ArrayLike | None = None,
+        table: TableSchema | None = None,
     ) -> None:
         if not isinstance(params, Params):
             raise DataTypeError(f"params: expected a Params, got {params!r:.200}")
@@ -120,6 +135,7 @@ class Model:
         self.class_names = class_names
         self.n_epochs = n_epochs
         self.classes = classes
+        self.table = table
 
     @property
     def params(self) -> Params:
@@ -208,6 +224,15 @@ class Model:
             self.class_names = None  # the names of other classes
 
     @property
+    def table(self) -> TableSchema | None:
+        """The columns of the table whose encoded rows the network was trained on, or None."""
+        return None if self._raw_rows is None else self._raw_rows.schema
+
+    @table.setter
+    def table(self, table: TableSchema | None) -> None:
+        self._raw_rows = RawRows.of(table, self.n_features, self.task)
+
+    @property
     def weights(self) -> Views:
         """Weights (fan_in, fan_out) of each layer."""
         return self.params.weights
@@ -232,13 +257,13 @@ class Model:
         shape = "-".join(map(str, self.params.sizes))
         return f"<Model {shape}, {self.config.activation}, {self.config.precision}, {self.n_epochs} epochs trained>"
 
-    def predict_proba(self, X: ArrayLike, *, n_threads: Threads = "auto") -> NDArray[Any]:
+    def predict_proba(self, X: Samples, *, n_threads: Threads = "auto") -> NDArray[Any]:
         """Predict the probability of each class, equation (2), or of each label.
 
         Parameters
         ----------
-        X : array_like (n_samples, n_features)
-            Raw samples: the scaling is applied to them.
+        X : array_like (n_samples, n_features), or DataFrame
+            Raw samples: the scaling is applied to them. For a model with a `table`, raw rows, see `Model`.
         n_threads : int or "auto"
             Number of threads; "auto" takes as many as pay and find a free core. It changes no result.
 
@@ -267,13 +292,13 @@ class Model:
         outputs = self._outputs(X, n_threads)
         return np.hstack([1 - outputs, outputs]) if is_binary(self.config, self.params) else outputs
 
-    def predict(self, X: ArrayLike, *, n_threads: Threads = "auto") -> NDArray[Any]:
+    def predict(self, X: Samples, *, n_threads: Threads = "auto") -> NDArray[Any]:
         """Predict classes, labels or values, depending on the task.
 
         Parameters
         ----------
-        X : array_like (n_samples, n_features)
-            Raw samples: the scaling is applied to them.
+        X : array_like (n_samples, n_features), or DataFrame
+            Raw samples: the scaling is applied to them. For a model with a `table`, raw rows, see `Model`.
         n_threads : int or "auto"
             Number of threads; "auto" takes as many as pay and find a free core. It changes no result.
 
@@ -307,13 +332,13 @@ class Model:
         labels: NDArray[Any] = self._classes[predictions]
         return labels
 
-    def evaluate(self, X: ArrayLike, y: ArrayLike, *, n_threads: Threads = "auto") -> Evaluation:
+    def evaluate(self, X: Samples, y: ArrayLike, *, n_threads: Threads = "auto") -> Evaluation:
         """Evaluate the network on labelled samples: mean loss, and accuracy or R2.
 
         Parameters
         ----------
-        X : array_like (n_samples, n_features)
-            Raw samples: the scaling is applied to them.
+        X : array_like (n_samples, n_features), or DataFrame
+            Raw samples: the scaling is applied to them. For a model with a `table`, raw rows, see `Model`.
         y : array_like (n_samples,) or (n_samples, n_outputs)
             Classification: labels, each of them one of `classes`; for those of a Dataset, whose y_test holds codes,
             ``dataset.classes[dataset.y_test]``. Multilabel: 0 or 1 for each label. Regression: target values.
@@ -342,7 +367,7 @@ class Model:
         (0.6931, 0.5)
         """
         check_threads(n_threads)
-        X = check_representable(check_X(X, self.n_features), self.scaling, self.config.dtype)
+        X = check_representable(self._samples(X), self.scaling, self.config.dtype)
         if self.classes is not None:
             y = encode_labels(y, len(X), self.classes)
         else:
@@ -360,9 +385,10 @@ class Model:
         score = score_of(self.config.loss, predicted, y if predicted.ndim == y.ndim else y[:, 0])
         return Evaluation(sum_of_losses(losses) / len(y), score)
 
-    def _outputs(self, X: ArrayLike, n_threads: Threads) -> NDArray[Any]:
+    def _outputs(self, X: Any, n_threads: Threads) -> NDArray[Any]:
         if n_threads != "auto":
             check_threads(n_threads)
+        X = X if self._raw_rows is None else self._raw_rows.features(X)
         samples = X if is_as_checked(X, self.n_features) else check_X(X, self.n_features, ensure_finite=False)
         predictor = self._current_predictor()
         if predictor.checks_samples:
@@ -371,6 +397,9 @@ class Model:
         if findings & LARGE_SAMPLES:
             self._check_values(samples)
         return warn_if_not_finite(outputs, samples) if findings & NON_FINITE_OUTPUTS else outputs
+
+    def _samples(self, X: Any) -> NDArray[Any]:
+        return check_X(X if self._raw_rows is None else self._raw_rows.features(X), self.n_features)
 
     def _check_values(self, X: NDArray[Any]) -> None:
         refuse_non_finite(X, "X")
@@ -391,7 +420,7 @@ class Model:
         values = outputs if self.task == "regression" else (outputs > 0.5).astype(np.int64)
         return values[:, 0] if self.n_outputs == 1 else values
 
-    def objective(self, X: ArrayLike, y: ArrayLike, *, n_threads: Threads = "auto") -> float:
+    def objective(self, X: Samples, y: ArrayLike, *, n_threads: Threads = "auto") -> float:
         """Objective of equation (1): mean cross-entropy plus ``l2 / (2 m) * ||W||**2`` for m samples.
 
         The gradient of equation (8), which training uses, contains ``l2 * W``; the gradient of (1) contains ``l2 / m *
@@ -399,8 +428,8 @@ class Model:
 
         Parameters
         ----------
-        X : array_like (n_samples, n_features)
-            Raw samples: the scaling is applied to them.
+        X : array_like (n_samples, n_features), or DataFrame
+            Raw samples: the scaling is applied to them. For a model with a `table`, raw rows, see `Model`.
         y : array_like (n_samples,) or (n_samples, n_outputs)
             Labels or target values, see `evaluate`.
         n_threads : int or "auto"
@@ -427,10 +456,10 @@ class Model:
         >>> round(model.evaluate(X, y).loss, 4), round(model.objective(X, y), 4)  # the penalty is 0.1 / (2 * 2) * 8
         (0.6931, 0.8931)
         """
-        n_samples = len(check_X(X, self.n_features))
+        X = self._samples(X)
         with np.errstate(over="ignore"):
             squares = sum_of_losses([np.sum(np.square(W, dtype=np.float64)) for W in self.weights.read()])
-        return self.evaluate(X, y, n_threads=n_threads).loss + self.config.l2 / (2 * n_samples) * squares
+        return self.evaluate(X, y, n_threads=n_threads).loss + self.config.l2 / (2 * len(X)) * squares
 
     def forward_validated(
         self, X: NDArray[Any], y: NDArray[Any] | None = None, n_threads: Threads = "auto"
@@ -451,7 +480,7 @@ class Model:
 
     def copy(self) -> "Model":
         """A copy that shares no memory."""
-        return Model(self.config, self.params.copy(), self.scaling, self.class_names, self.n_epochs, self.classes)
+        return Model(*self._parts()._replace(params=self.params.copy()))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a file. An existing file is replaced atomically.
@@ -468,8 +497,10 @@ class Model:
         MissingExtraError
             If the format is safetensors, and safetensors is not installed.
         """
-        parts = Parts(self.config, self.params, self.scaling, self.class_names, self.n_epochs, self.classes)
-        write_model(path, parts)
+        write_model(path, self._parts())
+
+    def _parts(self) -> Parts:
+        return Parts(self.config, self.params, self.scaling, self.class_names, self.n_epochs, self.classes, self.table)
 
     def to_sklearn(self) -> Any:
         """Convert the network to a fitted scikit-learn estimator with the same predictions for the same raw samples.
@@ -482,6 +513,9 @@ class Model:
         Two classes become one logistic output, as in scikit-learn: its weights are the differences of the two columns.
         ``classes_`` are the `classes`, which `predict` returns, not their `class_names`. Settings that both libraries
         have are copied. ``partial_fit`` and ``warm_start`` continue from the weights, on raw samples without scaling.
+
+        The encoding of a `table` is no part of the estimator, which takes features:
+        ``fastmlp.table.encoder.TableEncoder(model.table).transform(rows)``.
 
         Returns
         -------
@@ -517,7 +551,7 @@ class Model:
         Its input is raw samples: the scaling is folded into the first layer, in float64, and rounded once. The
         ``state_dict`` is therefore that of ordinary ``Linear`` layers, which PyTorch loads without fastmlp. The outputs
         differ in their last bits (see `to_sklearn`), and training continued in PyTorch uses samples that are not
-        scaled.
+        scaled. The encoding of a `table` is no part of the module, which takes features (see `to_sklearn`).
 
         Returns
         -------
@@ -557,7 +591,21 @@ class Model:
         ``label`` holds the classes: integers as int64, booleans as bool, floats as float or double, strings as strings,
         and dates as strings in ISO format, since ONNX has no dates.
 
-        The operators are those of opset 13, in the config's dtype. Activations that ONNX or onnxruntime lack, or
+        With a `table`, the graph takes raw rows: one input (n_samples, 1) per column that becomes features, of the
+        column's name; columns that are ids or left out are no inputs. Numbers have the dtype input_type, and NaN stands
+        for a missing one. Categories are strings, without blanks around them; a missing one is "" or another of
+        `fastmlp.table.schema.MISSING_CELLS`, and unknown levels mean the same as in `predict`. A level that is a whole
+        number is known with and without ".0", as Python writes floats and integers, but not with more zeros, which
+        `predict` accepts too: "1" and "1.0", not "1.00". True and false are known as "true", "True" and "TRUE".
+
+        Dates are int64, seconds since 1970-01-01, and -2**63 for a missing one:
+        ``array.astype("datetime64[s]").astype("int64")``. A column that has the name of an output, or none, has an
+        input of that name and " (column)". A table of bytes, such as pixels, has one input ``X`` (n_samples,
+        n_features) as without a table. The file's metadata has the schema and the columns' inputs by name as JSON,
+        ``table`` and ``inputs``.
+
+        The operators are those of opset 13, in the config's dtype, and for categories LabelEncoder of ai.onnx.ml, opset
+        2, which onnxruntime has. Activations that ONNX or onnxruntime lack, or
         support in one dtype only, are composed of other operators.
 
         Parameters
@@ -565,7 +613,7 @@ class Model:
         path : path-like
             The file.
         input_type : {"uint8", "float32", "float64"}, optional
-            Dtype of X. The default is the config's dtype.
+            Dtype of X, or of the columns of numbers. The default is the config's dtype.
 
         Raises
         ------

@@ -12,6 +12,7 @@ from fastmlp.data.label import as_names, check_classes
 from fastmlp.errors import ConfigError, DataError, DataTypeError
 from fastmlp.model.params import Params
 from fastmlp.settings import LOSSES, Output, Task
+from fastmlp.table.schema import TableSchema
 
 #: Factor and offset of each input feature.
 Scaling = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -34,6 +35,8 @@ class Parts(NamedTuple):
         Number of epochs trained so far.
     classes : ndarray (n_classes,), or None
         The labels of the classes in ascending order.
+    table : TableSchema or None
+        The columns of the table whose encoded rows it was trained on.
     """
 
     config: Config
@@ -42,6 +45,7 @@ class Parts(NamedTuple):
     class_names: tuple[str, ...] | None = None
     n_epochs: int = 0
     classes: NDArray[Any] | None = None
+    table: TableSchema | None = None
 
 
 def output_of(config: Config) -> Output:

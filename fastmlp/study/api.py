@@ -15,6 +15,7 @@ from fastmlp.study.result import Study
 from fastmlp.study.scheduler import ExecutionOptions, StudyProgress, run_missing
 from fastmlp.study.store import Shard, Store, read_store
 from fastmlp.study.threads import Interrupted
+from fastmlp.training.compatibility import n_outputs_of
 from fastmlp.training.precision import resolve
 
 Folder = str | os.PathLike[str]
@@ -199,7 +200,9 @@ def _check_and_plan(dataset: Dataset, config: Config, vary: Vary, n_repeats: int
         n_runs = f"{len(plan.settings):,} settings with {plan.n_repeats:,} repeats"
         raise ConfigError(f"n_repeats: expected a study of at most {MAX_RUNS:,} runs, got {n_runs}")
     for setting in plan.settings:
-        _, reason = resolve(resolved.replace(**setting), dataset.X_train)
+        varied = resolved.replace(**setting)
+        n_outputs_of(dataset, varied)  # refuses a loss that does not fit the data before a folder is created
+        _, reason = resolve(varied, dataset.X_train)
         if reason and "precision" in setting:
             given = setting["precision"]
             raise ConfigError(f"precision: expected only values that this machine supports, got {given!r} ({reason})")

@@ -12,6 +12,7 @@ from fastmlp.io.atomic import write_atomic
 from fastmlp.io.manifest import NO_CHECKSUM, add_checksum, remove_checksum
 from fastmlp.io.regular_file import read_text
 from fastmlp.study.plan import Plan, make_plan
+from fastmlp.training.standardisation import has_standardised_targets
 
 FILE_VERSION = 1
 METADATA = "study.json"
@@ -135,10 +136,14 @@ def check_same_study(folder: Path, plan: Plan, about: Mapping[str, Any]) -> None
 
 def _identity(plan: Plan, about: Mapping[str, Any]) -> dict[str, Any]:
     """Everything that determines the results of a study. Versions of other packages change no bit of them."""
+    losses = [setting.get("loss", plan.config.loss) for setting in plan.settings]
+    has_scaled_targets = any(map(has_standardised_targets, losses))
     return {
         **plan.config.to_dict(),
         "settings": list(plan.settings),
         "n_repeats": plan.n_repeats,
         "data": about["data"]["checksum"],
+        # Older versions scaled no targets.
+        "target_scale": about["data"].get("target_scale", "none") if has_scaled_targets else "none",
         "fastmlp": about["versions"]["fastmlp"],
     }

@@ -8,6 +8,7 @@ from fastmlp.codegen import cpu
 from fastmlp.codegen.cpu import available_cores
 from fastmlp.data import Dataset
 from fastmlp.io.regular_file import read_text
+from fastmlp.training.standardisation import scaling_identity
 from fastmlp.version import __version__
 
 
@@ -48,6 +49,7 @@ def describe_study(dataset: Dataset) -> dict[str, dict[str, Any]]:
             "n_features": dataset.n_features,
             "n_classes": dataset.n_classes,
             "majority_accuracy": dataset.majority_accuracy,
+            **scaling_identity(dataset.target_scaling()),
         },
     }
 

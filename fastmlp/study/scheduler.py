@@ -154,7 +154,7 @@ def _data_source(dataset: Dataset) -> Iterator[DataSource]:
         for name in (*SPLIT_NAMES, *OPTIONAL_NAMES):
             if getattr(dataset, name) is not None:
                 np.save(Path(folder, name), getattr(dataset, name))
-        yield DataSource(folder, folder, None, dataset.scale, dataset.task)
+        yield DataSource(folder, folder, dataset.scale, dataset.task, dataset.target_scale)
 
 
 class _ProgressCounter:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import warnings
 from functools import lru_cache
 from threading import Lock
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from typing import NamedTuple
 from fastmlp.codegen.cpu import affinity, available_cores, physical_cores
 from fastmlp.data import Dataset, load_data
 from fastmlp.data.dataset import DataSource
-from fastmlp.errors import WorkerError
+from fastmlp.errors import LeftOutWarning, WorkerError
 from fastmlp.parallel import limited_to
 from fastmlp.study.plan import RunSpec
 from fastmlp.study.run import Record, execute
@@ -77,13 +78,16 @@ def execute_job(job: WorkerJob, spec: RunSpec) -> Record:
 
 @lru_cache(maxsize=1)
 def _load(job: WorkerJob) -> Dataset:
-    name_or_path, folder, target, scale, task = job.source
-    dataset = load_data(name_or_path, folder, target=target, scale=scale, task=task)
+    source = job.source
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LeftOutWarning)  # the user has loaded the same data, and been told
+        dataset = load_data(source.name_or_path, source.data_dir, **source.keywords())
     if job.class_names != dataset.class_names:
         dataset = dataset.replace(class_names=job.class_names)
     if dataset.checksum() != job.checksum:
         raise WorkerError(
-            f"{_worker_name()} has other data at {name_or_path} ({folder}) than the study; copy the study's data there"
+            f"{_worker_name()} has other data at {source.name_or_path} ({source.data_dir}) than the study; copy "
+            "the study's data there"
         )
     return dataset
 

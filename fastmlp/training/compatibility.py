@@ -77,8 +77,20 @@ def _check_classes(dataset: Dataset, model: Model) -> None:
         raise DataError(f"model: expected the classes of the data, {expected}, got a network of the classes {got}")
 
 
+def _check_table(dataset: Dataset, model: Model) -> None:
+    """Refuse a trained network of other features than those of the data's table."""
+    if model.n_epochs == 0 or model.table is None or dataset.table is None:
+        return
+    expected, got = dataset.table.feature_names, model.table.feature_names
+    if expected != got:
+        raise DataError(
+            f"model: expected the features of the data's table, {list_labels(expected)}, got a network of the features "
+            f"{list_labels(got)}; encode the data by the network's table, or train a new network"
+        )
+
+
 def warn_about_target_scale(dataset: Dataset) -> None:
-    """Warn if regression targets are so large that they are hard to learn."""
+    """Warn if regression targets that are not standardised are so large that they are hard to learn."""
     if dataset.task != "regression":
         return
     rms = root_mean_square(dataset.y_train).max()
@@ -112,6 +124,7 @@ def check_compatibility(dataset: Dataset, config: Config, model: Model | None) -
             f"got {model.n_features} features and {model.n_outputs} outputs"
         )
     _check_classes(dataset, model)
+    _check_table(dataset, model)
     for name in ("hidden", "activation", "loss"):
         given, of_model = getattr(config, name), getattr(model.config, name)
         if given != of_model:

@@ -14,12 +14,14 @@ from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.data.scaling import check_representable, largest_magnitude
 from fastmlp.data.target import balanced_weights, check_weights
+from fastmlp.data.target_scaling import TargetScaling
 from fastmlp.errors import DataError, DivergedError, FileFormatError
 from fastmlp.kernels.update import STEPS
 from fastmlp.model.model import Model, init_model
 from fastmlp.parallel import Threads, check_threads, core_in_use
 from fastmlp.seeding import Purpose, stream, uniform
 from fastmlp.settings import LOSSES
+from fastmlp.training import standardisation
 from fastmlp.training.checkpoint import RESTART_HINT, Checkpoint, State, holds_checkpoint, run_identity
 from fastmlp.training.compatibility import check_compatibility, n_outputs_of, warn_about_target_scale
 from fastmlp.training.early_stopping import Monitor, Plateau, monitored_column
@@ -58,6 +60,12 @@ def train(
 ) -> Run:
     """Train a network on the training set of a data set, and evaluate it on the test set after every epoch.
 
+    With the losses squared_error and huber, the network is trained on standardised targets, see
+    `Dataset.target_scaling`; the learning rate, ``l2``, ``weight_decay`` and ``clip_norm`` apply to that network. At
+    the end the last layer is multiplied by the factor and shifted by the offset: the returned model predicts the
+    targets themselves. Losses, also those that ``tol`` is compared with, scores and ``huber_delta`` are in the targets'
+    own unit.
+
     Early stopping monitors the validation set: that of the data set or, without one, the fraction
     ``validation_fraction`` of the training set, which is held out and drawn with the seed. ``schedule="plateau"``
     monitors the loss on the validation set, or the training loss where there is no validation set.
@@ -71,7 +79,10 @@ def train(
     model : Model, optional
         The network to continue training from. It is not modified; a copy of it is trained. It must have the hidden
         layers, activation, loss and dtype of the config. The moment estimates of the optimizer and the schedule start
-        from scratch; the random order of the samples continues where the previous training stopped.
+        from scratch; the random order of the samples continues where the previous training stopped. Where targets are
+        standardised, those of this data set are, whatever the network was trained on. A network that was never trained
+        and has output biases of 0, as `init_model` makes it, starts with its weights as they are, and so predicts
+        standardised targets; any other predicts the targets themselves, and continues from what it predicts.
     progress : callable, optional
         Called with a `Progress` after every chunk of an epoch, of about a quarter of a second, and at the end of each
         epoch.
@@ -118,26 +129,33 @@ def train(
     n_outputs = n_outputs_of(dataset, config)
     model = init_model(config, dataset.n_features, n_outputs) if model is None else model.copy()
     model.config, model.class_names = config, dataset.class_names or model.class_names
-    model.classes = dataset.classes
+    model.classes, model.table = dataset.classes, dataset.table or model.table
     model.scaling = model.scaling or dataset.scaling()
     for name in ("X_train", "X_test", "X_val"):
         if getattr(dataset, name) is not None:
             check_representable(getattr(dataset, name), model.scaling, config.dtype, name)
-    warn_about_target_scale(dataset)
+    scaling = standardisation.target_scaling_of(dataset, config)
+    if scaling.is_identity:
+        warn_about_target_scale(dataset)
+    else:
+        standardisation.check_target_scaling(scaling, dataset.targets(), config.loss, config.dtype)
     warmup(config.precision)
-    loop = _TrainingLoop(dataset, config, model, progress or (lambda _: None), n_threads)
+    loop = _TrainingLoop(dataset, config, model, progress or (lambda _: None), n_threads, scaling)
     with core_in_use():
         if checkpoint is None:
             diverged = loop.run()
         else:
             identity = run_identity(config, dataset.checksum(), model.n_epochs, model.params.theta, *model.scaling)
+            identity |= standardisation.scaling_identity(scaling)
             with Checkpoint(checkpoint, identity) as checkpoints:
                 diverged = loop.run_with_checkpoints(checkpoints)
     if diverged is not None:
         error = loop.divergence(diverged)
         loop.restore_epoch_start()
+        loop.fold_target_scaling()
         raise error
     loop.restore_best()
+    loop.fold_target_scaling()
     return Run(model.copy(), loop.history, config)  # without views of its weights, see Predictor.is_current
 
 
@@ -164,8 +182,13 @@ class _TrainingLoop:
         model: Model,
         progress: Callable[[Progress], None],
         n_threads: Threads,
+        scaling: TargetScaling,
     ) -> None:
         self.dataset, self.config, self.model, self.progress = dataset, config, model, progress
+        self.scaling, self.predicts_targets = scaling, not standardisation.is_untrained(model)
+        if self.predicts_targets:
+            standardisation.unfold_from_output(model.params, scaling)
+        model.config = standardisation.config_for(scaling, config)
         X, y, weights = dataset.X_train, dataset.y_train, dataset.weight_train
         self.X_val, self.y_val = dataset.X_val, dataset.y_val
         if config.early_stopping != "none" and self.X_val is None:
@@ -179,7 +202,9 @@ class _TrainingLoop:
         if config.class_weight == "balanced":
             weights = check_weights(balanced_weights(y, weights), len(y), "weight_train")
         self.n_samples = len(X)
-        self.trainer = Trainer(model, X, y, weights, n_threads)
+        self.trainer = Trainer(model, X, scaling.apply(y), weights, n_threads)
+        self.targets_val = None if self.y_val is None else scaling.apply(self.y_val)
+        self.targets_test = scaling.apply(dataset.y_test)
         columns = columns_of(LOSSES[config.loss].metric, self.X_val is not None)
         self.history, self.n_epochs_before, self.train_s = History(columns=columns), model.n_epochs, 0.0
         self.epoch_start = model.params.theta
@@ -272,21 +297,30 @@ class _TrainingLoop:
 
         def report(n_seen: int, loss: float) -> None:
             self.train_s = before + perf_counter() - start
-            self.report_progress(epoch, n_seen, loss)
+            self.report_progress(epoch, n_seen, self.scaling.loss_of_targets(loss))
             after_chunk()
 
         train_loss = sum(self.trainer.run_epoch(lr, report, self.n_steps_done))
         end = perf_counter()
         self.train_s = before + end - start
-        score, n_threads = LOSSES[self.config.loss].metric, self.trainer.n_threads
-        result = self.model.evaluate_validated(self.dataset.X_test, self.dataset.y_test, n_threads)
-        row: dict[str, Any] = {"epoch": epoch + 1, "learning_rate": lr, "train_loss": train_loss}
-        if self.X_val is not None and self.y_val is not None:
-            val = self.model.evaluate_validated(self.X_val, self.y_val, n_threads)
-            row |= {"val_loss": val.loss, f"val_{score}": val.score}
-        row |= {"test_loss": result.loss, f"test_{score}": result.score, "train_s": self.train_s}
-        row["eval_s"] = perf_counter() - end
+        row: dict[str, Any] = {"epoch": epoch + 1, "learning_rate": lr}
+        row["train_loss"] = self.scaling.loss_of_targets(train_loss)
+        if not standardisation.is_foldable(self.model.params, self.scaling):  # the returned network would be infinite
+            row["train_loss"] = math.inf
+        if self.X_val is not None and self.targets_val is not None:
+            row |= self.evaluate("val", self.X_val, self.targets_val)
+        row |= self.evaluate("test", self.dataset.X_test, self.targets_test)
+        row |= {"train_s": self.train_s, "eval_s": perf_counter() - end}
         return cast(Row, row)
+
+    def evaluate(self, part: str, X: NDArray[Any], y: NDArray[Any]) -> dict[str, float]:
+        """Loss and score on the validation or the test set, whose targets are standardised as those of training.
+
+        They are those of the returned model on the targets themselves, but for rounding.
+        """
+        loss, score = self.model.evaluate_validated(X, y, self.trainer.n_threads)
+        metric = LOSSES[self.config.loss].metric
+        return {f"{part}_loss": self.scaling.loss_of_targets(loss), f"{part}_{metric}": score}
 
     def update_monitors(self, row: Row) -> None:
         """Update the plateau schedule, early stopping and the best weights with the metrics of an epoch."""
@@ -323,6 +357,12 @@ class _TrainingLoop:
         """Restore the best weights, if early stopping has stored any."""
         if self.best is not None:
             self.model.params.theta[:] = self.best
+
+    def fold_target_scaling(self) -> None:
+        """Make the network predict the targets themselves; an untrained one remains as it was given."""
+        if self.predicts_targets or self.model.n_epochs > 0:
+            standardisation.fold_into_output(self.model.params, self.scaling)
+        self.model.config = self.config
 
     def report_progress(self, epoch: int, n_seen: int, train_loss: float, row: Row | None = None) -> None:
         """Call the progress callback."""

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastmlp.data import check
-from fastmlp.data.check import check_X, is_as_checked, read_only, row_blocks
+from fastmlp.data.check import check_table, check_X, is_as_checked, read_only, row_blocks
 from fastmlp.errors import DataError, DataTypeError
+from fastmlp.table.schema import Column, TableSchema
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
@@ -235,3 +236,23 @@ def test_nan_and_infinity_are_returned_where_they_are_looked_for_later():
     assert check_X(X, ensure_finite=False) is not None
     with pytest.raises(DataError, match="expected finite numbers, got nan at row 0, column 1"):
         check_X(X)
+
+
+# schema of a table
+
+
+def test_a_schema_of_other_features_or_another_task_is_refused():
+    table = TableSchema(
+        columns=(Column(name="a", kind="category", levels=("x", "y")), Column(name="b", kind="id")),
+        target="c", target_position=2, task="regression",
+    )  # fmt: skip
+    assert check_table(table, 2, "regression") is table
+    assert check_table(None, 2, "regression") is None
+    with pytest.raises(DataError, match="table: expected a schema of 3 features, got one of 2"):
+        check_table(table, 3, "regression")
+    with pytest.raises(
+        DataError, match="table: expected a schema for the task 'classification', got one for 'regressi"
+    ):
+        check_table(table, 2, "classification")
+    with pytest.raises(DataTypeError, match=r"table: expected None or a TableSchema, got \{\}"):
+        check_table({}, 2, "regression")

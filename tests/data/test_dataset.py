@@ -7,6 +7,7 @@ import pytest
 
 from fastmlp.data import Dataset
 from fastmlp.errors import DataError, DataTypeError
+from fastmlp.table.schema import Column, TableSchema
 
 X = np.arange(12.0, dtype=np.float32).reshape(6, 2)
 y = np.array([0, 1, 2, 0, 1, 0])
@@ -94,6 +95,21 @@ def test_a_copy_with_names_has_the_classes_of_the_names():
     assert dataset.replace(class_names=("a", "b", "c")).y_test.tolist() == [0, 2]
 
 
+def test_targets_of_regression_have_a_scaling_unless_it_is_none():
+    targets = np.arange(12.0).reshape(6, 2) * 100
+    dataset = make(y_train=targets, y_test=targets[:2], task="regression", weight_train=[1, 1, 1, 0, 0, 0])
+    factor, offset = dataset.target_scaling()
+    assert (factor, offset.tolist()) == (128.0, [200.0, 300.0])
+    assert not offset.flags.writeable
+    assert dataset.replace(scale="none").target_scaling().factor == 128.0
+    without = dataset.replace(target_scale="none")
+    assert (without.target_scale, without.replace(scale="unit").target_scale) == ("none", "none")
+    assert without.target_scaling().is_identity
+    assert without.checksum() == dataset.checksum()
+    assert make().target_scaling().is_identity
+    assert pickle.loads(pickle.dumps(without)).target_scale == "none"
+
+
 def test_class_names_determine_the_number_of_classes():
     dataset = make(class_names=["a", "b", "c", "d"])
     assert dataset.n_classes == 4
@@ -114,6 +130,15 @@ def test_scaling_is_fitted_to_the_training_set_once():
     factor, offset = dataset.scaling()
     np.testing.assert_allclose((X * factor + offset).mean(axis=0), 0, atol=1e-12)
     assert dataset.scaling()[0] is factor
+
+
+def test_the_schema_of_a_table_is_kept_and_is_no_part_of_the_checksum():
+    columns = tuple(Column(name=name, kind="number") for name in "ab")
+    table = TableSchema(columns=columns, target="y", target_position=2, task="classification")
+    dataset = make(table=table)
+    assert dataset.table is table is dataset.replace(scale="none").table
+    assert pickle.loads(pickle.dumps(dataset)).table == table
+    assert (make().table, make().checksum()) == (None, dataset.checksum())
 
 
 def test_the_checksum_is_taken_over_dtypes_shapes_and_bytes():
@@ -147,7 +172,8 @@ def test_its_repr_has_name_sizes_dtype_and_scale():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"scale": "minmax"}, "scale: expected one of auto, none, unit, standard, got 'minmax'"),
+        ({"scale": "minmax"}, "scale: expected one of auto, none, unit, standard, robust, got 'minmax'"),
+        ({"target_scale": "standard"}, "target_scale: expected one of auto, none, got 'standard'"),
         ({"X_test": np.ones((2, 3))}, "X_test: expected 2 features, got 3"),
         ({"y_train": y[:5]}, "y_train: expected 6 labels, one per sample, got 5"),
         ({"y_test": [0]}, "y_test: expected 2 labels, one per sample, got 1"),

@@ -31,6 +31,16 @@ def test_a_dataset_can_be_given_another_scale():
     assert (got.scale, got.class_names, got.name) == ("none", ("a", "b"), "made up")
 
 
+def test_targets_can_be_left_unscaled(tmp_path):
+    np.savez(tmp_path / "data.npz", X=X, y=np.arange(len(X)) * 1000.0)
+    arrays = (X, np.arange(len(X)) * 1000.0, X, np.arange(len(X)) * 1000.0)
+    for given in (str(tmp_path / "data.npz"), arrays, Dataset(*arrays, task="regression")):
+        assert load_data(given, task="regression").target_scale == "auto"
+        dataset = load_data(given, task="regression", target_scale="none")
+        assert dataset.target_scaling().is_identity
+        assert dataset.source is None or dataset.source.target_scale == "none"
+
+
 def test_arrays_are_used_without_a_copy():
     assert np.shares_memory(load_data((X, y, X[:3], y[:3]), scale="unit").X_train, X)
 
@@ -54,14 +64,17 @@ def test_the_target_column_of_a_table_can_be_given(tmp_path):
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
-        ("digits", "'digits' is not a CSV file"),
-        ("some.npz", "'some.npz' is not a CSV file"),
-        ((X, y, X, y), "arrays were given instead of a CSV file"),
+        ("digits", "digits is a data set with features, labels and a test set of its own"),
+        ("some.npz", r"some\.npz is a file or folder of arrays"),
+        ((X, y, X, y), "arrays were given instead of a table"),
     ],
 )
-def test_a_target_column_without_a_table_is_refused(source, reason):
-    with pytest.raises(DataError, match=f"target: expected no column name, since {reason}, got 'kind'"):
-        load_data(source, target="kind")
+def test_options_of_tables_are_refused_for_other_data(source, reason, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez("some.npz", X=X, y=y)
+    message = rf"target, header: expected only for a table, since .*{reason}; leave out target, header"
+    with pytest.raises(DataError, match=message):
+        load_data(source, target="kind", header=False)
 
 
 def test_another_task_than_that_of_the_data_is_refused():
@@ -84,14 +97,14 @@ def test_the_error_for_a_missing_path_has_the_working_directory(path, tmp_path, 
 
 def test_a_file_of_another_type_is_refused(tmp_path):
     (tmp_path / "some.txt").write_text("")
-    message = r"some\.txt: expected a \.npz, \.npy, \.csv or \.csv\.gz file, got another type"
+    message = r"some\.txt: expected a table \(.*\), got an empty file"
     with pytest.raises(FileFormatError, match=message):
         load_data(tmp_path / "some.txt")
 
 
-@pytest.mark.parametrize(("source", "name"), [(None, "NoneType"), (3, "int"), ((X, y), "tuple"), ({"X": X}, "dict")])
+@pytest.mark.parametrize(("source", "name"), [(None, "NoneType"), (3, "int"), ((X, y), "tuple")])
 def test_other_types_of_data_are_refused(source, name):
-    message = rf"data: expected a name, a path, a tuple \(X_train, .*\) or a Dataset, got {name}$"
+    message = rf"data: expected a name, a path, a data frame, a tuple \(X_train, .*\) or a Dataset, got {name}$"
     with pytest.raises(DataTypeError, match=message):
         load_data(source)
 
@@ -102,7 +115,7 @@ fastmlp = types.ModuleType("fastmlp")
 fastmlp.__path__ = sys.argv[1:]
 sys.modules["fastmlp"] = fastmlp
 import fastmlp.data
-print({"numba", "sklearn", "pooch", "rich", "requests"} & set(sys.modules))
+print({"numba", "pandas", "pyarrow", "sklearn", "pooch", "rich", "requests"} & set(sys.modules))
 """
 
 
@@ -127,6 +140,6 @@ def test_a_path_of_samples_that_is_not_a_file_is_an_error(name, tmp_path):
 
 def test_samples_of_another_file_type_are_refused(tmp_path):
     (tmp_path / "X.txt").touch()
-    message = r"X\.txt: expected a \.npy, \.csv or \.csv\.gz file, got another type"
+    message = r"X\.txt: expected a table \(.*\), got an empty file"
     with pytest.raises(FileFormatError, match=message):
         load_samples(tmp_path / "X.txt")

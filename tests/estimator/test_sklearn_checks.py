@@ -16,6 +16,7 @@ ESTIMATORS = [
     MLPRegressor(**SHORT),
     MLPRegressor(**SHORT, loss="huber", early_stopping=True, validation_fraction=0.3),
     MLPRegressor(**SHORT, activation="silu", solver="adamw", weight_decay=0.01),
+    MLPRegressor(**SHORT, target_scale="auto"),
     MLPRegressor(**SLOW, n_repeats=2, solver="momentum", activation="tanh", learning_rate="adaptive"),
 ]
 

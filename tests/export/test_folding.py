@@ -1,9 +1,13 @@
+import warnings
+
 import numpy as np
 import pytest
 
+import fastmlp
 from fastmlp.errors import DataError
 from fastmlp.export.folding import as_dtype, folded_layers
 from fastmlp.settings import ACTIVATIONS, LOSSES
+from fastmlp.table.schema import Column, TableSchema
 
 
 def test_every_activation_and_loss_has_a_numpy_implementation(networks):
@@ -46,3 +50,16 @@ def test_a_feature_too_far_from_zero_is_refused(precision, far, networks):
         DataError, match=r"feature 2 is .* standard deviations away from zero; expected at most .*to_onnx"
     ):
         folded_layers(network)
+
+
+def test_layers_that_take_the_features_of_a_table_are_exported_with_a_warning():
+    model = fastmlp.init_model(fastmlp.Config(hidden=(), loss="squared_error"), 2, 1)
+    number, colour = Column(name="a", kind="number"), Column(name="b", kind="category", levels=("red",))
+    model.table = TableSchema(columns=(number, colour), target="y", target_position=2, task="regression")
+    with pytest.warns(UserWarning, match="takes features, not raw rows of the table; encode them by fastmlp"):
+        folded_layers(model)
+    other = Column(name="b", kind="number")
+    model.table = TableSchema(columns=(number, other), target="y", target_position=2, task="regression")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(folded_layers(model)) == 1

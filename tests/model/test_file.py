@@ -9,6 +9,7 @@ from fastmlp.config import Config
 from fastmlp.errors import DataNotFoundError, FileFormatError, OutputError
 from fastmlp.io.npz import write_npz
 from fastmlp.model.model import init_model, load_model
+from fastmlp.table.schema import Column, TableSchema
 from fastmlp.training.loop import train
 
 
@@ -55,6 +56,32 @@ def arrays_of_a_file(**changes):
     return {"weights_0": W, "biases_0": b, "factor": np.ones(2), "offset": np.zeros(2), **changes}
 
 
+def schema_entry(*names, **changes):
+    columns = [{"name": name, "kind": "number"} for name in names]
+    return {"columns": columns, "target": "y", "target_position": 0, "task": "classification", **changes}
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_the_schema_of_a_table_is_restored(suffix, model, tmp_path):
+    if suffix == ".safetensors":
+        pytest.importorskip("safetensors", reason="safetensors is not installed")
+    columns = (
+        Column(name="größe", kind="number", fill=-1e300 / 3, has_indicator=True),
+        Column(name="kind", kind="category", levels=("a", "b\n"), has_missing=True),
+        Column(name="key", kind="id", note="as many values as rows"),
+    )
+    schema = TableSchema(
+        columns=columns, target="", target_position=0, task="classification", reading={"delimiter": ";"}
+    )
+    model = model.copy()
+    model.table = schema
+    model.save(tmp_path / f"model{suffix}")
+    assert load_model(tmp_path / f"model{suffix}").table == schema
+    model.table = None
+    model.save(tmp_path / f"model{suffix}")
+    assert load_model(tmp_path / f"model{suffix}").table is None
+
+
 @pytest.mark.parametrize(
     ("header", "arrays", "reason"),
     [
@@ -95,6 +122,12 @@ def arrays_of_a_file(**changes):
             {},
             "classes: expected None for a network of several labels or values",
         ),
+        ({"table": None}, {}, "table schema: expected a mapping"),
+        ({"table": {"columns": []}}, {}, "missing: target"),
+        ({"table": schema_entry("a")}, {}, "table: expected a schema of 2 features, got one of 1"),
+        ({"table": schema_entry("a", "a")}, {}, "columns: expected different names"),
+        ({"table": schema_entry("a", "b", task="regression")}, {}, "table: expected a schema for the task 'classif"),
+        ({"table": schema_entry("a", "b", has_header=1)}, {}, "has_header: expected bool, got 1"),
         ({"n_epochs": -1}, {}, "n_epochs: expected an integer >= 0, got -1"),
         ({"config": None}, {}, ""),
     ],

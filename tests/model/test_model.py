@@ -10,6 +10,7 @@ from fastmlp.config import Config
 from fastmlp.errors import ConfigError, DataError, DataTypeError
 from fastmlp.model.model import init_model, load_model
 from fastmlp.settings import ACTIVATIONS, Precision
+from fastmlp.table.schema import Column, TableSchema
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((50, 5)), np.arange(50) % 3
@@ -301,6 +302,19 @@ def test_a_scaling_that_is_assigned_is_used_copied_and_read_only(model):
     unpickled = pickle.loads(pickle.dumps(model))
     assert not unpickled.scaling[0].flags.writeable
     np.testing.assert_array_equal(unpickled.predict_proba(X), doubled)
+
+
+def test_the_schema_of_a_table_is_checked_and_copied(model):
+    columns = (Column(name="size", kind="number"), Column(name="kind", kind="category", levels=tuple("abcd")))
+    table = TableSchema(columns=columns, target="y", target_position=2, task="classification")
+    model.table = table
+    assert model.table is table is model.copy().table
+    assert pickle.loads(pickle.dumps(model)).table == copy.deepcopy(model).table == table
+    with pytest.raises(DataError, match=r"^table: expected a schema of 5 features, got one of 1"):
+        model.table = TableSchema(columns=columns[:1], target="y", target_position=0, task="classification")
+    assert model.table is table
+    with pytest.raises(DataError, match=r"^table: expected a schema for the task 'regression'"):
+        fastmlp.Model(Config(hidden=(), loss="huber"), init_model(Config(hidden=()), 5, 2).params, table=table)
 
 
 def test_parameters_of_another_type_are_refused():

@@ -53,9 +53,9 @@ def test_the_task_follows_from_the_loss_and_the_number_of_outputs(loss, n_output
     assert task_of_network(Config(loss=loss), Params((3, n_outputs), "float32")) == ref
 
 
-def test_scaling_and_classes_are_optional():
+def test_scaling_classes_and_table_are_optional():
     parts = Parts(Config(), Params((3, 2), "float32"))
-    assert (parts.scaling, parts.class_names, parts.n_epochs, parts.classes) == (None, None, 0, None)
+    assert parts[2:] == (None, None, 0, None, None)
 
 
 PARAMS = Params((3, 4, 2), "float32")

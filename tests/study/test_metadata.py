@@ -80,3 +80,28 @@ def test_a_folder_with_a_different_study_is_refused_and_the_differences_are_list
     )
     with pytest.raises(StudyError, match=message):
         fastmlp.sweep(blobs, config.replace(l2=0.5), grid, 2, out=tmp_path)
+
+
+def test_a_study_of_unscaled_targets_is_another_one(blobs, tmp_path):
+    y = 10.0 + 3.0 * blobs.y_train
+    data = fastmlp.Dataset(blobs.X_train, y, blobs.X_train, y, task="regression")
+    config = fastmlp.Config(hidden=(4,), loss="squared_error", n_epochs=2)
+    record = fastmlp.repeat(data, config, 1, out=tmp_path).records()[0]
+    assert (
+        record["history"]["test_loss"] == fastmlp.train(data, config.replace(seed=record["seed"])).history["test_loss"]
+    )
+    unscaled = data.replace(target_scale="none")
+    with pytest.raises(StudyError, match=r"\n  target_scale: expected 'auto' as in the folder, got 'none'\n"):
+        fastmlp.repeat(unscaled, config, 1, out=tmp_path)
+    # A folder from before targets were scaled.
+    change_metadata(tmp_path, lambda metadata: metadata["about"]["data"].pop("target_scale"))
+    with pytest.raises(StudyError, match=r"\n  target_scale: expected 'none' as in the folder, got 'auto'\n"):
+        fastmlp.repeat(data, config, 1, out=tmp_path)
+    assert len(fastmlp.repeat(unscaled, config, 1, out=tmp_path).records()) == 1
+
+
+def test_counts_are_the_same_study_with_scaled_and_unscaled_targets(blobs, tmp_path):
+    data = fastmlp.Dataset(blobs.X_train, blobs.y_train, blobs.X_train, blobs.y_train, task="regression")
+    config = fastmlp.Config(hidden=(4,), loss="poisson", n_epochs=1)
+    fastmlp.repeat(data, config, 1, out=tmp_path)
+    assert len(fastmlp.repeat(data.replace(target_scale="none"), config, 1, out=tmp_path).records()) == 1

@@ -41,6 +41,15 @@ def test_arrays_with_class_names_weights_and_a_validation_set_reach_other_proces
     assert [r["weights_sha256"] for r in got.records()] == [r["weights_sha256"] for r in ref.records()]
 
 
+@pytest.mark.parametrize("target_scale", ["auto", "none"])
+def test_the_scaling_of_targets_reaches_other_processes(target_scale, blobs):
+    y = 10.0 + 3.0 * blobs.y_train
+    data = fastmlp.Dataset(blobs.X_train, y, blobs.X_train, y, task="regression", target_scale=target_scale)
+    with _data_source(data) as source:
+        got = _load(WorkerJob(fastmlp.__version__, source, None, data.checksum()))
+    assert got.target_scale == target_scale
+
+
 @pytest.mark.parametrize(("n_workers", "n_threads"), [(1, 4), (2, 2), (3, 1), (9, 1)])
 def test_a_worker_has_its_part_of_the_cores(n_workers, n_threads, blobs, four_cores, monkeypatch):
     assert execute_together(1, n_workers, blobs, monkeypatch) == [n_threads]

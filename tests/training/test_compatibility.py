@@ -5,6 +5,7 @@ import fastmlp
 from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.errors import ConfigError, DataError, DataTypeError
+from fastmlp.table.schema import Column, TableSchema
 from fastmlp.training.compatibility import n_outputs_of, warn_about_target_scale
 from fastmlp.training.loop import train
 
@@ -90,13 +91,16 @@ def test_the_root_mean_square_of_huge_targets_is_finite(make_regression):
     assert len(caught) == 1
 
 
-def test_large_regression_targets_give_a_warning(make_regression):
+def test_large_regression_targets_that_are_not_standardised_give_a_warning(make_regression):
     X, Y = make_regression()
     with pytest.warns(
         UserWarning,
         match=r"y_train: expected targets of a root mean square near 1, got 1e\+04; divide the targets by it",
     ):
-        train(Dataset(X, 1e4 + Y, X, 1e4 + Y, task="regression"), SMALL.replace(loss="huber", n_epochs=1))
+        train(
+            Dataset(X, 1e4 + Y, X, 1e4 + Y, task="regression", target_scale="none"),
+            SMALL.replace(loss="huber", n_epochs=1),
+        )
 
 
 def test_negative_counts_are_refused(make_regression):
@@ -154,6 +158,21 @@ def test_a_model_with_other_class_names_than_the_data_is_refused():
     with pytest.raises(DataError, match="'ant', 'bee'"):
         train(Dataset(X, y, X, y, class_names=("cat", "dog")), run.config, run.model)
     assert train(Dataset(X, y, X, y), run.config, run.model).model.class_names == ("ant", "bee")
+
+
+def schema_of(*names):
+    columns = tuple(Column(name=name, kind="number") for name in names)
+    return TableSchema(columns=columns, target="y", target_position=0, task="classification")
+
+
+def test_the_schema_of_the_table_becomes_the_models_and_other_features_are_refused():
+    X, y, config = np.eye(2), [0, 1], Config(hidden=(), n_epochs=1, batch_size=2)
+    table = schema_of("a", "b")
+    model = train(Dataset(X, y, X, y, table=table), config).model
+    assert model.table == table
+    assert train(Dataset(X, y, X, y), config, model).model.table == table
+    with pytest.raises(DataError, match=r"^model: expected the features of the data's table, b, a, .* a, b; encode"):
+        train(Dataset(X, y, X, y, table=schema_of("b", "a")), config, model)
 
 
 @pytest.mark.parametrize(

@@ -390,11 +390,14 @@ def test_a_fill_value_among_held_out_samples_is_reported_as_divergence(make_regr
     X, Y = make_regression()
     config = REGRESSION.replace(early_stopping="loss", validation_fraction=0.5)
     Y[_hold_out(len(X), config)[1][0]] = -FILL
+    arrays = X, Y, X[:50], np.zeros(50)
     with (
         pytest.warns(UserWarning, match="root mean square"),
         pytest.raises(DivergedError, match=r"^val_loss: .* values in y_val \(9\.97e\+36\) and X_val \(\d"),
     ):
-        train(Dataset(X, Y, X[:50], np.zeros(50), task="regression"), config)
+        train(Dataset(*arrays, task="regression", target_scale="none"), config)
+    with pytest.raises(DataError, match=r"^y_train: got targets that deviate by .*e\+35 .*; look for fill values"):
+        train(Dataset(*arrays, task="regression"), config)
 
 
 def test_an_extreme_sample_of_the_test_set_is_reported_as_divergence(make_regression):
