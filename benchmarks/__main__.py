@@ -6,7 +6,17 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from benchmarks import compare, history, instruction_limit, record, report, thread_report, threads
+from benchmarks import (
+    compare,
+    history,
+    instruction_limit,
+    record,
+    report,
+    table_report,
+    thread_report,
+    threads,
+)
+from benchmarks import tables as table_scores
 from benchmarks.case import CASES
 from benchmarks.suite import SUITES
 
@@ -66,9 +76,10 @@ def comparisons(
 
 @app.command
 def table() -> None:
-    """Fill the tables of README.md and docs/performance.md from the stored records."""
+    """Fill the tables of README.md, docs/performance.md and docs/tabular.md from the stored records."""
     report.fill_pages(record.published())
     thread_report.fill_page()
+    table_report.fill_page()
 
 
 @app.command(name="threads")
@@ -97,6 +108,35 @@ def measure_threads(*, cases: Names = (), counts: Counts = (), pairs: int = thre
     print(f"{thread_report.tables(result)}\n\nwritten: {path}")
     if thread_report.is_complete(result):
         thread_report.fill_page()
+
+
+@app.command(name="tables")
+def score_tables(*, files: Names = (), against: Names = (), seeds: int = table_report.MIN_SEEDS) -> None:
+    """Compare the preset tabular with other libraries on real tables, by scores and times; write a record.
+
+    The folder of the tables is that of the environment variable FASTMLP_TABLES. docs/tabular.md shows the newest record
+    of all tables and competitors.
+
+    Parameters
+    ----------
+    files
+        Names of tables, by default all of `benchmarks.tables.TABLES`.
+    against
+        Competitors, by default all: fastmlp_paper sklearn_mlp sklearn_mlp_scaled boosting realmlp.
+    seeds
+        Number of seeds, each with a split of its own.
+    """
+    _refuse_unknown("table", files, table_scores.TABLES)
+    _refuse_unknown("competitor", against, table_scores.COMPETITORS)
+    names = [name for name in table_scores.COMPETITORS if name in against or name == table_report.OURS or not against]
+    try:
+        result = table_scores.run(files, names, range(seeds))
+    except FileNotFoundError as error:
+        sys.exit(str(error))
+    path = record.save(result, "tables-")
+    print(f"{table_report.text(result)}\n\nwritten: {path}")
+    if table_report.is_complete(result):
+        table_report.fill_page()
 
 
 @app.command(name="history")

@@ -26,6 +26,8 @@ from benchmarks import (
     record,
     report,
     rivals,
+    table_report,
+    tables,
     thread_model,
     thread_report,
     thread_worker,
@@ -433,10 +435,12 @@ def test_a_page_without_markers_is_refused(example_record, tmp_path):
 
 
 def test_the_published_tables_are_those_of_the_stored_records(tmp_path):
-    copies = [Path(shutil.copy(page, tmp_path)) for page in (report.README, report.PERFORMANCE)]
-    report.fill_pages(record.published(), *copies)
+    pages = report.README, report.PERFORMANCE, table_report.PAGE
+    copies = [Path(shutil.copy(page, tmp_path)) for page in pages]
+    report.fill_pages(record.published(), *copies[:2])
     thread_report.fill_page(copies[1])
-    for copy, page in zip(copies, (report.README, report.PERFORMANCE), strict=True):
+    table_report.fill_page(copies[2])
+    for copy, page in zip(copies, pages, strict=True):
         assert copy.read_text(encoding="utf-8") == page.read_text(encoding="utf-8"), "run python -m benchmarks table"
 
 
@@ -805,3 +809,95 @@ def test_a_barrier_and_the_start_of_a_team_take_nanoseconds_to_milliseconds(monk
 
 def test_all_threads_of_default_are_cores():
     assert all(1 < n <= (os.cpu_count() or 1) for n in threads.default_counts())
+
+
+ROWS = {"size": [*range(40)], "colour": ["red", "blue"] * 20, "y": ["no"] * 20 + ["yes"] * 20}
+
+
+@pytest.fixture
+def table_file(tmp_path, monkeypatch):
+    pandas = pytest.importorskip("pandas")
+    pandas.DataFrame(ROWS).to_csv(tmp_path / "sizes.csv", index=False)
+    monkeypatch.setenv("FASTMLP_TABLES", str(tmp_path))
+    monkeypatch.setattr(tables, "TABLES", {"sizes.csv": ("y", None)})
+    monkeypatch.setattr(machine, "pin", lambda n_threads: [])
+    monkeypatch.setattr(fastmlp, "warmup", lambda: None)
+
+
+def table_record(n_seeds=5):
+    def results(scores, seconds):
+        return {"score": [scores] * n_seeds, "cpu_s": [seconds] * n_seeds}
+
+    entries = {}
+    for number, name in enumerate(tables.TABLES):
+        task = "regression" if number else "classification"
+        found = {key: results(0.5, 1.0) for key, item in tables.COMPETITORS.items() if task in item.tasks}
+        found |= {"fastmlp": results(0.75, 0.5), "fastmlp_paper": results(None, 0.25)}
+        entries[name] = {"task": task, "n_rows": 1000, "n_features": 3, "results": found}
+    return {"machine": machine.describe(1), "tables": entries}
+
+
+def test_tables_are_fitted_by_every_competitor_that_is_available(table_file):
+    names = ["fastmlp", "fastmlp_paper", "boosting", "sklearn_mlp", "sklearn_mlp_scaled"]
+    entry = tables.run((), names, [0])["tables"]["sizes.csv"]
+    assert (entry["task"], entry["n_rows"], entry["n_features"]) == ("classification", 40, 3)
+    assert set(entry["results"]) == set(names) - {"sklearn_mlp_scaled"}
+    assert entry["results"]["fastmlp"]["score"][0] > 0.8
+    assert all(0 <= result["score"][0] <= 1 <= len(result["cpu_s"]) for result in entry["results"].values())
+
+
+def test_each_seed_of_a_table_has_its_own_split(table_file):
+    pairs = tables.datasets(tables.folder() / "sizes.csv", "y", None, [0, 1, 0])
+    first, second, third = (dataset.X_test for _, dataset in pairs)
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(first, third)
+
+
+@pytest.mark.parametrize("name", ["fastmlp", "sklearn_mlp", "sklearn_mlp_scaled", "boosting"])
+def test_the_score_of_a_regression_is_r2(name):
+    x = np.linspace(0, 1, 60)[:, None]
+    dataset = fastmlp.Dataset(x, 1000 * x, x[::2], 1000 * x[::2], task="regression")
+    score, seconds = tables.measure(tables.COMPETITORS[name].fit, dataset, 0)
+    assert score <= 1
+    assert seconds > 0
+    if name == "fastmlp":
+        assert score > 0.9
+
+
+def test_a_table_on_which_a_competitor_diverged_has_no_score():
+    x = np.linspace(0, 1e6, 60)[:, None]
+    dataset = fastmlp.Dataset(x, 1e9 * x, x, 1e9 * x, task="regression")
+    assert tables.measure(tables.COMPETITORS["fastmlp_paper"].fit, dataset, 0)[0] is None
+
+
+def test_a_missing_folder_of_tables_is_an_error(monkeypatch):
+    monkeypatch.setenv("FASTMLP_TABLES", "/nowhere")
+    with pytest.raises(FileNotFoundError, match="FASTMLP_TABLES"):
+        tables.run((), ["fastmlp"], [0])
+
+
+def test_the_tables_of_scores_show_means_and_times():
+    record = table_record()
+    assert table_report.is_complete(record)
+    assert table_report.mean_score(record, "fastmlp_paper") == table_report.FLOOR
+    assert table_report.mean_score(record, "sklearn_mlp_scaled") is None
+    assert table_report.relative_time(record, "realmlp") == pytest.approx(2)
+    text = table_report.text(record)
+    n = len(tables.TABLES)
+    assert f"| **fastmlp, preset tabular** | 0.750 | 0.750 | 0.750 | {n / 2:.1f} s | 1 x |" in text
+    assert "| scikit-learn MLP, standardised target |  | 0.500 |  |  | 2 x |" in text
+    assert "| 1,000 x 3 | accuracy | 0.750 | -1.000 |" in text
+
+
+def test_a_record_of_tables_is_complete_with_all_competitors_and_seeds():
+    record = table_record(n_seeds=4)
+    assert not table_report.is_complete(record)
+    record = table_record()
+    del next(iter(record["tables"].values()))["results"]["realmlp"]
+    assert not table_report.is_complete(record)
+
+
+def test_fewer_seeds_of_a_competitor_are_said():
+    record = table_record()
+    record["tables"]["diamonds.csv"]["results"]["realmlp"]["score"] = [0.5]
+    assert f"{tables.COMPETITORS['realmlp'].label} on diamonds.csv 1" in table_report.text(record)
