@@ -20,10 +20,6 @@ ROWS = "\n".join(f"{i / 10},{i % 3}" for i in range(40))
 TABLES = {
     "empty.csv": "",
     "header.csv": "a,y\n",
-    "nan.csv": f"a,y\n{ROWS}\nnan,1\n",
-    "inf.csv": f"a,y\n{ROWS}\ninf,1\n",
-    "missing.csv": f"a,y\n{ROWS}\n,1\n",
-    "words.csv": f"a,y\n{ROWS}\nmany,1\n",
     "ragged.csv": f"a,y\n{ROWS}\n1,2,3\n",
     "one-column.csv": "y\n1\n2\n3\n",
     "one-class.csv": "a,y\n" + "\n".join(f"{i},1" for i in range(30)) + "\n",

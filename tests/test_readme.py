@@ -49,6 +49,14 @@ def test_the_python_examples_of_the_readme_run_in_order(tmp_path, monkeypatch):
     assert namespace["model"].weights[0].shape == (64, 100)
 
 
+def test_the_python_example_of_tables_runs():
+    pytest.importorskip("pandas")
+    namespace, path = {}, ROOT / "docs" / "tables.md"
+    for line, content, _ in blocks(path, "python"):
+        exec(compile("\n" * line + content, str(path), "exec"), namespace)
+    assert namespace["model"].predict({"region": ["south"], "area": [100.0]}).shape == (1,)
+
+
 def test_blocks_that_are_not_run_give_a_reason():
     text = README.read_text(encoding="utf-8")
     reasons = [reason for _, _, reason in blocks(README, "python") if reason is not None]

@@ -118,6 +118,15 @@ def test_reproduce_paper_gives_no_verdict_in_a_rehearsal(tmp_path):
     )
 
 
+def test_check_tables_prints_a_line_per_file(tmp_path):
+    rows = "".join(f"{'red' if i % 3 else 'blue'};{i % 7},5;{'yn'[i % 2]}\n" for i in range(40))
+    (tmp_path / "x.csv").write_text("colour;size;kind\n" + rows)
+    *_, line, _, count = run("check_tables.py", f"{tmp_path / 'x.csv'}=kind").splitlines()
+    number = r"accuracy \d\.\d{4}"
+    assert re.fullmatch(rf"\| x\.csv \| {number} \| \d+\.\d \| {number} \| same \| refused \|", line)
+    assert count == "1 of 1 files train"
+
+
 def test_fuzz_readers_counts_the_outcomes_of_a_reader():
     head, csv, *bugs = run("fuzz_readers.py", "--reader", "csv", "--n", "30").splitlines()
     assert head.split() == ["mutants", "same", "refused", "changed", "unverified", "bugs", "seconds"]

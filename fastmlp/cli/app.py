@@ -1,16 +1,21 @@
 """The command-line application, to which each command is added, and the options that several commands share."""
 
+import dataclasses
+import sys
+import warnings
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from fastmlp import data
-from fastmlp.config import Config
+from fastmlp.cli.terminal import note, spinner
 from fastmlp.data import Dataset
-from fastmlp.errors import MissingExtraError
+from fastmlp.errors import ConfigError, LeftOutWarning, MissingExtraError
 from fastmlp.parallel import MAX_THREADS, Threads
-from fastmlp.settings import LOSSES, LossName
+from fastmlp.settings import Task
+from fastmlp.table.options import ReadOptions
 from fastmlp.version import __version__
 
 try:
@@ -73,11 +78,13 @@ class DataOptions:
     Parameters
     ----------
     data : str
-        digits, cifar10, mnist or fashion-mnist, or the path of a file or folder: .npz, .npy or .csv.
+        digits, cifar10, mnist or fashion-mnist, or a path: a table (delimited text such as CSV, Parquet, ARFF or Excel,
+        compressed or not), .npz, .npy, or idx files.
     data_dir : path
         Folder of the named data sets; by default $FASTMLP_DATA, or else the user's cache folder.
     target : str
-        Column of a CSV file with the classes or the values to predict.
+        Column of a table with the classes or the values to predict: its name, or its position from 0, or from the end
+        by -1. By default the column called target, label, class or y, or else the last one.
     """
 
     data: str = "digits"
@@ -85,10 +92,88 @@ class DataOptions:
     target: str | None = None
 
 
-Settings = Annotated[Config, Parameter(name="*", group="Network and training")]
+@Parameter(name="*", group="Data")
+@dataclass(frozen=True, kw_only=True)
+class TableDataOptions:
+    """The task, the columns and the test set of a table.
+
+    Parameters
+    ----------
+    task : str
+        By default inferred: regression for numbers with a fraction, or many distinct integers.
+    test : path
+        File with the test set; by default a fifth of the rows is held out.
+    split : str
+        How rows are held out: random; stratified by class; time:COLUMN, the latest; group:COLUMN, whole groups. By
+        default stratified for classes, random for numbers.
+    drop : list of str
+        Columns to leave out.
+    keep_as_id : list of str
+        Columns to leave out that predict copies to its output.
+    kind : list of str
+        Kinds of columns, where the inferred one is wrong: COLUMN=number, category, date, or date:%d/%m/%Y.
+    """
+
+    task: Literal["classification", "multilabel", "regression"] | None = None
+    test: Path | None = None
+    split: str | None = None
+    drop: Annotated[list[str] | None, Parameter(negative=())] = None
+    keep_as_id: Annotated[list[str] | None, Parameter(negative=())] = None
+    kind: Annotated[list[str] | None, Parameter(negative=())] = None
 
 
-def load(options: DataOptions, scale: str = "auto", loss: LossName = "cross_entropy") -> Dataset:
-    """Load the data set that the options name; the loss decides between classification and regression."""
-    task = "regression" if LOSSES[loss].metric == "r2" else None
-    return data.load_data(options.data, options.data_dir, target=options.target, scale=scale, task=task)
+#: Options of table files, which are guessed unless they are given.
+Reading = Annotated[ReadOptions, Parameter(name="*", group="Table files")]
+
+
+def load(
+    options: DataOptions,
+    table: TableDataOptions = TableDataOptions(),
+    reading: ReadOptions = ReadOptions(),
+    *,
+    scale: str = "auto",
+    target_scale: str = "auto",
+    task: Task | None = None,
+) -> Dataset:
+    """Load the data set that the options name; print what was made of a table, and what was guessed."""
+    allow_scipy()
+    test = None if table.test is None else str(table.test)
+    with reading_spinner(options.data), warnings.catch_warnings():
+        warnings.simplefilter("ignore", LeftOutWarning)  # the summary says so
+        dataset = data.load_data(
+            options.data, options.data_dir, target=options.target, scale=scale, target_scale=target_scale, task=task,
+            test=test, split=table.split, drop=table.drop or (), keep_as_id=table.keep_as_id or (),
+            kinds=read_kinds(table.kind or ()), **dataclasses.asdict(reading),
+        )  # fmt: skip
+    if dataset.table is not None:
+        note(dataset.summary())
+    return dataset
+
+
+def read_kinds(words: Sequence[str]) -> dict[str, str]:
+    """Kinds of columns from words of the form COLUMN=kind.
+
+    Examples
+    --------
+    >>> read_kinds(["zip code=category", "day=date:%d/%m/%Y"])
+    {'zip code': 'category', 'day': 'date:%d/%m/%Y'}
+    """
+    kinds = {}
+    for word in words:
+        name, equals, kind = word.rpartition("=")
+        if not equals or name in kinds:
+            expected = "COLUMN=number, COLUMN=category, COLUMN=date or COLUMN=date:FORMAT, once per column"
+            raise ConfigError(f"--kind: expected {expected}, got {word}")
+        kinds[name] = kind
+    return kinds
+
+
+def reading_spinner(name_or_path: str) -> AbstractContextManager[object]:
+    """Show a spinner while a file is read; the download of a named data set has a bar of its own."""
+    return nullcontext() if name_or_path in data.DATA_SETS else spinner(f"reading {name_or_path}")
+
+
+def allow_scipy() -> None:
+    """Undo the blocking of SciPy by `fastmlp.__main__`: scikit-learn, which encodes tables, needs it."""
+    if sys.modules.get("scipy.linalg", sys) is None:
+        del sys.modules["scipy.linalg"]

@@ -7,6 +7,7 @@ them, such as a full disk after hours of training, loses nothing.
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,11 +24,12 @@ from fastmlp.io.regular_file import read_bytes
 from fastmlp.model.model import Model, load_model
 from fastmlp.training.checkpoint import differences_of, discard_checkpoint, holds_checkpoint
 from fastmlp.training.history import History
+from fastmlp.training.standardisation import scaling_identity, target_scaling_of
 from fastmlp.version import __version__
 
 #: Files that train writes to its output folder.
 RESULTS = ("config.json", "history.csv", "model.npz", "curves.png", "run.json")
-SETTINGS, ROWS, NETWORK, CURVES, RECORD = RESULTS
+SETTINGS_FILE, ROWS, NETWORK, CURVES, RECORD = RESULTS
 FILE_VERSION = 1
 
 
@@ -60,7 +62,7 @@ class FinishedRun(NamedTuple):
 
 
 def prepare_folder(out: Path, fresh: bool) -> None:
-    """Create the folder, and check before the data is loaded that the results can be written to it.
+    """Check before the data is loaded that the results can be written to the folder, without leaving an empty one.
 
     Raises
     ------
@@ -79,12 +81,30 @@ def prepare_folder(out: Path, fresh: bool) -> None:
         raise OutputError(
             f"{out} already contains {', '.join(existing)} ({reason}); choose another folder, or remove these files"
         )
-    with writing(out):
-        out.mkdir(parents=True, exist_ok=True)
+    check_creatable(out)
     if is_interrupted and fresh:
         discard_checkpoint(out)
     elif is_interrupted:
         note(f"resuming the run in {out}; --fresh starts from the beginning")
+
+
+def check_creatable(out: Path) -> None:
+    """Check that a folder exists or can be created, by creating it, and remove it and its new parents again.
+
+    So a run that is refused later, such as for its data, leaves no empty folder. Permissions alone would not tell: root
+    has all of them, and a file system may be read-only.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be created.
+    """
+    with writing(out):
+        new = [folder for folder in (out, *out.parents) if not folder.exists()]
+        out.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError):  # another process has written into it
+        for folder in new:
+            folder.rmdir()
 
 
 def identify(config: Config, dataset: Dataset) -> dict[str, Any]:
@@ -92,6 +112,11 @@ def identify(config: Config, dataset: Dataset) -> dict[str, Any]:
     names = None if dataset.class_names is None else list(dataset.class_names)
     classes = names or (None if dataset.classes is None else classes_to_json(dataset.classes))
     data = {"scale": dataset.scale, "data": dataset.checksum(), "classes": classes}
+    if dataset.table is not None:  # its arrays are the same if a column is renamed, but the network is not
+        data["columns"] = [f"{column.name} ({column.kind})" for column in dataset.table.columns]
+        data["target"], data["split"] = dataset.table.target, dataset.table.reading.get("split")
+        data["table"] = hashlib.sha256(json.dumps(dataset.table.to_json()).encode()).hexdigest()
+    data |= scaling_identity(target_scaling_of(dataset, config))
     return dict(json.loads(json.dumps({**config.to_dict(), **data, "fastmlp": __version__})))
 
 
@@ -103,6 +128,8 @@ def save_results(out: Path, config: Config, identity: Mapping[str, Any], run: Fi
     OutputError
         If a file cannot be written; the message says where the network, or else the newest checkpoint, is.
     """
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
     try:
         run.model.save(out / NETWORK)
     except OutputError as error:
@@ -117,7 +144,7 @@ def save_results(out: Path, config: Config, identity: Mapping[str, Any], run: Fi
             "model_sha256": _digest(out / NETWORK),
         }
         _write_text(out / RECORD, "record", json.dumps(add_checksum(record)) + "\n")
-        _write_derived(out, config, run.history, (SETTINGS, ROWS, CURVES))
+        _write_derived(out, config, run, (SETTINGS_FILE, ROWS, CURVES))
     except OutputError as error:
         raise OutputError(f"{error}; the network is in {out / NETWORK}; {_advice(out)}") from error
     discard_checkpoint(out)
@@ -161,15 +188,14 @@ def read_results(out: Path, config: Config, identity: Mapping[str, Any]) -> Fini
         note(f"the finished run in {out} has no {NETWORK}: training it again")
         return None
     _check_same(out / NETWORK, _digest(out / NETWORK) == record["model_sha256"], "train the network")
-    history = History.from_dict(record["history"])
-    missing = [name for name in (SETTINGS, ROWS, CURVES) if not (out / name).exists()]
-    for name, text in _texts(config, history).items():
+    divergence = record["divergence"] and Divergence(*record["divergence"])
+    run = FinishedRun(load_model(out / NETWORK), History.from_dict(record["history"]), divergence)
+    missing = [name for name in (SETTINGS_FILE, ROWS, CURVES) if not (out / name).exists()]
+    for name, text in _texts(config, run).items():
         if name not in missing:
             _check_same(out / name, _read_bytes(out / name) == text.encode(), "write it")
-    divergence = record["divergence"] and Divergence(*record["divergence"])
-    run = FinishedRun(load_model(out / NETWORK), history, divergence)
     if missing:
-        _write_derived(out, config, history, missing)
+        _write_derived(out, config, run, missing)
         note(f"wrote {', '.join(missing)} to {out}")
     return run
 
@@ -182,17 +208,20 @@ def _advice(out: Path) -> str:
     return f"there is no checkpoint in {out}: free some space, and train again"
 
 
-def _write_derived(out: Path, config: Config, history: History, names: Any) -> None:
-    for name, text in _texts(config, history).items():
+def _write_derived(out: Path, config: Config, run: FinishedRun, names: Any) -> None:
+    for name, text in _texts(config, run).items():
         if name in names:
-            _write_text(out / name, {SETTINGS: "settings", ROWS: "history"}[name], text)
+            _write_text(out / name, {SETTINGS_FILE: "settings", ROWS: "history"}[name], text)
     if CURVES in names:
-        plot.save_curves(history, out / CURVES)
+        plot.save_curves(run.history, out / CURVES)
 
 
-def _texts(config: Config, history: History) -> dict[str, str]:
+def _texts(config: Config, run: FinishedRun) -> dict[str, str]:
     """Content of the text files that are derived from the run, by name."""
-    return {SETTINGS: json.dumps(config.to_dict(), indent=2) + "\n", ROWS: history.to_csv()}
+    settings, table = config.to_dict(), run.model.table
+    if table is not None:
+        settings["table"] = table.to_json()
+    return {SETTINGS_FILE: json.dumps(settings, indent=2) + "\n", ROWS: run.history.to_csv()}
 
 
 def _write_text(path: Path, kind: str, text: str) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastmlp import plot
-from fastmlp.cli.app import App, DataOptions, Parameter, Settings, app, load
-from fastmlp.cli.terminal import format_seconds, is_terminal, note, note_classes, resolve_and_report, writing
+from fastmlp.cli.app import App, DataOptions, Parameter, Reading, TableDataOptions, app, load
+from fastmlp.cli.results import check_creatable
+from fastmlp.cli.settings import GivenSettings, Preset, Settings, provisional_config, resolve_settings, task_of_settings
+from fastmlp.cli.terminal import format_seconds, is_terminal, note, note_classes
 from fastmlp.config import Config
 from fastmlp.errors import ConfigError
 from fastmlp.metrics import display_name, format_metric
@@ -19,6 +21,8 @@ from fastmlp.study.plan import label_of, make_plan
 from fastmlp.study.result import Study, summary_row
 from fastmlp.study.scheduler import StudyProgress
 from fastmlp.study.store import Shard, merge_stores
+from fastmlp.table.options import ReadOptions
+from fastmlp.training.early_stopping import best_epoch
 
 study_app = App(name="study", help="Show, plot or merge the studies that sweep and paper have saved.")
 app.command(study_app)
@@ -34,8 +38,11 @@ app.command(study_app)
 )
 def sweep_command(
     *,
-    config: Settings = Config(),
+    settings: Settings = GivenSettings(),
+    preset: Annotated[Preset, Parameter(group="Network and training")] = "auto",
     options: DataOptions = DataOptions(),
+    table: TableDataOptions = TableDataOptions(),
+    reading: Reading = ReadOptions(),
     vary: Annotated[list[str] | None, Parameter(group="Study", negative=())] = None,
     repeats: Annotated[int, Parameter(group="Study")] = 10,
     out: Annotated[Path | None, Parameter(group="Study")] = None,
@@ -48,6 +55,9 @@ def sweep_command(
 
     Parameters
     ----------
+    preset : str
+        Values of all settings that are not given: paper, as printed below; tabular, for tables; auto: tabular for a
+        table, paper for other data.
     vary : list of str
         A setting and its values: name=value,value,...; sizes of hidden layers are written 100x100, or none. With
         several --vary, every combination is trained; without any, the one setting is repeated.
@@ -65,13 +75,16 @@ def sweep_command(
         Address of the Dask scheduler.
     """
     grid, part = read_grid(vary) if vary else {}, None if shard is None else _read_shard(shard)
-    plan = make_plan(config, grid or [{}], repeats)  # reports invalid values before the data is loaded
+    # Invalid values are reported before the data is loaded.
+    plan = make_plan(provisional_config(settings, preset), grid or [{}], repeats)
     if out is not None:  # a folder that cannot be written to is reported before the data is loaded
-        with writing(out):
-            out.mkdir(parents=True, exist_ok=True)
-    dataset = load(options, loss=plan.settings[0].get("loss", config.loss))
+        check_creatable(out)
+    task = task_of_settings(GivenSettings(**{**settings.given, **plan.settings[0]}), table.task)
+    dataset = load(options, table, reading, task=task)
     note_classes(dataset)
-    config = resolve_and_report(config, dataset)
+    config, preset = resolve_settings(settings, preset, dataset)
+    if dataset.table is not None:
+        note(f"settings that are not given or varied: preset {preset}")
     with show_runs() as show:
         rest: dict[str, Any] = {"out": out, "shard": part, "backend": backend, "scheduler": scheduler, "progress": show}
         if grid:
@@ -200,7 +213,7 @@ def _show_run(p: StudyProgress) -> None:
         return
     result = "diverged"
     if p.record["status"] == "finished":
-        score = f"test_{LOSSES[p.spec.config.loss].metric}"
-        result = f"{display_name(score)} {format_metric(p.record['history'][score][-1])}"
+        score, history = f"test_{LOSSES[p.spec.config.loss].metric}", p.record["history"]
+        result = f"{display_name(score)} {format_metric(history[score][best_epoch(p.spec.config, history) - 1])}"
     run = f"{label_of(p.spec.setting)}, repeat {p.spec.repeat}"
     note(f"run {p.n_done}/{p.n_runs}  {run}: {result}, {format_seconds(p.record['seconds'])}")

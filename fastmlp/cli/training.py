@@ -6,12 +6,22 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import IO, Annotated, Any, TextIO
+from typing import IO, Annotated, Any, Literal, TextIO
 
 import numpy as np
 
 from fastmlp import data
-from fastmlp.cli.app import DataOptions, Parameter, Settings, ThreadsOption, app, load
+from fastmlp.cli.app import (
+    DataOptions,
+    Parameter,
+    Reading,
+    TableDataOptions,
+    ThreadsOption,
+    allow_scipy,
+    app,
+    load,
+    reading_spinner,
+)
 from fastmlp.cli.results import (
     Divergence,
     FinishedRun,
@@ -20,13 +30,13 @@ from fastmlp.cli.results import (
     read_results,
     save_results,
 )
+from fastmlp.cli.settings import GivenSettings, Preset, Settings, provisional_config, resolve_settings, task_of_settings
 from fastmlp.cli.terminal import (
     compile_kernels,
     format_seconds,
     is_terminal,
     note,
     note_classes,
-    resolve_and_report,
     show_bar,
     show_line,
     writing,
@@ -34,11 +44,15 @@ from fastmlp.cli.terminal import (
 from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.data.label import is_range
+from fastmlp.data.load import Labelled
 from fastmlp.errors import ConfigError, DataError, DivergedError, OutputError
 from fastmlp.io.atomic import write_atomic
 from fastmlp.metrics import format_metric
 from fastmlp.model.model import Evaluation, Model, load_model
 from fastmlp.parallel import Threads
+from fastmlp.settings import Task
+from fastmlp.table.options import ReadOptions
+from fastmlp.table.schema import TableSchema, is_frame
 from fastmlp.training.checkpoint import holds_checkpoint
 from fastmlp.training.compatibility import n_outputs_of
 from fastmlp.training.early_stopping import best_epoch
@@ -56,9 +70,13 @@ from fastmlp.training.loop import train
 )
 def train_command(
     *,
-    config: Settings = Config(),
+    settings: Settings = GivenSettings(),
+    preset: Annotated[Preset, Parameter(group="Network and training")] = "auto",
     options: DataOptions = DataOptions(),
+    table: TableDataOptions = TableDataOptions(),
+    reading: Reading = ReadOptions(),
     scale: Annotated[str, Parameter(group="Data")] = "auto",
+    target_scale: Annotated[Literal["auto", "none"], Parameter(group="Data")] = "auto",
     out: Annotated[Path | None, Parameter(group="Results")] = None,
     fresh: Annotated[bool, Parameter(group="Results", negative=())] = False,
     n_threads: ThreadsOption = "auto",
@@ -69,9 +87,15 @@ def train_command(
 
     Parameters
     ----------
+    preset : str
+        Values of all settings that are not given: paper, as printed below; tabular, for tables; auto: tabular for a
+        table, paper for other data.
     scale : str
-        none; unit: map to [0, 1]; standard: mean 0 and standard deviation 1 on the training set; auto: unit for bytes,
-        standard for floats.
+        none; unit: map to [0, 1]; standard: mean 0 and standard deviation 1 on the training set; robust: median and
+        quartiles; auto: unit for bytes, standard for floats, robust for tables, unit for those
+        of pixels.
+    target_scale : str
+        auto: standardise numbers to predict for the training, which changes no unit in results; none: as they are.
     out : path
         Folder for model.npz, history.csv, config.json, curves.png and run.json, which must not exist yet or be those of
         this run. It has a checkpoint until the run has finished.
@@ -80,13 +104,15 @@ def train_command(
     n_threads : int or auto
         Number of threads, which changes no result; auto: as many as pay and find a free core.
     """
+    provisional_config(settings, preset)  # reports invalid settings before the data is loaded
     if fresh and out is None:
         raise ConfigError("--fresh: expected only with --out, got no --out; give the folder of the interrupted run")
     if out is not None:
         prepare_folder(out, fresh)
-    dataset = load(options, scale, config.loss)
-    config = resolve_and_report(config, dataset)
-    note(_headline(config, dataset))
+    task = task_of_settings(settings, table.task)
+    dataset = load(options, table, reading, scale=scale, target_scale=target_scale, task=task)
+    config, preset = resolve_settings(settings, preset, dataset)
+    note(f"{_headline(config, dataset)}; preset {preset}")
     note_classes(dataset)
     if out is None:
         _print_result(_train(dataset, config, None, n_threads), config, dataset, n_threads)
@@ -105,9 +131,14 @@ def train_command(
 
 @app.command(name="evaluate")
 def evaluate_command(
-    model: Path, /, *, options: DataOptions = DataOptions(), n_threads: ThreadsOption = "auto"
+    model: Path,
+    /,
+    *,
+    options: DataOptions = DataOptions(),
+    reading: Reading = ReadOptions(),
+    n_threads: ThreadsOption = "auto",
 ) -> None:
-    """Evaluate a trained network on the test set of a data set.
+    """Evaluate a trained network on all rows of a table, on all samples of a file without a test set, or on a test set.
 
     Parameters
     ----------
@@ -118,39 +149,61 @@ def evaluate_command(
     """
     network = load_model(model)
     note(f"data: {options.data}")
-    dataset = load(options, loss=network.config.loss)
-    y = _test_targets(dataset, network)
+    if network.table is not None and options.data in data.DATA_SETS:
+        raise DataError(
+            f"--data: expected a table with the columns that the network knows, got {options.data}; name a file"
+        )
+    allow_scipy()
+    with reading_spinner(options.data):
+        labelled = data.load_labelled(
+            options.data, options.data_dir, table=network.table, classes=network.classes,
+            class_names=network.class_names or (), target=options.target, read=reading, task=network.task,
+        )  # fmt: skip
+    note(labelled.description)
+    X, y = labelled.X, _targets(labelled, network)
+    if network.table is not None and is_frame(X):
+        X, _ = _encode(network.table, X)
+        network.table = None  # from here on it takes features
     compile_kernels(network.config.dtype)
-    print(_format_evaluation(network.evaluate(dataset.X_test, y, n_threads=n_threads), dataset))
+    result = network.evaluate(X, y, n_threads=n_threads)
+    print(_format_evaluation(result, network.task, labelled.majority_accuracy))
 
 
-def _test_targets(dataset: Dataset, network: Model) -> Any:
-    """The targets of the test set as a network takes them.
+def _targets(labelled: Labelled, network: Model) -> Any:
+    """The targets as a network takes them.
 
     Raises
     ------
     DataError
         If only names can tell whether the classes of both are the same, and these differ.
     """
-    names = dataset.class_names
+    names = labelled.class_names
     if names is not None and network.class_names is not None:
         if names == network.class_names and network.classes is not None:
-            return network.classes[dataset.y_test]
+            return network.classes[np.searchsorted(names, labelled.y)] if labelled.y.dtype == object else labelled.y
         if names != network.class_names and (network.classes is None or is_range(network.classes)):
             raise DataError(f"classes of the data: expected {network.class_names}, got {names}")
-    return dataset.targets()["y_test"]
+    return labelled.y
 
 
 @app.command(name="predict")
-def predict_command(model: Path, file: Path, /, *, out: Path | None = None, n_threads: ThreadsOption = "auto") -> None:
-    """Predict samples, and write CSV: the label and the probability of each class, or the predicted values.
+def predict_command(
+    model: Path,
+    file: Path,
+    /,
+    *,
+    reading: Reading = ReadOptions(),
+    out: Path | None = None,
+    n_threads: ThreadsOption = "auto",
+) -> None:
+    """Predict samples, and write CSV: ids, the label and the probability of each class, or the predicted values.
 
     Parameters
     ----------
     model : path
         Network to use: model.npz of a trained run, or an exported .npz or .safetensors file.
     file : path
-        Samples without targets: .npy, or .csv with a header and numbers only.
+        Samples: a table with the columns that the network was trained on, in any order; or .npy, .npz or idx.
     out : path
         File to write instead of stdout; an existing file is replaced.
     n_threads : int or auto
@@ -159,9 +212,16 @@ def predict_command(model: Path, file: Path, /, *, out: Path | None = None, n_th
     if out is not None:
         _check_other_file(out, (model, file))
     network = load_model(model)
-    X = data.load_samples(file)
+    allow_scipy()
+    with reading_spinner(str(file)):
+        X = data.load_samples(file, reading, network.table)
+    ids: dict[str, Any] = {}
+    if network.table is not None and is_frame(X):
+        X, ids = _encode(network.table, X)
+        network.table = None  # from here on it takes features
     compile_kernels(network.config.dtype)
     header, rows = _predictions(network, X, n_threads)
+    header, rows = [*ids, *header], ([*row[0], *row[1]] for row in zip(_rows_of(ids, len(X)), rows, strict=True))
     if out is None:
         _write_table(sys.stdout, header, rows)
     elif out.exists() and not out.is_file():  # a device, or a folder, which is reported
@@ -186,11 +246,11 @@ def _headline(config: Config, dataset: Dataset) -> str:
     return f"{dataset.name or 'data'}: {samples}\n{network}, {config.activation}, {optimizer}, {config.precision}"
 
 
-def _format_evaluation(result: Evaluation, dataset: Dataset) -> str:
+def _format_evaluation(result: Evaluation, task: Task, majority_accuracy: float) -> str:
     loss = f"test loss {result.loss:#.4g}"
-    if dataset.task == "regression":
+    if task == "regression":
         return f"test R2 {format_metric(result.score)}, {loss}"
-    return f"test accuracy {format_metric(result.score)} (majority class {dataset.majority_accuracy:.4f}), {loss}"
+    return f"test accuracy {format_metric(result.score)} (majority class {majority_accuracy:.4f}), {loss}"
 
 
 def _train(dataset: Dataset, config: Config, out: Path | None, n_threads: Threads) -> FinishedRun:
@@ -232,8 +292,8 @@ def _print_result(run: FinishedRun, config: Config, dataset: Dataset, n_threads:
     if config.early_stopping != "none":
         best = best_epoch(config, run.history.to_dict())
         note(f"the final weights are those of epoch {best}, the best on the validation set")
-    evaluation = run.model.evaluate(dataset.X_test, dataset.targets()["y_test"], n_threads=n_threads)
-    result = _format_evaluation(evaluation, dataset)
+    evaluation = run.model.evaluate_validated(dataset.X_test, dataset.y_test, n_threads)
+    result = _format_evaluation(evaluation, dataset.task, dataset.majority_accuracy)
     print(f"{result}, {last['epoch']} epoch{'s' * (last['epoch'] > 1)} in {format_seconds(seconds)}")
 
 
@@ -246,6 +306,30 @@ def _explain_resuming(out: Path | None) -> Iterator[None]:
         if out is None or not holds_checkpoint(out):
             raise
         raise KeyboardInterrupt(f"the run is saved in {out}; start the same command again to resume it") from None
+
+
+def _encode(table: TableSchema, rows: Any) -> tuple[np.ndarray[Any, Any], dict[str, Any]]:
+    """Features of raw rows, and the columns of ids by name; print what else was found in the rows."""
+    from fastmlp.table.cell import texts_of
+    from fastmlp.table.encoder import TableEncoder
+    from fastmlp.table.frame import to_frame
+
+    frame = to_frame(rows)
+    features, notes = TableEncoder(table).encode(frame)
+    for text in notes:
+        note(text)
+    names = [column.name for column in table.of_kind("id")]
+    if absent := [name for name in names if name not in frame.columns]:
+        note(f"ids that are not in the file, and not in the output: {', '.join(absent)}")
+    found = [name for name in names if name in frame.columns]
+    # The numbers 7 and 7.0 are one id. csv writes None as an empty cell, but NaN as nan.
+    return features, {
+        name: (frame[name] if frame[name].dtype == object else texts_of(frame[name])).tolist() for name in found
+    }
+
+
+def _rows_of(columns: dict[str, Any], n_rows: int) -> Iterable[Iterable[object]]:
+    return zip(*columns.values(), strict=True) if columns else ((),) * n_rows
 
 
 def _predictions(

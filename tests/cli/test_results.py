@@ -138,6 +138,55 @@ def test_fresh_does_not_discard_a_finished_run(run, finished):
     assert content(finished) == before
 
 
+# refused runs
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["train", "--target", "b"],
+        ["train", "--target", "nothing"],
+        ["train", "--target", "a", "--loss", "poisson"],
+        ["train", "--target", "c", "--l2", "-1"],
+        ["sweep", "--target", "b"],
+        ["sweep", "--target", "a", "--loss", "poisson"],
+        ["sweep", "--target", "c", "--shard", "3/2"],
+        ["sweep", "--target", "c", "--backend", "threads", "--scheduler", "nowhere:1"],
+        ["paper", "--target", "b"],
+        ["paper", "--target", "c", "--n-jobs", "0"],
+    ],
+    ids=" ".join,
+)
+def test_a_refused_run_leaves_no_folder(argv, run, tmp_path):
+    (tmp_path / "numbers.csv").write_text("a,b,c\n" + "".join(f"-{i},{i},{i % 2}\n" for i in range(9)) + "9,inf,1\n")
+    if "b" not in argv:
+        (tmp_path / "numbers.csv").write_text("a,c\n" + "".join(f"-{i},{i % 2}\n" for i in range(10)))
+    code, out, err = run(*argv, "--data", tmp_path / "numbers.csv", "--out", tmp_path / "runs" / "first")
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ") or "\nerror: " in err
+    assert [path.name for path in tmp_path.iterdir()] == ["numbers.csv"]
+
+
+@pytest.mark.parametrize("argv", [["predict", "no.npz", "no.csv", "--out"], ["export", "no.npz"], ["study", "merge"]])
+def test_a_refused_command_for_one_file_leaves_no_folder(argv, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(*argv, "new/x.onnx")[0] == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refused_run_leaves_an_existing_folder(run, tmp_path):
+    (tmp_path / "out").mkdir()
+    assert run("train", "--data", tmp_path / "nothing.csv", "--out", tmp_path / "out")[0] == 2
+    assert (tmp_path / "out").is_dir()
+
+
+def test_a_folder_that_cannot_be_created_is_refused_before_the_data_is_loaded(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    for command in ("train", "sweep"):
+        _, _, err = run(command, "--data", tmp_path / "nothing.csv", "--out", tmp_path / "file" / "out")
+        assert err == f"error: {tmp_path / 'file' / 'out'} cannot be written: Not a directory\n"
+
+
 # missing and damaged files
 
 
