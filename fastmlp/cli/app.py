@@ -136,9 +136,8 @@ def load(
     task: Task | None = None,
 ) -> Dataset:
     """Load the data set that the options name; print what was made of a table, and what was guessed."""
-    allow_scipy()
     test = None if table.test is None else str(table.test)
-    with reading_spinner(options.data), warnings.catch_warnings():
+    with prepare_reading(options.data), warnings.catch_warnings():
         warnings.simplefilter("ignore", LeftOutWarning)  # the summary says so
         dataset = data.load_data(
             options.data, options.data_dir, target=options.target, scale=scale, target_scale=target_scale, task=task,
@@ -168,12 +167,14 @@ def read_kinds(words: Sequence[str]) -> dict[str, str]:
     return kinds
 
 
-def reading_spinner(name_or_path: str) -> AbstractContextManager[object]:
-    """Show a spinner while a file is read; the download of a named data set has a bar of its own."""
-    return nullcontext() if name_or_path in data.DATA_SETS else spinner(f"reading {name_or_path}")
+def prepare_reading(name_or_path: str) -> AbstractContextManager[object]:
+    """Prepare to read data, and show a spinner meanwhile; the download of a named data set has a bar of its own.
 
-
-def allow_scipy() -> None:
-    """Undo the blocking of SciPy by `fastmlp.__main__`: scikit-learn, which encodes tables, needs it."""
-    if sys.modules.get("scipy.linalg", sys) is None:
+    `fastmlp.__main__` blocks SciPy, whose import takes 0.1 s or more of every command. scikit-learn, which encodes
+    tables, needs it: for a file that may be one, the block is removed.
+    """
+    if name_or_path in data.DATA_SETS:
+        return nullcontext()
+    if data.may_be_table(name_or_path) and sys.modules.get("scipy.linalg", sys) is None:
         del sys.modules["scipy.linalg"]
+    return spinner(f"reading {name_or_path}")

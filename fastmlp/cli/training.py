@@ -17,10 +17,9 @@ from fastmlp.cli.app import (
     Reading,
     TableDataOptions,
     ThreadsOption,
-    allow_scipy,
     app,
     load,
-    reading_spinner,
+    prepare_reading,
 )
 from fastmlp.cli.results import (
     Divergence,
@@ -153,8 +152,7 @@ def evaluate_command(
         raise DataError(
             f"--data: expected a table with the columns that the network knows, got {options.data}; name a file"
         )
-    allow_scipy()
-    with reading_spinner(options.data):
+    with prepare_reading(options.data):
         labelled = data.load_labelled(
             options.data, options.data_dir, table=network.table, classes=network.classes,
             class_names=network.class_names or (), target=options.target, read=reading, task=network.task,
@@ -212,8 +210,7 @@ def predict_command(
     if out is not None:
         _check_other_file(out, (model, file))
     network = load_model(model)
-    allow_scipy()
-    with reading_spinner(str(file)):
+    with prepare_reading(str(file)):
         X = data.load_samples(file, reading, network.table)
     ids: dict[str, Any] = {}
     if network.table is not None and is_frame(X):

@@ -273,17 +273,45 @@ def load_labelled(
         return _test_set_of(load_data(name_or_path, data_dir, task=task))
     _check_exists(path, name_or_path)
     kind = _kind_of(path)
-    if kind == "table" or (kind == "npz" and columns_of_npz(path) is not None):
+    columns = columns_of_npz(path) if kind == "npz" else None
+    if kind == "table" or columns is not None:
         from fastmlp.data.table import load_labelled_table
 
-        X, y, majority, description = load_labelled_table(
-            path if kind == "table" else columns_of_npz(path), table, classes, class_names, target, read
-        )
+        source = path if columns is None else columns
+        X, y, majority, description = load_labelled_table(source, table, classes, class_names, target, read)
         return Labelled(X, y, None, majority, description)
     if kind in ("npz", "idx"):
         X, y = load_test_set(path) if kind == "npz" else load_idx_test_set(path)
         return Labelled(X, y, None, _majority(y, classes), f"{len(y):,} samples")
     return _test_set_of(load_data(name_or_path, data_dir, task=task))
+
+
+def may_be_table(name_or_path: str) -> bool:
+    r"""Whether data may be a table, which needs the packages of the extra ``table``; found out without reading it.
+
+    Parameters
+    ----------
+    name_or_path : str
+        As in `load_data`.
+
+    Returns
+    -------
+    bool
+        True, too, for a ``.npz`` file, which may hold one array per column.
+
+    Raises
+    ------
+    DataNotFoundError
+        If a file cannot be opened.
+
+    Examples
+    --------
+    >>> from fastmlp.data import may_be_table
+    >>> may_be_table("digits"), may_be_table(__file__)
+    (False, True)
+    """
+    path = expand_user(name_or_path)
+    return name_or_path not in DATA_SETS and os.path.isfile(path) and _kind_of(path) in ("table", "npz")
 
 
 def _warn_of_left_out(table: TableSchema | None) -> None:

@@ -33,7 +33,7 @@ MANY_CODES = 100
 DISTINCT_SHARE, DISTINCT_TEXTS = 0.5, 20
 #: From this share of missing cells on, a column of distinct texts is kept for its missing cells.
 MISSING_SHARE = 0.05
-#: Share of distinct whole numbers from which on a column with the name of an id is one. The ids of a table of patients
+#: Smallest share of distinct whole numbers in a column that is named like an id, for it to be one. Ids of patients
 #: repeat where a patient came twice.
 ID_SHARE = 0.9
 #: Numbers of rows below which nothing is taken for an id or a count of the rows.
@@ -43,7 +43,7 @@ FEW_ROWS = 10
 IMAGE_COLUMNS = 49
 #: Cells by which it is decided whether a column of text may hold numbers.
 _SAMPLE = 1000
-#: Words per text, and characters, from which on texts are called free text rather than ids.
+#: Smallest mean number of words, or of characters, of texts that are called free text rather than ids.
 _WORDS, _CHARACTERS = 3, 30
 
 #: customerID, Patient Id, PID, id_client, ID Number; index, Sr. No., row.names; policy_number; Unnamed: 0, or no name.

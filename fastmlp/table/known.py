@@ -12,12 +12,12 @@ import numpy as np
 from fastmlp.errors import FileFormatError
 from fastmlp.table.assembly import unique_names
 from fastmlp.table.cell import number_of, text_of
-from fastmlp.table.dialect import count_titles, find_header
+from fastmlp.table.dialect import MISSING, count_titles, find_header
 from fastmlp.table.options import DELIMITERS
-from fastmlp.table.schema import MISSING_CELLS, MISSING_NUMBERS, TableSchema
+from fastmlp.table.schema import MISSING_NUMBERS, TableSchema
 from fastmlp.table.text_column import ANY, TEXT, Form
 
-_MISSING, _ABSENT = frozenset(MISSING_CELLS), frozenset(MISSING_NUMBERS)
+_ABSENT = frozenset(MISSING_NUMBERS)
 
 
 class KnownHeader(NamedTuple):
@@ -102,7 +102,7 @@ class KnownTable:
         It has if most of its cells are known names; if it has no number in any column of numbers, and no digit in any
         of dates; or, in a table of categories alone, if none of its cells is a known level.
         """
-        present = [cell for cell in cells if cell not in _MISSING]
+        present = [cell for cell in cells if cell not in MISSING]
         if present and sum(cell in self.names for cell in present) > len(present) / 2:
             return True
         names = self.positions(len(cells))
@@ -111,7 +111,7 @@ class KnownTable:
         are_values, are_levels = [], []
         for name, cell in zip(names, cells, strict=True):
             column = self._columns.get(name)
-            if column is None or cell in _MISSING:
+            if column is None or cell in MISSING:
                 continue
             if column.kind == "number":
                 are_values.append(cell in _ABSENT or any(np.isfinite(number_of(cell, point)) for point in ".,"))

@@ -73,7 +73,7 @@ class Column:
     name : str
         Its name in the header; a table without a header has the names ``column_0``, ``column_1``, ...
     kind : {"number", "category", "date", "id", "left out"}
-        What it is made of.
+        Its kind, which decides how its cells become features.
     note : str
         Why it is left out, or what else a user should know, in a few words.
     is_given : bool

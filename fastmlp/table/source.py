@@ -16,13 +16,13 @@ from fastmlp.table.parquet import read_parquet
 from fastmlp.table.schema import TableSchema
 
 #: Options that do not apply to each format.
-FOREIGN = {
+INAPPLICABLE_OPTIONS = {
     "Parquet": ("header", "delimiter", "decimal", "encoding", "sheet"),
     "Excel": ("delimiter", "decimal", "encoding"),
     "ARFF": ("header", "delimiter", "decimal", "sheet"),
     "delimited text": ("sheet",),
 }
-HEADLESS = ("Excel", "delimited text")
+FORMATS_WITH_HEADER_OPTION = ("Excel", "delimited text")
 READERS = {"Parquet": read_parquet, "Excel": read_excel, "ARFF": read_arff, "delimited text": read_delimited}
 
 
@@ -96,7 +96,11 @@ def read_table(
     if not len(table.frame):
         is_empty = "empty rows left out" in table.reading
         got = "only rows of empty cells" if is_empty else "only a header" if table.has_header else "none"
-        advice = "; --no-header, if the first row is none" if got == "only a header" and found in HEADLESS else ""
+        advice = (
+            "; --no-header, if the first row is none"
+            if got == "only a header" and found in FORMATS_WITH_HEADER_OPTION
+            else ""
+        )
         raise FileFormatError(f"{path}: expected rows of cells, got {got}{advice}")
     for remark in table.remarks:
         warnings.warn(f"{path}: {remark}", stacklevel=3)
@@ -107,7 +111,7 @@ def read_table(
 
 def _check_options(path: Path, found: str, options: ReadOptions) -> None:
     """Refuse options that do not apply to a format."""
-    given = [name for name in FOREIGN[found] if getattr(options, name) is not None]
+    given = [name for name in INAPPLICABLE_OPTIONS[found] if getattr(options, name) is not None]
     if given:
         names = ", ".join("--no-header" if getattr(options, name) is False else f"--{name}" for name in given)
         raise DataError(f"{path}: {names}: expected no such option, since the file is {found}; leave out {names}")

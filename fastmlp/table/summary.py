@@ -19,7 +19,7 @@ class TableSummary:
     title : str
         Numbers of rows, columns and features; target and task.
     rows : tuple of (str, str, str)
-        Per column, or group of columns: name, what it is made of, and a note.
+        Name, kind and note of each column, or of a group of columns of one kind.
     notes : tuple of str
         What else a user should know, in sentences: guesses, and the options that override them.
     """

@@ -81,6 +81,14 @@ def test_python_m_fastmlp_is_the_same_program(evaluation_pattern):
     assert re.fullmatch(evaluation_pattern + r", 2 epochs in .*\n", got.stdout)
 
 
+def test_a_command_that_reads_no_table_imports_no_scipy(tmp_path):
+    (tmp_path / "x.csv").write_text("a,y\n" + "1.5,0\n2.5,1\n3.5,0\n" * 9)
+    command = [sys.executable, "-X", "importtime", "-m", "fastmlp", "train", "--n-epochs", "1", "--data"]
+    for data, imports in (("digits", False), (tmp_path / "x.csv", True)):
+        got = subprocess.run([*command, data], capture_output=True, text=True, check=True)
+        assert (re.search(r"\| +scipy\.linalg$", got.stderr, re.MULTILINE) is not None) == imports
+
+
 def test_the_script_is_installed_beside_the_interpreter():
     script = Path(sys.executable).with_name("fastmlp" + ".exe" * (os.name == "nt"))
     if not script.exists():
