@@ -33,8 +33,6 @@ class Activation:
 
     Attributes
     ----------
-    code : int
-        The number by which kernels select it.
     gain : float
         Factor of Glorot's limit with ``init="glorot_uniform_gain"``. Glorot and Bengio (2010) give 4 for the sigmoid;
         the others are those of PyTorch's ``calculate_gain``, which has none for elu, gelu, silu and softplus: gelu and
@@ -51,7 +49,6 @@ class Activation:
         Keyword arguments of that class.
     """
 
-    code: int
     gain: float = 1.0
     derivative_of: Literal["output", "input"] = "output"
     sklearn: str | None = None
@@ -66,8 +63,6 @@ class Loss:
 
     Attributes
     ----------
-    code : int
-        The number by which kernels select it.
     tasks : tuple of str
         The tasks that it can be used for, see `fastmlp.Dataset`.
     output : {"softmax", "sigmoid", "identity", "exp"}
@@ -78,7 +73,6 @@ class Loss:
         ``out_activation_`` of scikit-learn's estimators with that activation of the output layer.
     """
 
-    code: int
     tasks: tuple[Task, ...]
     output: Output
     metric: Literal["accuracy", "r2"]
@@ -105,39 +99,35 @@ class Optimizer:
 
 
 ACTIVATIONS: dict[str, Activation] = {
-    "sigmoid": Activation(code=1, gain=4.0, sklearn="logistic", onnx="Sigmoid", torch="Sigmoid"),
-    "tanh": Activation(code=2, gain=5 / 3, sklearn="tanh", onnx="Tanh", torch="Tanh"),
-    "relu": Activation(code=3, gain=math.sqrt(2), sklearn="relu", onnx="Relu", torch="ReLU"),
-    "identity": Activation(code=0, sklearn="identity", torch="Identity"),
+    "sigmoid": Activation(gain=4.0, sklearn="logistic", onnx="Sigmoid", torch="Sigmoid"),
+    "tanh": Activation(gain=5 / 3, sklearn="tanh", onnx="Tanh", torch="Tanh"),
+    "relu": Activation(gain=math.sqrt(2), sklearn="relu", onnx="Relu", torch="ReLU"),
+    "identity": Activation(sklearn="identity", torch="Identity"),
     "leaky_relu": Activation(
-        code=4,
         gain=math.sqrt(2 / (1 + LEAKY_SLOPE**2)),
         torch="LeakyReLU",
         torch_arguments=(("negative_slope", LEAKY_SLOPE),),
     ),
-    "elu": Activation(code=5, torch="ELU"),
+    "elu": Activation(torch="ELU"),
     "gelu": Activation(
-        code=6, gain=math.sqrt(2), derivative_of="input", torch="GELU", torch_arguments=(("approximate", "tanh"),)
+        gain=math.sqrt(2), derivative_of="input", torch="GELU", torch_arguments=(("approximate", "tanh"),)
     ),
-    "silu": Activation(code=7, gain=math.sqrt(2), derivative_of="input", torch="SiLU"),
+    "silu": Activation(gain=math.sqrt(2), derivative_of="input", torch="SiLU"),
     # PyTorch's default threshold of 20, above which softplus is the identity, is visible in float64.
-    "softplus": Activation(code=8, torch="Softplus", torch_arguments=(("threshold", 40.0),)),
+    "softplus": Activation(torch="Softplus", torch_arguments=(("threshold", 40.0),)),
 }
 
 LOSSES: dict[str, Loss] = {
-    "cross_entropy": Loss(
-        code=0, tasks=("classification",), output="softmax", metric="accuracy", sklearn_output="softmax"
-    ),
+    "cross_entropy": Loss(tasks=("classification",), output="softmax", metric="accuracy", sklearn_output="softmax"),
     "binary_cross_entropy": Loss(
-        code=1,
         tasks=("multilabel", "classification"),
         output="sigmoid",
         metric="accuracy",
         sklearn_output="logistic",
     ),
-    "squared_error": Loss(code=2, tasks=("regression",), output="identity", metric="r2", sklearn_output="identity"),
-    "huber": Loss(code=3, tasks=("regression",), output="identity", metric="r2", sklearn_output="identity"),
-    "poisson": Loss(code=4, tasks=("regression",), output="exp", metric="r2", sklearn_output="exp"),
+    "squared_error": Loss(tasks=("regression",), output="identity", metric="r2", sklearn_output="identity"),
+    "huber": Loss(tasks=("regression",), output="identity", metric="r2", sklearn_output="identity"),
+    "poisson": Loss(tasks=("regression",), output="exp", metric="r2", sklearn_output="exp"),
 }
 
 OPTIMIZERS: dict[str, Optimizer] = {

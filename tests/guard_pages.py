@@ -5,8 +5,8 @@ the process.
 before its start. Each network is printed before it runs. With the name of a buffer as third argument, that buffer is
 damaged, to see that an access beyond it is noticed.
 
-NUMBA_BOUNDSCHECK checks the index of a scalar alone. Kernels load and store vectors through pointers, which only the
-memory protection of the operating system can check.
+NUMBA_BOUNDSCHECK checks the indices of arrays alone. Inside kernels arrays are pointers, which only the memory
+protection of the operating system can check.
 """
 
 import argparse
@@ -24,9 +24,10 @@ import numpy as np
 
 import fastmlp
 from fastmlp import Config, Dataset
+from fastmlp.codegen.amx import unavailable_reason
 from fastmlp.codegen.cpu import panel_bytes
 from fastmlp.model import predictor as predictor_module
-from fastmlp.settings import ACTIVATIONS, LOSSES, OPTIMIZERS, Dtype
+from fastmlp.settings import ACTIVATIONS, BF16_TERMS, LOSSES, OPTIMIZERS, Dtype
 from fastmlp.training import trainer as trainer_module
 
 PROT_NONE = 0
@@ -35,6 +36,7 @@ DAMAGE: dict[str, Callable[[Any], Any]] = {
     "theta": lambda theta: theta[: theta.size // 2],
     "factor": lambda factor: factor[:1],
     "order": lambda order: order - 1,
+    "labels": lambda labels: labels[: labels.size // 2],
 }
 
 
@@ -109,6 +111,10 @@ class Guards:
             trainer_module.train_chunk, predictor_module.predict_chunk = kernels
 
 
+#: Those that this CPU computes in. Some of the networks have layers large enough for bf16.
+PRECISIONS = (*get_args(Dtype), *(() if unavailable_reason() else BF16_TERMS))
+
+
 def random_config(source: random.Random) -> Config:
     """A config whose sizes are rarely multiples of a tile or of a vector."""
     loss, clips = source.choice(list(LOSSES)), source.random() < 0.3
@@ -118,7 +124,7 @@ def random_config(source: random.Random) -> Config:
         loss=loss,
         activation=source.choice(list(ACTIVATIONS)),
         optimizer=source.choice(list(OPTIMIZERS)),
-        precision=source.choice(get_args(Dtype)),
+        precision=source.choice(PRECISIONS),
         batch_size=source.choice([1, 2, 7, 16, 33, source.randint(1, 70)]),
         dropout=source.choice([0.0, 0.3]),
         clip_norm=0.5 if clips else 0.0,

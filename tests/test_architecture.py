@@ -13,7 +13,7 @@ from statistics import median
 import pytest
 
 import fastmlp
-from fastmlp.codegen import jit
+from fastmlp.codegen import cache
 
 PACKAGE = Path(fastmlp.__file__).parent
 ROOT = PACKAGE.parent
@@ -28,11 +28,18 @@ LAYERS = (
 ON_DEMAND = {
     "fastmlp": {"fastmlp.estimator"},
     "fastmlp.__main__": {"fastmlp.cli"},
+    "fastmlp.cli.machine": {"fastmlp.codegen.cache", "fastmlp.model.compilation"},
     "fastmlp.cli.training": {"fastmlp.table.cell", "fastmlp.table.encoder", "fastmlp.table.frame"},
     "fastmlp.data.load": {"fastmlp.data.table", "fastmlp.table.source"},
-    "fastmlp.model.model": {"fastmlp.export.onnx", "fastmlp.export.to_sklearn", "fastmlp.export.torch"},
+    "fastmlp.estimator.loop": {"fastmlp.training.trainer"},
+    "fastmlp.model.model": {
+        "fastmlp.export.onnx", "fastmlp.export.to_sklearn", "fastmlp.export.torch", "fastmlp.model.predictor",
+    },
     "fastmlp.model.raw_row": {"fastmlp.table.encoder", "fastmlp.table.frame"},
-}
+    "fastmlp.study.worker": {"fastmlp.model.compilation"},
+    "fastmlp.training.loop": {"fastmlp.training.trainer"},
+    "fastmlp.training.warmup": {"fastmlp.model.compilation"},
+}  # fmt: skip
 
 # Kernels without a reference implementation of the same name, by pattern, and why they need none.
 NO_REFERENCE = {
@@ -42,7 +49,6 @@ NO_REFERENCE = {
         "block",
         "batch_at",
         "transpose",
-        "gather_columns",
         "gather_targets",
         "batch_weight",
         "weight_fraction",
@@ -59,7 +65,8 @@ NO_REFERENCE = {
         "column_partition",
         "panel_width",
         "sample_scale",
-        "samples_scale",
+        "layer_row",
+        "pointers",
         "bits_differ",
         "coefficients_broadcast",
         "samples_as_rows",
@@ -74,8 +81,8 @@ NO_REFERENCE = {
         "gradient_scale",
         "product_block",
         "product_descent",
-        "update_block",
         "gradient_store",
+        "cross_entropy_*",
         "weights_update",
         "stored_gradient_update",
         "input_gradient",
@@ -187,8 +194,8 @@ def kernels(tree):
     """Functions at the top of a module that Numba compiles; intrinsics, which only the compiler runs, are none."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef):
-            words = {word.id for item in node.decorator_list for word in ast.walk(item) if isinstance(word, ast.Name)}
-            if "kernel" in words:
+            words = {ast.unparse(item).partition("(")[0] for item in node.decorator_list}
+            if any(word == "kernel" or word.endswith(".implementation") for word in words):
                 yield node
 
 
@@ -266,16 +273,18 @@ def test_no_two_classes_have_one_name():
 # kernels
 
 
-def test_the_compilers_decorator_is_used_in_one_file():
-    decorators = {"jit", "njit", "vectorize", "guvectorize", "cfunc", "stencil"}
-    found = set()
+def test_functions_are_compiled_with_the_options_of_one_file():
+    """No decorator of Numba is used, and its dispatcher where `fastmlp.codegen.jit.OPTIONS` are passed to it."""
+    decorators, dispatchers = {"jit", "njit", "vectorize", "guvectorize", "cfunc", "stencil"}, set()
     for name, tree in TREES.items():
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "numba":
-                found |= {name} if node.attr in decorators else set()
+                assert node.attr not in decorators, name
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("numba"):
-                found |= {name} if decorators & {alias.name for alias in node.names} else set()
-    assert found == {"fastmlp.codegen.jit"}
+                names = {alias.name for alias in node.names}
+                assert decorators.isdisjoint(names), name
+                dispatchers |= {name} if "CPUDispatcher" in names else set()
+    assert dispatchers == {"fastmlp.codegen.jit", "fastmlp.codegen.indirect"}
 
 
 def test_fastmath_and_parallel_are_not_used():
@@ -320,7 +329,7 @@ def test_the_stamp_of_cached_kernels_covers_every_file_that_is_compiled_into_the
         reached |= added
         added = {other for name in added for other in imports(TREES[name])} - reached
     compiled = {name for name in reached if not name.startswith(("fastmlp.errors", "fastmlp.io"))}
-    assert {MODULES[name] for name in compiled} <= set(jit.sources())
+    assert {MODULES[name] for name in compiled} <= set(cache.sources())
 
 
 # the rest of the package
@@ -343,6 +352,27 @@ def test_the_core_needs_numpy_and_numba_only():
                 words = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
                 eager |= {(name, word) for word in words if word.partition(".")[0] in extras}
     assert {name for name, _ in eager if not name.startswith("fastmlp.estimator")} == set()
+
+
+def test_numba_is_imported_by_kernels_and_by_what_is_imported_on_demand():
+    """Directly or not; `tests/test_imports.py` runs what must not import it."""
+    uses = {name for name, tree in TREES.items() if {"numba", "llvmlite"} & {*top_level_packages(tree)}}
+    added = uses
+    while added:
+        added = {name for name, tree in TREES.items() if added & set(imports(tree))} - uses
+        uses |= added
+    others = {name for name in uses if not name.startswith(("fastmlp.codegen.", "fastmlp.kernels."))}
+    models = {"fastmlp.model.compilation", "fastmlp.model.predictor", "fastmlp.model.workspace"}
+    assert others == models | {"fastmlp.training.trainer"}
+
+
+def top_level_packages(tree):
+    """Packages that a module imports when it is imported."""
+    for statement in tree.body:
+        for node in outside_functions(statement):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                words = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+                yield from (word.partition(".")[0] for word in words)
 
 
 def docstring_lines(node):

@@ -36,7 +36,7 @@ from benchmarks import (
 )
 from benchmarks.case import CASES, Case, PredictionError, Workload, make_workload, model_of, synthetic_data
 from benchmarks.suite import SUITES
-from fastmlp.kernels.team import GENERATION
+from fastmlp.kernels.layout import GENERATION
 from fastmlp.parallel import run_team
 from fastmlp.training.trainer import Trainer
 

@@ -27,7 +27,7 @@ RECORDS = {"activation": ACTIVATIONS, "loss": LOSSES, "optimizer": OPTIMIZERS}
 COLLECTIONS = {
     ("fastmlp/export/onnx.py", "activation"): "what ONNX has no operator for is composed of others",
     ("fastmlp/export/from_sklearn.py", "optimizer"): "scikit-learn has these three under the name sgd",
-    ("fastmlp/kernels/update.py", "optimizer"): "the optimizers whose coefficients are computed differently",
+    ("fastmlp/kernels/optimizer_state.py", "optimizer"): "the optimizers whose coefficients are computed differently",
 }
 
 
@@ -60,7 +60,6 @@ def shared_code(what, name, records):
 def missing_of_activation(name, records, formulas):
     what, record = f"activation {name!r}", records[name]
     functions = [f"{name}(z)"] + ([f"{name}_backward(d, a)"] if record.derivative_of == "output" else [])
-    yield from shared_code(what, name, records)
     yield from undefined(what, activation_kernels, "fastmlp/kernels/activation.py", *functions)
     yield from undefined(what, elementwise, "fastmlp/reference/elementwise.py", *functions)
     if (record.onnx is None) != (name in COMPOSED):
@@ -72,7 +71,6 @@ def missing_of_activation(name, records, formulas):
 
 def missing_of_loss(name, records, formulas):
     what, record = f"loss {name!r}", records[name]
-    yield from shared_code(what, name, records)
     if not record.tasks or not set(record.tasks) <= set(get_args(Task)):
         yield f"{what} has the tasks {record.tasks}: name at least one of {', '.join(get_args(Task))}"
     if record.output == "softmax":
@@ -154,7 +152,6 @@ def test_no_list_of_names_is_typed_twice():
 def test_an_activation_of_which_only_the_record_exists_is_incomplete(plain_activations):
     records = {**ACTIVATIONS, "swish": replace(ACTIVATIONS["silu"], derivative_of="output")}
     assert list(missing_of_activation("swish", records, plain_activations)) == [
-        "activation 'swish' has the code 7 of 'silu': choose one that is not used",
         "activation 'swish' has no kernel: define swish(z) in fastmlp/kernels/activation.py",
         "activation 'swish' has no kernel: define swish_backward(d, a) in fastmlp/kernels/activation.py",
         "activation 'swish' has no reference implementation: define swish(z) in fastmlp/reference/elementwise.py",
@@ -176,7 +173,6 @@ def test_an_activation_with_an_onnx_operator_is_not_composed(plain_activations):
 def test_a_loss_of_which_only_the_record_exists_is_incomplete(plain_losses):
     records = {**LOSSES, "absolute_error": replace(LOSSES["huber"], tasks=("ranking",))}
     assert list(missing_of_loss("absolute_error", records, plain_losses)) == [
-        "loss 'absolute_error' has the code 3 of 'huber': choose one that is not used",
         "loss 'absolute_error' has the tasks ('ranking',): name at least one of classification, multilabel, regression",
         "loss 'absolute_error' has no kernel: define absolute_error_loss(z, out, y, delta) in fastmlp/kernels/loss.py",
         "loss 'absolute_error' has no reference implementation: define absolute_error_loss(z, out, y, delta) in "

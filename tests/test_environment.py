@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import fastmlp
-from fastmlp.codegen import jit
+from fastmlp.codegen import cache
 from fastmlp.errors import OutputError
 from fastmlp.io import directories
 
@@ -188,7 +188,7 @@ def test_a_user_without_a_home_has_a_cache(tmp_path, monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
     if sys.platform == "linux":
-        assert jit.cache_dir().is_relative_to(tmp_path / f"fastmlp-{os.getuid()}")
+        assert cache.cache_dir().is_relative_to(tmp_path / f"fastmlp-{os.getuid()}")
 
 
 def test_a_folder_is_not_overwritten_by_a_file(tmp_path):
@@ -236,3 +236,27 @@ print([os.waitpid(child, 0)[1] for child in children], sum(entry.stats.cache_hit
     done = run_code(code, NUMBA_CACHE_DIR=str(tmp_path))
     assert done.stdout == "[0, 0, 0, 0, 0, 0, 0, 0] 0\n", done.stderr
     assert [path.suffix for path in tmp_path.rglob("*") if path.is_file()] == [".pickle"]
+
+
+# Numba's own settings
+
+
+DISABLED = "NUMBA_DISABLE_JIT: expected no value, since kernels run only if Numba compiles them, got '1'; unset it"
+
+
+@pytest.mark.parametrize("argv", [["train", "--n-epochs", "1"], ["warmup"]])
+def test_a_command_that_trains_without_a_compiler_is_refused(argv):
+    assert reports_error(run_main("", *argv, NUMBA_DISABLE_JIT="1"), f"error: {DISABLED}")
+
+
+def test_a_network_without_a_compiler_is_made_and_is_refused_each_time_it_should_predict():
+    code = """
+import fastmlp
+model = fastmlp.init_model(fastmlp.Config(hidden=()), n_features=1, n_classes=2)
+for _ in range(2):
+    try:
+        model.predict([[0.0]])
+    except fastmlp.FastMLPError as error:
+        print(error)
+"""
+    assert run_code(code, NUMBA_DISABLE_JIT="1").stdout.splitlines() == [DISABLED] * 2

@@ -77,7 +77,7 @@ def check_tiles(done, bits, tile_heights):
     """A process has printed a loop for every tile, whose accumulators all stay in registers."""
     tiles = {rows * vectors for vectors, heights in enumerate(tile_heights, 1) for rows in heights}
     for dtype in ("float32", "float64"):
-        for product in ("product", "product_descent"):
+        for product in ("product_block", "product_descent"):
             pattern = rf"^# {product}: {dtype}, {bits}-bit vectors, (\d+) accumulators, (\d+) stored$"
             found = re.findall(pattern, done.stdout, re.MULTILINE)
             assert {int(n) for n, _ in found} == tiles, done.stderr

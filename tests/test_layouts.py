@@ -1,7 +1,7 @@
 """No layout of the arrays that a user gives compiles a kernel again, or changes a result.
 
 Numba compiles a kernel for each combination of dtype, order, alignment and read-only flag of its arguments. A
-compilation takes half a minute, in which the user sees nothing.
+compilation takes seconds.
 """
 
 import warnings

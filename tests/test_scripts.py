@@ -13,7 +13,7 @@ from typing import get_args
 
 import pytest
 
-from fastmlp.codegen import cpu, jit
+from fastmlp.codegen import cache, cpu
 from fastmlp.config import Config
 from fastmlp.settings import ACTIVATIONS, LOSSES, OPTIMIZERS, Schedule
 
@@ -83,13 +83,13 @@ def test_values_for_avx2_that_were_found_on_a_wider_cpu_are_marked(tune_blocks, 
 
 def test_a_candidate_is_a_copy_of_the_package_with_another_size(tune_blocks, tmp_path):
     folder = tune_blocks.copy_package(tmp_path / "8", ("PANEL_LINES", "8"))
-    program = "from fastmlp.codegen import cpu, jit; print(cpu.__file__, cpu.panel_bytes(1), jit.stamp())"
+    program = "from fastmlp.codegen import cache, cpu; print(cpu.__file__, cpu.panel_bytes(1), cache.stamp())"
     command, environment = [sys.executable, "-c", program], {**os.environ, "PYTHONPATH": str(folder)}
     done = subprocess.run(command, capture_output=True, check=True, text=True, env=environment, cwd=folder)
     path, panel_bytes, stamp = done.stdout.split()
     assert path.startswith(str(folder))
     assert int(panel_bytes) == 8 * cpu.LINE_BYTES
-    assert stamp != jit.stamp()
+    assert stamp != cache.stamp()
 
 
 def test_compare_sklearn_prints_a_line_with_times_and_scores():

@@ -53,5 +53,5 @@ def test_the_numbers_of_a_seed_are_the_same_as_in_earlier_versions():
 
 def test_the_order_of_a_seed_is_the_same_as_in_earlier_versions():
     order = np.empty(10, np.int32)
-    permutation_fill(order, np.uint64(stream(0, Purpose.ORDER, 0)))
+    permutation_fill(order, order.size, np.uint64(stream(0, Purpose.ORDER, 0)))
     assert order.tolist() == [9, 5, 7, 1, 0, 8, 6, 4, 2, 3]

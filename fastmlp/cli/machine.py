@@ -2,19 +2,19 @@
 
 import platform
 from pathlib import Path
+from time import perf_counter
+from typing import Annotated
 
-import llvmlite
-import numba
 import numpy as np
 
 from fastmlp import data
-from fastmlp.cli.app import app
-from fastmlp.cli.terminal import spinner
-from fastmlp.codegen import cpu, jit
+from fastmlp.cli.app import Parameter, app
+from fastmlp.cli.terminal import counting_bar, format_seconds, is_terminal, note
+from fastmlp.codegen import cpu
 from fastmlp.codegen.amx import unavailable_reason
+from fastmlp.errors import OutputError
 from fastmlp.parallel import thread_limits
-from fastmlp.settings import Precision
-from fastmlp.training.warmup import is_warm, warmup
+from fastmlp.training.warmup import needed_kernels
 from fastmlp.version import __version__
 
 
@@ -38,21 +38,45 @@ def data_command(name: str | None = None, /, *, data_dir: Path | None = None) ->
 
 
 @app.command(name="warmup")
-def warmup_command() -> None:
-    """Compile all kernels now, so that later runs start without compiling."""
-    names: dict[Precision, str] = {"float32": "float32", "float64": "float64"}
-    if not unavailable_reason():
-        names["bf16"] = "bf16x3, bf16x2, bf16" if cpu.bf16_instructions() == "amx" else "bf16"
-    for precision, name in names.items():
-        compiled = not is_warm(precision)
-        with spinner(f"compiling for {name}"):
-            seconds = warmup(precision)
-        print(f"{name}: compiled in {seconds:.1f} s" if compiled else f"{name}: already compiled")
+def warmup_command(*, everything: Annotated[bool, Parameter(name="--all", negative=())] = False) -> None:
+    """Compile the kernels of the default settings now, so that later runs start without compiling.
+
+    Parameters
+    ----------
+    everything : bool
+        Compile the kernels of all settings and estimators, in all precisions of this CPU.
+    """
+    from fastmlp.codegen.cache import contents  # these import Numba
+    from fastmlp.model.compilation import description, estimated_seconds, missing, silent
+
+    kernels = needed_kernels("all" if everything else "float32")
+    new, start = missing(kernels), perf_counter()
+    if new and not is_terminal():
+        note(description(new, estimated_seconds(new)))
+    with silent(), counting_bar(len(new)) as report:
+        for kernel in new:
+            report(f"{kernel.dtype} {kernel.name}")
+            kernel.load(kernel.dtype)
+    for dtype in dict.fromkeys(kernel.dtype for kernel in kernels):
+        n_kernels, n_new = (sum(kernel.dtype == dtype for kernel in found) for found in (kernels, new))
+        print(f"{dtype}: {n_kernels} kernels, {f'{n_new} compiled' if n_new else 'already compiled'}")
+    if new:
+        print(f"compiled in {format_seconds(perf_counter() - start)}")
+    kept = contents()
+    if new and not kept:
+        raise OutputError("the compiled kernels were not kept: no folder for them is writable; set NUMBA_CACHE_DIR")
+    for folder, n_files, n_bytes in kept:
+        print(f"{n_files} files, {n_bytes:,} bytes in {folder}")
 
 
 @app.command(name="info")
 def info_command() -> None:
     """Print what a bug report needs: versions, CPU, vector width, register tiles, threads and cache folder."""
+    import llvmlite
+    import numba
+
+    from fastmlp.codegen.cache import cache_dir
+
     about = {
         "fastmlp": __version__,
         "python": f"{platform.python_implementation()} {platform.python_version()}",
@@ -62,7 +86,7 @@ def info_command() -> None:
         **cpu.describe(),
         "bf16 instructions": _describe_bf16(),
         "threads": _describe_threads(),
-        "cache folder": str(jit.cache_dir()),
+        "cache folder": str(cache_dir()),
     }
     for name, value in about.items():
         print(f"{name:17}  {value}")

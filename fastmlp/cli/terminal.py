@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import count
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -13,10 +14,9 @@ from fastmlp.data import Dataset
 from fastmlp.data.label import is_range, list_labels
 from fastmlp.errors import OutputError
 from fastmlp.metrics import display_name, format_metric
-from fastmlp.settings import BF16_TERMS, Precision
 from fastmlp.training.history import Progress, Row
 from fastmlp.training.precision import resolve
-from fastmlp.training.warmup import is_warm, warmup
+from fastmlp.training.warmup import prepare_run
 
 
 def note(text: str) -> None:
@@ -24,13 +24,10 @@ def note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def compile_kernels(precision: Precision) -> None:
-    """Compile the kernels for a precision, with a note, unless they are already compiled."""
-    if not is_warm(precision):
-        seconds = 30 if precision in BF16_TERMS else 20
-        note(f"compiling the kernels for {precision}: about {seconds} s, once per machine")
-        with spinner(f"compiling for {precision}"):
-            warmup(precision)
+def compile_kernels(config: Config, dataset: Dataset) -> None:
+    """Load or compile the kernels of a training, which says so if it takes long."""
+    with spinner(f"kernels for {config.precision}"):
+        prepare_run(dataset, config)
 
 
 def note_classes(dataset: Dataset) -> None:
@@ -65,6 +62,21 @@ def spinner(text: str) -> AbstractContextManager[object]:
 
 
 @contextmanager
+def counting_bar(n: int) -> Iterator[Callable[[str], None]]:
+    """Show a bar for n things, if stderr is a terminal; call the yielded function with the name of each next one."""
+    if not is_terminal():
+        yield lambda name: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress
+
+    with Progress(BarColumn(20), MofNCompleteColumn(), "{task.description}", console=Console(stderr=True)) as bar:
+        task, n_done = bar.add_task("", total=n), count()
+        yield lambda name: bar.update(task, description=name, completed=next(n_done))
+        bar.update(task, completed=n)
+
+
+@contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn an `OSError` in a block that writes a file into an `OutputError`."""
     try:
@@ -90,7 +102,8 @@ def _format_scores(row: Row) -> str:
 
 
 def _format_numbers(loss: float, scores: str, speed: float) -> str:
-    return "  ".join(filter(None, (f"train loss {loss:#.4g}", scores, f"{speed:,.0f} samples/s")))
+    rate = f"{speed:,.0f}" if speed < 1e6 else f"{speed / 1e6:.2f}M"  # 1,089,704 would not fit into 80 columns
+    return "  ".join(filter(None, (f"train loss {loss:#.4g}", scores, f"{rate} samples/s")))
 
 
 @contextmanager

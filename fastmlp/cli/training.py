@@ -124,7 +124,6 @@ def train_command(
             _save(out, config, identity, run, dataset, n_threads)
     else:
         note(f"the run in {out} is finished")
-        compile_kernels(config.dtype)
     _print_result(run, config, dataset, n_threads)
 
 
@@ -162,7 +161,6 @@ def evaluate_command(
     if network.table is not None and is_frame(X):
         X, _ = _encode(network.table, X)
         network.table = None  # from here on it takes features
-    compile_kernels(network.config.dtype)
     result = network.evaluate(X, y, n_threads=n_threads)
     print(_format_evaluation(result, network.task, labelled.majority_accuracy))
 
@@ -216,7 +214,6 @@ def predict_command(
     if network.table is not None and is_frame(X):
         X, ids = _encode(network.table, X)
         network.table = None  # from here on it takes features
-    compile_kernels(network.config.dtype)
     header, rows = _predictions(network, X, n_threads)
     header, rows = [*ids, *header], ([*row[0], *row[1]] for row in zip(_rows_of(ids, len(X)), rows, strict=True))
     if out is None:
@@ -251,7 +248,7 @@ def _format_evaluation(result: Evaluation, task: Task, majority_accuracy: float)
 
 
 def _train(dataset: Dataset, config: Config, out: Path | None, n_threads: Threads) -> FinishedRun:
-    compile_kernels(config.precision)
+    compile_kernels(config, dataset)  # before the clock of the progress bar starts
     try:
         with show_bar() if is_terminal() else nullcontext(show_line) as report:
             run = train(dataset, config, progress=report, checkpoint=out, n_threads=n_threads)

@@ -11,13 +11,10 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fastmlp.codegen import cpu
+from fastmlp.codegen.bf16_tiles import STEPS, WORDS
 from fastmlp.codegen.simd import I32
 
 _I16 = ir.IntType(16)
-#: Words per row of a tile, and rows per tile: the size of AMX's registers. A row is a vector of 512 bits.
-WORDS = 16
-#: Terms of a sum in a row of a tile: two per word.
-STEPS = 2 * WORDS
 
 
 def pairing() -> tuple[tuple[int, ...], tuple[int, ...]]:

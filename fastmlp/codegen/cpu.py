@@ -1,6 +1,7 @@
 """CPU features and available cores, and the vector width, tile sizes and block sizes chosen by them.
 
-None of these sizes changes a result: sums have one order for every vector width and tile shape.
+None of these sizes changes a result: sums have one order for every vector width and tile shape. llvmlite, which knows
+the features, is imported when they are asked for, which ``import fastmlp`` does not do.
 """
 
 import math
@@ -9,8 +10,6 @@ import platform
 from functools import cache
 from pathlib import Path
 from typing import Final
-
-import llvmlite.binding as llvm
 
 from fastmlp.errors import ConfigError
 from fastmlp.io.regular_file import read_text
@@ -35,7 +34,7 @@ CACHES = TOPOLOGY / "cpu0" / "cache"
 #: 10 x 2 0.93. Genoa, epochs of three networks: 12 x 1, 12 x 2, 6 x 4 and 5 x 5 within 1 % of each other; 9 x 3 as the
 #: widest, or 5 x 4, 4 to 8 % slower. Zen 5: more heights, or 5 x 5, within 1 %.
 #: 16, AVX2. Zen 5, AVX2 code, epochs of 64-32-10 and 64-100-100-10: 4 x 3 beside 6 x 2 is 2 % faster than 6 x 2 alone.
-#: Layers of 97 and 61 neurons: the odd heights 2 % faster. They add 1 s to the first compilation (of 14).
+#: Layers of 97 and 61 neurons: the odd heights 2 % faster.
 #: Arm, not measured, has the heights of 32 registers, with vectors of 128 bits.
 TILE_HEIGHTS: Final = {
     32: ((12, 8, 4, 2, 1), (12, 8, 4, 2, 1), (8, 4, 2, 1), (6, 4, 2, 1), (1,), (1,), (1,), (1,)),
@@ -74,6 +73,8 @@ def features() -> frozenset[str]:
     variable = os.environ.get("NUMBA_CPU_FEATURES", "")
     if variable:
         return frozenset(word[1:] for word in variable.split(",") if word.startswith("+"))
+    import llvmlite.binding as llvm
+
     return frozenset(name for name, present in llvm.get_host_cpu_features().items() if present)
 
 
@@ -179,6 +180,8 @@ def row_stride(n: int, itemsize: int) -> int:
 
 def describe() -> dict[str, str]:
     """Name, features, vector width and tiles of this machine, for ``fastmlp info``."""
+    import llvmlite.binding as llvm
+
     check_vector_bits()
     tiles = [f"{heights[0]} x {n}" for n, heights in enumerate(tile_heights(), 1) if len(heights) > 1]
     known = ("fma", "avx2", "avx512f", "avx512bf16", "amx-tile", "neon", "sve")

@@ -20,6 +20,8 @@ BLOCK_BYTES = 1 << 20
 EXACT_IN_FLOAT32 = 1 << 24
 #: Mapped files of this size or larger are not read into memory without a warning.
 LARGE_FILE_BYTES = 1 << 26
+#: Bytes of the window in which sparse samples are converted to dense ones, in training and in prediction.
+WINDOW_BYTES = 1 << 24
 #: Kernels index samples by int32.
 MAX_SAMPLES = (1 << 31) - 1
 

@@ -26,7 +26,7 @@ from fastmlp.estimator.config_mapping import config_of, hidden_sizes
 from fastmlp.estimator.loop import INTERRUPTED, Loop, PartialFitState, Samples, forward, network_in_training
 from fastmlp.estimator.value_range import aligned, check_range, check_training_range
 from fastmlp.export.from_sklearn import AUTO_BATCH
-from fastmlp.kernels.predict import LARGE_SAMPLES, NON_FINITE_OUTPUTS
+from fastmlp.kernels.predict_layout import LARGE_SAMPLES, NON_FINITE_OUTPUTS
 from fastmlp.model.model import Model
 from fastmlp.model.params import Params, Views
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from fastmlp.config import Config
+from fastmlp.data.check import WINDOW_BYTES
 from fastmlp.data.scaling import largest_magnitude
 from fastmlp.data.target_scaling import TargetScaling
 from fastmlp.estimator.callbacks import CallbackRunner
@@ -26,7 +27,6 @@ from fastmlp.settings import LOSSES, OPTIMIZERS
 from fastmlp.training.early_stopping import Plateau
 from fastmlp.training.schedule import learning_rate_at
 from fastmlp.training.standardisation import config_for, fold_into_output, unfold_from_output
-from fastmlp.training.trainer import WINDOW_BYTES, Trainer
 
 #: The first three are scikit-learn's.
 NOT_CONVERGED = "Stochastic Optimizer: Maximum iterations ({}) reached and the optimization hasn't converged yet."
@@ -155,7 +155,7 @@ class PartialFitState(NamedTuple):
     moments : tuple of ndarray
         Its moment estimates.
     powers : ndarray
-        Powers of its decay rates, see `fastmlp.kernels.update`.
+        Powers of its decay rates, see `fastmlp.kernels.optimizer_state`.
     rate : LearningRate
         The learning rate.
     """
@@ -231,11 +231,14 @@ class Loop:
         state: PartialFitState | None,
         scaling: TargetScaling,
     ) -> None:
+        from fastmlp.training.trainer import Trainer  # imports Numba
+
         self.estimator, self.validation, self.callbacks = estimator, validation, callbacks
         self.scaling, self.model = scaling, network
         self.train, self.n_samples = train, train.X.shape[0]
         standardised = train._replace(y=scaling.apply(train.y))
-        self.trainer = Trainer(self.model, *standardised, estimator.n_threads)
+        evaluated = () if validation is None else (self.model.params.dtype.name,)
+        self.trainer = Trainer(self.model, *standardised, estimator.n_threads, evaluated)
         self.rate, self.is_interrupted = LearningRate(estimator, self.model.config), False
         # scikit-learn's squared error is the mean over the outputs, ours the sum; the gradients are the same.
         self.loss_divisor = self.model.n_outputs if LOSSES[self.model.config.loss].output == "identity" else 1

@@ -1,7 +1,6 @@
 """Atomic file writes: a temporary file is written and flushed to disk, then renamed over the old file."""
 
 import os
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
@@ -43,7 +42,7 @@ def write_atomic(
     if os.path.exists(path) and not os.path.isfile(path):
         raise OutputError(f"the {kind} could not be written to {path}: it is not a file")
     # The random part lets two threads write one path at the same time.
-    temporary = path.with_name(f"{temporary_prefix(path)}{secrets.token_hex(8)}")
+    temporary = path.with_name(f"{temporary_prefix(path)}{os.urandom(8).hex()}")
     try:
         try:
             with temporary.open("wb") as file:

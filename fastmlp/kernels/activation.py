@@ -8,16 +8,15 @@ forward pass stores the derivative at DERIVATIVE. With dropout it stores the der
 
 from typing import Any
 
+from fastmlp.codegen.indirect import Implementation
 from fastmlp.codegen.jit import kernel
 from fastmlp.codegen.simd import fma, n_lanes, vload, vstore, where_less, zeros
-from fastmlp.codegen.switch import switch
 from fastmlp.kernels import layout as at
+from fastmlp.kernels.prototypes import ACTIVATION, DROPOUT, call_activation, call_dropout
 from fastmlp.kernels.sampling import dropout_fill
 from fastmlp.kernels.vector_math import exp, expm1, log1p
 from fastmlp.settings import ACTIVATIONS, LEAKY_SLOPE
 
-#: Codes of the activations whose derivative the forward pass stores.
-STORED = tuple(activation.code for activation in ACTIVATIONS.values() if activation.derivative_of == "input")
 #: The tanh form of gelu (Hendrycks and Gimpel 2016) is ``z sigmoid(z (GELU_LINEAR + GELU_CUBIC z**2))``:
 #: 2 sqrt(2 / pi), and 0.044715 times that.
 GELU_LINEAR, GELU_CUBIC = 1.5957691216057308, 0.07135481627260025
@@ -126,75 +125,66 @@ def gelu(z):
     return z * s, fma(inner * s * (1.0 - s), fma(square, 3.0 * GELU_CUBIC, GELU_LINEAR), s)
 
 
-def _forward_loop(name: str) -> Any:
-    """The loop of an activation over a row. Each has its own, so that none is selected per element."""
-    function: Any = globals().get(name)
-
-    @kernel(forceinline=True)
-    def row_forward(work, A, D, m):
-        for i in range(A, A + m, n_lanes(work)):
-            vstore(work, i, function(vload(work, i)))
-
-    @kernel(forceinline=True)
-    def row_forward_with_derivative(work, A, D, m):
-        for i in range(0, m, n_lanes(work)):
-            a, derivative = function(vload(work, A + i))
-            vstore(work, D + i, derivative)
-            vstore(work, A + i, a)
-
-    return row_forward_with_derivative if ACTIVATIONS[name].derivative_of == "input" else row_forward
-
-
-def _backward_loop(name: str) -> Any:
-    """The loop of a derivative over a row; see `_forward_loop`."""
-    function: Any = globals().get(f"{name}_backward")
-
-    @kernel(forceinline=True)
-    def row_backward(work, A, dA, m):
-        for i in range(0, m, n_lanes(work)):
-            vstore(work, dA + i, function(vload(work, dA + i), vload(work, A + i)))
-
-    return row_backward
-
-
-_row_forward = switch({record.code: _forward_loop(name) for name, record in ACTIVATIONS.items()})
-_row_backward = switch(
-    {record.code: _backward_loop(name) for name, record in ACTIVATIONS.items() if record.derivative_of == "output"}
-)
-
-
-@kernel
-def activation_forward(work, A, D, stride, n_rows, m, code):
+def _forward(name: str) -> Implementation:
     """``A = f(Z)`` in place of Z, n_rows of m columns from `work[A]` on; equation (3) for the sigmoid.
 
     D: offset of the derivatives, if the activation stores them. It may be A where they are not needed.
     """
-    for row in range(0, n_rows * stride, stride):
-        _row_forward(code, (work, A + row, D + row, m))
+    function: Any = globals().get(name)
+
+    def forward(work, A, D, stride, n_rows, m):
+        for row in range(A, A + n_rows * stride, stride):
+            for i in range(row, row + m, n_lanes(work)):
+                vstore(work, i, function(vload(work, i)))
+
+    def forward_with_derivative(work, A, D, stride, n_rows, m):
+        for row in range(0, n_rows * stride, stride):
+            for i in range(row, row + m, n_lanes(work)):
+                a, derivative = function(vload(work, A + i))
+                vstore(work, D + i, derivative)
+                vstore(work, A + i, a)
+
+    stores = ACTIVATIONS[name].derivative_of == "input"
+    return ACTIVATION.implementation(forward_with_derivative if stores else forward, f"activation_{name}")
 
 
-@kernel
-def activation_backward(work, A, dA, stride, n_rows, m, code):
+def _backward(name: str) -> Implementation:
     """``dZ = dA * f'(Z)`` in place of dA, the derivative computed from the output A; equation (7) for the sigmoid."""
-    for row in range(0, n_rows * stride, stride):
-        _row_backward(code, (work, A + row, dA + row, m))
+    function: Any = globals().get(f"{name}_backward")
+
+    def backward(work, A, dA, stride, n_rows, m):
+        for row in range(0, n_rows * stride, stride):
+            for i in range(row, row + m, n_lanes(work)):
+                vstore(work, dA + i, function(vload(work, dA + i), vload(work, A + i)))
+
+    return ACTIVATION.implementation(backward, f"activation_backward_{name}")
+
+
+#: Implementations by the name of the activation; none in `BACKWARD` where the forward pass stores the derivative.
+FORWARD = {name: _forward(name) for name in ACTIVATIONS}
+BACKWARD = {name: _backward(name) for name, record in ACTIVATIONS.items() if record.derivative_of == "output"}
 
 
 @kernel
-def derivatives_fill(work, A, D, stride, n_rows, m, code):
-    """``D = f'(Z)`` from the output A, unless the forward pass has stored it."""
-    if code not in STORED:
-        lanes = n_lanes(work)
-        for row in range(D, D + n_rows * stride, stride):
-            for i in range(row, row + m, lanes):
-                vstore(work, i, zeros(work) + 1.0)
-        activation_backward(work, A, D, stride, n_rows, m, code)
+def derivatives_fill(work, A, D, stride, n_rows, m, backward):
+    """``D = f'(Z)`` from the output A, by the kernel at the address `backward`."""
+    lanes = n_lanes(work)
+    for row in range(D, D + n_rows * stride, stride):
+        for i in range(row, row + m, lanes):
+            vstore(work, i, zeros(work) + 1.0)
+    call_activation(backward, (work, A, D, stride, n_rows, m))
 
 
-@kernel
+@DROPOUT.implementation
 def dropout_forward(work, common, layer, layer_index, columns):
-    """``A = A * mask`` and ``f'(Z) * mask``; a mask is 0 or 1 / (1 - dropout) (Srivastava et al. 2014, section 10)."""
+    """``A = A * mask`` and ``f'(Z) * mask``; a mask is 0 or 1 / (1 - dropout) (Srivastava et al. 2014, section 10).
+
+    The derivatives are those that the forward pass has stored, or are computed here.
+    """
     stride, lanes, mask = common[at.STRIDE], n_lanes(work), common[at.MASK]
+    A, D = layer[at.A] + columns[0], layer[at.DERIVATIVE] + columns[0]
+    if common[at.ACTIVATION_BACKWARD] != 0:
+        derivatives_fill(work, A, D, stride, layer[at.FAN_OUT], columns[1], common[at.ACTIVATION_BACKWARD])
     for j in range(layer[at.FAN_OUT]):
         dropout_fill(work, common, layer_index, j, columns)
         for i in range(columns[0], columns[0] + columns[1], lanes):
@@ -203,17 +193,16 @@ def dropout_forward(work, common, layer, layer_index, columns):
             vstore(work, d, vload(work, d) * scale)
 
 
-@kernel(inline=True)
+@kernel
 def hidden_forward(work, common, layer, layer_index, columns):
     """``A = f(Z)`` of a hidden layer, with dropout, and its derivatives where they are stored.
 
     columns: (first, number), the samples' places in the batch.
     """
     stride, A, D = common[at.STRIDE], layer[at.A] + columns[0], layer[at.DERIVATIVE] + columns[0]
-    activation_forward(work, A, D, stride, layer[at.FAN_OUT], columns[1], layer[at.ACTIVATION])
+    call_activation(common[at.ACTIVATION_FORWARD], (work, A, D, stride, layer[at.FAN_OUT], columns[1]))
     if common[at.DROPPED] > 0:
-        derivatives_fill(work, A, D, stride, layer[at.FAN_OUT], columns[1], layer[at.ACTIVATION])
-        dropout_forward(work, common, layer, layer_index, columns)
+        call_dropout(common[at.DROPOUT], (work, common, layer, layer_index, columns))
 
 
 @kernel
@@ -224,12 +213,12 @@ def derivatives_backward(work, D, dA, stride, n_rows, m):
             vstore(work, dA + i, vload(work, dA + i) * vload(work, D + i))
 
 
-@kernel(inline=True)
+@kernel
 def hidden_backward(work, common, layer, columns):
     """``dZ = dA * f'(Z)`` in place of dA, the derivatives stored or computed from the output."""
     stride, A, dA = common[at.STRIDE], layer[at.A] + columns[0], layer[at.DZ] + columns[0]
     if layer[at.DERIVATIVE] == layer[at.A]:
-        activation_backward(work, A, dA, stride, layer[at.FAN_OUT], columns[1], layer[at.ACTIVATION])
+        call_activation(common[at.ACTIVATION_BACKWARD], (work, A, dA, stride, layer[at.FAN_OUT], columns[1]))
     else:
         D = layer[at.DERIVATIVE] + columns[0]
         derivatives_backward(work, D, dA, stride, layer[at.FAN_OUT], columns[1])

@@ -22,14 +22,14 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fastmlp.codegen import cpu
-from fastmlp.codegen.bf16 import PAIRS, WORDS
+from fastmlp.codegen.bf16 import PAIRS
+from fastmlp.codegen.bf16_tiles import TILE, WORDS
+from fastmlp.codegen.integers import smaller
 from fastmlp.codegen.jit import kernel
 from fastmlp.codegen.simd import I64, Vector, address
 from fastmlp.kernels.matmul import block
 from fastmlp.kernels.microkernel import Operand, emit_sums, emit_tile
 
-#: Words of a tile.
-TILE = WORDS * WORDS
 #: Columns of tiles per register tile, and on AMX as many rows of them: 4 of its 8 tile registers hold sums, 2 and 2 the
 #: tiles of A and B.
 COLUMNS = 2
@@ -43,20 +43,6 @@ A_REGISTER, B_REGISTER = 4, 6
 _BYTE = ir.IntType(8)
 
 
-def tile_height(n_outputs: int) -> int:
-    """Rows of A in a tile: two register tiles of 6 for AVX512-BF16; on AMX, whose time is per row, evenly divided.
-
-    Examples
-    --------
-    >>> tile_height(100) in (12, 15)
-    True
-    """
-    if cpu.bf16_instructions() == "avx512bf16":
-        return 12
-    n_tiles = -(-n_outputs // WORDS)
-    return -(-n_outputs // n_tiles)
-
-
 @kernel
 def bf16_product(C, C0, A, B, n_rows, n_columns, sizes):
     """``C = C0 + A B``, C (n_rows, n_columns); A and B are pointers to their tiles, C0 may have a row stride of 0.
@@ -67,7 +53,7 @@ def bf16_product(C, C0, A, B, n_rows, n_columns, sizes):
     height, n_blocks, a_terms, b_terms = sizes
     n_tiles = (n_columns + WORDS - 1) // WORDS
     for v in range(0, n_tiles, COLUMNS):
-        tiles, row = min(COLUMNS, n_tiles - v), 0
+        tiles, row = smaller(COLUMNS, n_tiles - v), 0
         b = address(B, v * n_blocks * b_terms * TILE)
         while row < n_rows:
             a = address(A, row // height * (n_blocks * a_terms * TILE) + row % height * WORDS)

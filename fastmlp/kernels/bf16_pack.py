@@ -7,14 +7,16 @@ the remainder of that, after which nothing of a float32's 24 bits is left. Pixel
 
 import numpy as np
 
-from fastmlp.codegen.bf16 import HIGH, LOW, STEPS, WORDS, bf16_round, pairs_pack, row_pack
+from fastmlp.codegen.bf16 import HIGH, LOW, bf16_round, pairs_pack, row_pack
+from fastmlp.codegen.bf16_tiles import STEPS, TILE, WORDS
+from fastmlp.codegen.integers import smaller
 from fastmlp.codegen.jit import kernel
 from fastmlp.codegen.simd import vload, vload_as, vstore, zeros
 from fastmlp.codegen.transpose import transpose_block
 from fastmlp.kernels import layout as at
-from fastmlp.kernels.bf16_matmul import TILE
 from fastmlp.kernels.matmul import matrix
-from fastmlp.kernels.sampling import gather_rows, transpose
+from fastmlp.kernels.prototypes import call_gather_rows
+from fastmlp.kernels.sampling import transpose
 
 
 @kernel(forceinline=True)
@@ -59,7 +61,8 @@ def pixels_pack(data, rows, columns, work, packed, half, tiles):
     for w in range(WORDS):
         if LOW[w] // WORDS == half:
             low, high = LOW[w] % WORDS, HIGH[w] % WORDS
-            a, b = order[min(start + low, last)] * sample_bytes + k, order[min(start + high, last)] * sample_bytes + k
+            a = order[smaller(start + low, last)] * sample_bytes + k
+            b = order[smaller(start + high, last)] * sample_bytes + k
             ax, ay = vload_as(X, a, np.uint8, width, work), vload_as(X, a + WORDS, np.uint8, width - WORDS, work)
             bx, by = vload_as(X, b, np.uint8, width, work), vload_as(X, b + WORDS, np.uint8, width - WORDS, work)
             vstore(work, packed + low * WORDS, row_pack(ax, ay))
@@ -103,16 +106,18 @@ def samples_pack(data, order, batch, columns, work, common):
         for b in range(n_blocks):
             by_sample = common[at.NEXT_TILES] + ((k + b * STEPS) // WORDS * n_groups + i // STEPS) * terms * TILE
             tiles, half = (by_sample, by_sample + n_groups * terms * TILE), i % STEPS // WORDS
-            column, left = k + b * STEPS, min(STEPS, width - b * STEPS)
+            column, left = k + b * STEPS, smaller(STEPS, width - b * STEPS)
             if common[at.IS_RAW] > 0:
                 rows = order, first + i, first + m - 1
                 pixels_pack(data, rows, (column, left), work, packed, half, tiles)
             else:
                 start = common[at.ROWS]
-                gather_rows(data, order, (first + i, min(WORDS, m - i)), (column, left), work, start, panel)
-                rows, sizes = matrix(work, start, panel), (WORDS, left)
-                rows_pair(rows, sizes, terms, work, half, tiles)
-                rows_split(rows, np.float32(1.0), sizes, terms, WORDS, work, packed)
+                some = first + i, smaller(WORDS, m - i)
+                arguments = data, order, some, (column, left), work, start, panel
+                call_gather_rows(common[at.GATHER_ROWS], arguments)
+                M, sizes = matrix(work, start, panel), (WORDS, left)
+                rows_pair(M, sizes, terms, work, half, tiles)
+                rows_split(M, np.float32(1.0), sizes, terms, WORDS, work, packed)
             by_feature = common[at.FEATURE_TILES] + (i // WORDS * n_blocks + b) * terms * TILE
             for term in range(0, terms * TILE, TILE):
                 transpose_block(work, packed + term, WORDS, work, by_feature + term, WORDS)
@@ -139,7 +144,7 @@ def columns_panel_pack(work, common, start, n_units, m):
     for i in range(0, n_units, WORDS):
         for g in range(n_groups):
             M, sizes = matrix(work, start + i * stride + g * STEPS, stride), (
-                min(WORDS, n_units - i), min(STEPS, m - g * STEPS),
+                smaller(WORDS, n_units - i), smaller(STEPS, m - g * STEPS),
             )  # fmt: skip
             rows_split(M, np.float32(1.0), sizes, terms, WORDS, work, packed)
             offset = common[at.FEATURE_TILES] + (i // WORDS * n_groups + g) * terms * TILE

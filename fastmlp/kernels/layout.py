@@ -1,6 +1,8 @@
 """The arguments that kernels share: named tuples of arrays, and the entries of their int64 tables.
 
 Sizes, offsets and choices are numbers in int64 tables, not types, so that one compilation serves every network.
+Python passes arrays to the entry points, which replace them by pointers (`fastmlp.kernels.epoch.pointers`): below, the
+named tuples hold pointers to the first elements. This module imports no Numba.
 """
 
 from typing import Any, NamedTuple
@@ -15,17 +17,39 @@ class DataArrays(NamedTuple):
         Bytes of the first sample; the others follow in memory. Read-only.
     sample_bytes : int
         Bytes from one sample to the next.
-    dtype_code : int
-        Dtype of the features, see `fastmlp.kernels.sampling.DTYPE_CODES`.
+    itemsize : int
+        Bytes of a feature.
     factor, offset : (n_features padded to whole vectors,)
         The network's input is ``X * factor + offset``.
     """
 
     X: Any
     sample_bytes: Any
-    dtype_code: Any
+    itemsize: Any
     factor: Any
     offset: Any
+
+
+class TargetPointers(NamedTuple):
+    """The targets of the samples, see `fastmlp.model.kernel_args.Targets`, as kernels pass them on.
+
+    Attributes
+    ----------
+    labels : pointer to int32
+        Class labels, if `has_labels` is 1.
+    values : pointer
+        Otherwise target values, (n_samples, n_outputs).
+    weights : pointer to float64
+        Sample weights, if `has_weights` is 1.
+    has_labels, has_weights : int
+        See above.
+    """
+
+    labels: Any
+    values: Any
+    weights: Any
+    has_labels: Any
+    has_weights: Any
 
 
 class ParamArrays(NamedTuple):
@@ -61,7 +85,7 @@ class NetworkArrays(NamedTuple):
     common : int64 (N_COMMON_ENTRIES,)
         Sizes and offsets that all layers share; of each thread its own.
     barrier : int64 (N_BARRIER_ENTRIES,)
-        Memory of the threads' barrier, see `fastmlp.kernels.team`.
+        Memory of the threads' barrier, see `ARRIVED`.
     """
 
     params: Any
@@ -77,9 +101,9 @@ class OptimizerState(NamedTuple):
     Attributes
     ----------
     hyperparameters : float64 (N_HYPERPARAMETERS,)
-        See `fastmlp.kernels.update`.
+        See `fastmlp.kernels.optimizer_state`.
     powers : float64 (N_POWERS,)
-        See `fastmlp.kernels.update`; carried from step to step.
+        See `fastmlp.kernels.optimizer_state`; carried from step to step.
     coefficients : (2 N_COEFFICIENTS,)
         Scratch: coefficients of a step for weights, then for biases.
     """
@@ -91,9 +115,9 @@ class OptimizerState(NamedTuple):
 
 # Entries of a row of `layers`. W, B: offsets in theta; A, DZ: offsets in work of the activations and their deltas.
 # DERIVATIVE: offset of the stored f'(Z); equal to A where it is not stored. AT: offset of A with samples as rows, their
-# stride AT_STRIDE. ACTIVATION: its code. BF16: 1 where the products of the layer are computed in bf16.
-FAN_IN, FAN_OUT, W, W_STRIDE, B, A, DZ, DERIVATIVE, AT, ACTIVATION, BF16 = range(11)
-N_LAYER_ENTRIES = 11
+# stride AT_STRIDE. BF16: 1 where the products of the layer are computed in bf16.
+FAN_IN, FAN_OUT, W, W_STRIDE, B, A, DZ, DERIVATIVE, AT, BF16 = range(10)
+N_LAYER_ENTRIES = 10
 
 # Entries of `common`.
 # BATCH: samples of a full batch; STRIDE: row stride of A and DZ; PANEL: inputs in a panel of the first layer.
@@ -104,8 +128,8 @@ ROWS, COLUMNS, COLUMN_SQUARES, AT_STRIDE = range(3, 7)
 # Offsets of the block of a weight gradient that is being applied, of a row of zeros, and of a batch's targets (one row
 # per output), sample weights and losses.
 GRADIENT, ZEROS, TARGETS, WEIGHTS, LOSS = range(7, 12)
-# LOSS_CODE: code of the loss; SCALARS: offset of the scalars below.
-LOSS_CODE, SCALARS = range(12, 14)
+# SCALARS: offset of the scalars below; N_LAYERS: number of layers.
+SCALARS, N_LAYERS = range(12, 14)
 # DROPPED: of 65,536 random draws, how many drop a unit; DRAW: state of the generator in this step; MASK: offset of a
 # row of dropout masks.
 DROPPED, DRAW, MASK = range(14, 17)
@@ -117,9 +141,28 @@ TERMS, INPUT_TERMS, IS_RAW, TILE_HEIGHT = range(17, 21)
 WEIGHT_TILES, DELTA_TILES, FEATURE_TILES, PREVIOUS_TILES, NEXT_TILES, PACKED = range(21, 27)
 # The thread that this table is for, counted from 0, and the number of threads.
 RANK, N_THREADS = range(27, 29)
-N_COMMON_ENTRIES = 29
+# Addresses of kernels, see `fastmlp.kernels.prototypes`; 0 where the network needs none. DESCENT: SGD's update of
+# weights while their gradient is in registers; UPDATE: that of other optimizers, and of biases; where the gradient is
+# clipped, UPDATE stores it and STORED_UPDATE applies it.
+PRODUCT, DESCENT, UPDATE, STORED_UPDATE, CLIPPED_UPDATE = range(29, 34)
+ACTIVATION_FORWARD, ACTIVATION_BACKWARD, DROPOUT, LOSS_FORWARD, LOSS_BACKWARD, SMOOTHING_FORWARD = range(34, 40)
+GATHER_ROWS, GATHER_COLUMNS = range(40, 42)
+BF16_FIRST_LAYER, BF16_FORWARD, BF16_BACKWARD, BF16_UPDATE = range(42, 46)
+N_COMMON_ENTRIES = 46
 
 # Scalars, in the dtype of the parameters: targets of a sample's label and of the other labels after smoothing; delta of
 # Huber's loss; factor of the units that dropout keeps; share of label smoothing; factor of the weights and deltas of
 # pixels that enter bf16 products, 1 for other inputs.
 ON, OFF, HUBER_DELTA, KEEP_SCALE, SMOOTHING, PIXEL_SCALE = range(6)
+
+# Integers of `fastmlp.kernels.epoch.train_chunk`.
+FIRST, STOP, OPTIMIZER, SHUFFLE, ORDER_STATE, DROPOUT_STATE, OFFSET = range(7)
+N_INTEGERS = 7
+
+#: Dtypes of samples.
+SAMPLE_DTYPES = "uint8", "float32", "float64"
+
+#: Entries of the memory of a barrier, each in a cache line of its own: threads that have arrived, times that all have
+#: arrived, and whether a thread has failed, so that none waits for it.
+ARRIVED, GENERATION, ABORTED = 0, 8, 16
+N_BARRIER_ENTRIES = 24

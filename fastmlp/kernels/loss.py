@@ -9,16 +9,17 @@ target and Huber's delta.
 """
 
 import math
+from typing import Any
 
+from fastmlp.codegen.indirect import Implementation
 from fastmlp.codegen.jit import kernel
 from fastmlp.codegen.simd import broadcast, fma, n_lanes, vload, vstore, where_equal, where_less, zeros
-from fastmlp.codegen.switch import switch
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.activation import identity, sigmoid, softplus
+from fastmlp.kernels.prototypes import LOSS, SMOOTHING, call_loss, call_smoothing
 from fastmlp.kernels.vector_math import clamp_finite, exp, expm1, log
 from fastmlp.settings import LOSSES
 
-CROSS_ENTROPY = LOSSES["cross_entropy"].code
 #: Activations of the output layer other than softmax.
 OUTPUTS = {"sigmoid": sigmoid, "identity": identity, "exp": exp}
 
@@ -52,7 +53,7 @@ def softmax_forward(work, logits, probs, stride, n_classes, labels, loss, m):
             vstore(work, p, vload(work, p) / total)
 
 
-@kernel
+@SMOOTHING.implementation
 def smoothing_forward(work, logits, stride, n_classes, labels, loss, smoothing, m):
     """Cross-entropy with smoothed labels (Szegedy et al. 2016): ``loss + smoothing * (z[label] - mean of z)``.
 
@@ -144,64 +145,74 @@ def poisson_loss(z, out, y, delta):
     return where_less(0.0, y, value, out + where_less(88.0, d, d, 0.0))
 
 
-# Selected per element: a loop per loss made the first compilation 0.8 s longer (of 17).
-_CODES = {loss.code: name for name, loss in LOSSES.items() if loss.output in OUTPUTS}
-_output = switch({code: OUTPUTS[LOSSES[name].output] for code, name in _CODES.items()})
-_loss = switch({code: globals().get(f"{name}_loss") for code, name in _CODES.items()})
-_derivative = switch({code: globals().get(f"{name}_backward", error_backward) for code, name in _CODES.items()})
+def _values_forward(loss: str) -> Implementation:
+    """Outputs for target values, and each sample's loss, summed over the outputs in their order."""
+    output: Any = OUTPUTS[LOSSES[loss].output]
+    loss_of: Any = globals().get(f"{loss}_loss")
 
-
-@kernel
-def values_forward(work, Z, out, shape, targets, loss, settings, m):
-    """Outputs for target values, and each sample's loss, summed over the outputs in their order.
-
-    shape: (n_outputs, stride). settings: (offset of the scalars, code of the loss).
-    """
-    (n_outputs, stride), (scalars, code) = shape, settings
-    delta = broadcast(work, scalars + at.HUBER_DELTA)
-    for i in range(0, m, n_lanes(work)):
-        total = zeros(work)
-        for row in range(i, i + n_outputs * stride, stride):
-            z, y = vload(work, Z + row), vload(work, targets + row)
-            a = _output(code, (z,))
-            vstore(work, out + row, a)
-            total = total + _loss(code, (z, a, y, delta))
-        vstore(work, loss + i, total)
-
-
-@kernel
-def values_backward(work, out, shape, targets, weights, settings, m):
-    """``dZ`` in place of out: the loss's derivative by the pre-activation, times the sample's weight."""
-    (n_outputs, stride), (scalars, code) = shape, settings
-    delta = broadcast(work, scalars + at.HUBER_DELTA)
-    for row in range(0, n_outputs * stride, stride):
+    def values_forward(work, common, last, column, m):
+        stride, delta = common[at.STRIDE], broadcast(work, common[at.SCALARS] + at.HUBER_DELTA)
+        Z, out, targets = last[at.A] + column, last[at.DZ] + column, common[at.TARGETS] + column
         for i in range(0, m, n_lanes(work)):
-            a, y = vload(work, out + row + i), vload(work, targets + row + i)
-            vstore(work, out + row + i, _derivative(code, (a, y, delta)) * vload(work, weights + i))
+            total = zeros(work)
+            for row in range(i, i + last[at.FAN_OUT] * stride, stride):
+                z, y = vload(work, Z + row), vload(work, targets + row)
+                a = output(z)
+                vstore(work, out + row, a)
+                total = total + loss_of(z, a, y, delta)
+            vstore(work, common[at.LOSS] + column + i, total)
+
+    return LOSS.implementation(values_forward, f"loss_{loss}")
 
 
-@kernel(inline=True)
+def _values_backward(loss: str) -> Implementation:
+    """``dZ`` in place of the outputs: the loss's derivative by the pre-activation, times the sample's weight."""
+    derivative: Any = globals().get(f"{loss}_backward", error_backward)
+
+    def values_backward(work, common, last, column, m):
+        stride, delta = common[at.STRIDE], broadcast(work, common[at.SCALARS] + at.HUBER_DELTA)
+        out, targets, weights = last[at.DZ] + column, common[at.TARGETS] + column, common[at.WEIGHTS] + column
+        for row in range(0, last[at.FAN_OUT] * stride, stride):
+            for i in range(0, m, n_lanes(work)):
+                a, y = vload(work, out + row + i), vload(work, targets + row + i)
+                vstore(work, out + row + i, derivative(a, y, delta) * vload(work, weights + i))
+
+    return LOSS.implementation(values_backward, f"loss_backward_{loss}")
+
+
+@LOSS.implementation
+def cross_entropy_forward(work, common, last, column, m):
+    """`softmax_forward`, and `smoothing_forward` where labels are smoothed."""
+    stride, n, labels, loss = common[at.STRIDE], last[at.FAN_OUT], common[at.TARGETS] + column, common[at.LOSS] + column
+    Z, out, smoothing = last[at.A] + column, last[at.DZ] + column, common[at.SCALARS] + at.SMOOTHING
+    softmax_forward(work, Z, out, stride, n, labels, loss, m)
+    if common[at.SMOOTHING_FORWARD] != 0:
+        call_smoothing(common[at.SMOOTHING_FORWARD], (work, Z, stride, n, labels, loss, smoothing, m))
+
+
+@LOSS.implementation
+def cross_entropy_backward(work, common, last, column, m):
+    """`softmax_backward`."""
+    out, labels, weights = last[at.DZ] + column, common[at.TARGETS] + column, common[at.WEIGHTS] + column
+    softmax_backward(work, out, common[at.STRIDE], last[at.FAN_OUT], labels, weights, common[at.SCALARS], m)
+
+
+_VALUES = [name for name, loss in LOSSES.items() if loss.output in OUTPUTS]
+#: By the name of the loss: outputs, in place of the last layer's deltas, and each sample's loss.
+FORWARD = {name: _values_forward(name) for name in _VALUES}
+FORWARD["cross_entropy"] = cross_entropy_forward
+#: By the name of the loss: the last layer's deltas, in place of the outputs.
+BACKWARD = {name: _values_backward(name) for name in _VALUES}
+BACKWARD["cross_entropy"] = cross_entropy_backward
+
+
+@kernel
 def loss_forward(work, common, last, columns):
     """Outputs, in place of the last layer's deltas, and each sample's loss; columns: (first, number)."""
-    (column, m), stride, n = columns, common[at.STRIDE], last[at.FAN_OUT]
-    scalars, code = common[at.SCALARS], common[at.LOSS_CODE]
-    Z, out = last[at.A] + column, last[at.DZ] + column
-    targets, loss = common[at.TARGETS] + column, common[at.LOSS] + column
-    if code == CROSS_ENTROPY:
-        softmax_forward(work, Z, out, stride, n, targets, loss, m)
-        if work[scalars + at.SMOOTHING] > 0.0:
-            smoothing_forward(work, Z, stride, n, targets, loss, scalars + at.SMOOTHING, m)
-    else:
-        values_forward(work, Z, out, (n, stride), targets, loss, (scalars, code), m)
+    call_loss(common[at.LOSS_FORWARD], (work, common, last, columns[0], columns[1]))
 
 
-@kernel(inline=True)
+@kernel
 def loss_backward(work, common, last, columns):
     """The last layer's deltas, in place of the outputs; columns: (first, number)."""
-    (column, m), stride, n = columns, common[at.STRIDE], last[at.FAN_OUT]
-    scalars, code = common[at.SCALARS], common[at.LOSS_CODE]
-    out, targets, weights = last[at.DZ] + column, common[at.TARGETS] + column, common[at.WEIGHTS] + column
-    if code == CROSS_ENTROPY:
-        softmax_backward(work, out, stride, n, targets, weights, scalars, m)
-    else:
-        values_backward(work, out, (n, stride), targets, weights, (scalars, code), m)
+    call_loss(common[at.LOSS_BACKWARD], (work, common, last, columns[0], columns[1]))

@@ -7,9 +7,11 @@ In BLAS's words: C is M x N, A is M x K, B is K x N. A matrix is a tuple (pointe
 import numpy as np
 
 from fastmlp.codegen import cpu
+from fastmlp.codegen.integers import smaller
 from fastmlp.codegen.jit import kernel
 from fastmlp.codegen.simd import address, n_lanes
 from fastmlp.kernels.microkernel import MAX_VECTORS, WIDEST_ROW, descent_tile, product_tile
+from fastmlp.kernels.prototypes import DESCENT, PRODUCT, call_product
 
 #: Steps of K and rows of C in a block of `product`.
 STEPS, ROWS = cpu.PRODUCT_STEPS[cpu.vector_bits()], cpu.PRODUCT_ROWS
@@ -50,12 +52,9 @@ def column_partition(M, N, lanes):
     return n_tiles, width, n_vectors - n_tiles * width
 
 
-@kernel
+@PRODUCT.implementation
 def product_block(C, C0, A, B, M, N, K):
-    """``C = C0 + A B`` in tiles of MR x NR, for operands that fit into L2; `product` has the parameters.
-
-    Not inlined into `product`: there, LLVM's code for AVX-512 took 1.4 times as long.
-    """
+    """``C = C0 + A B`` in tiles of MR x NR, for operands that fit into L2; `product` has the parameters."""
     lanes = n_lanes(C[0])
     n_tiles, width, n_wider = column_partition(M, N, lanes)
     column = 0
@@ -68,11 +67,13 @@ def product_block(C, C0, A, B, M, N, K):
 
 
 @kernel
-def product(C, C0, A, B, M, N, K):
+def product(address_of_block, C, C0, A, B, M, N, K):
     """``C = C0 + A B``, in blocks of MC rows and KC steps.
 
     Parameters
     ----------
+    address_of_block : int
+        Address of `product_block`.
     C : matrix (M, N)
         Written. Rows have room for whole vectors; what is written beyond column N is the product with what B has there.
     C0 : matrix (M, N)
@@ -86,16 +87,16 @@ def product(C, C0, A, B, M, N, K):
     """
     start, k = C0, 0
     while True:
-        n_steps = min(STEPS, K - k)
+        n_steps = smaller(STEPS, K - k)
         for row in range(0, M, ROWS):
             operands = block(C, row, 0), block(start, row, 0), block(A, row, k), block(B, k, 0)
-            product_block(*operands, min(ROWS, M - row), N, n_steps)
+            call_product(address_of_block, (*operands, smaller(ROWS, M - row), N, n_steps))
         start, k = C, k + STEPS
         if k >= K:
             return
 
 
-@kernel
+@DESCENT.implementation
 def product_descent(C, A, B, alpha, beta, M, N, K):
     """``C = C + alpha (beta C + A B)``: a step of gradient descent on weights C, whose gradient is ``beta C + A B``.
 

@@ -6,35 +6,33 @@ the tiles. Each sum is the same chain as in training, so its bits are the same, 
 
 `tables` has one row of entries of `fastmlp.kernels.layout` each for `common`, for the layers from the first to the
 last, and for the outputs with samples as columns, as the losses take them. W and B are offsets in `weights`, A and DZ
-in `work`. ``data`` is (bytes of the first sample, bytes from one to the next, code of the dtype).
+in `work`. ``data`` is (bytes of the first sample, bytes from one to the next, address of the kernel that scales them).
 """
+
+from typing import Any
 
 import numpy as np
 
 from fastmlp.codegen.denormals import flush_subnormals, restore_control
+from fastmlp.codegen.indirect import Implementation
+from fastmlp.codegen.integers import smaller
 from fastmlp.codegen.jit import kernel
-from fastmlp.codegen.simd import fma, n_lanes, vload, vload_as, vstore, zeros
+from fastmlp.codegen.simd import address, fma, n_lanes, vload, vload_as, vstore, zeros
 from fastmlp.kernels import layout as at
-from fastmlp.kernels.activation import activation_forward
 from fastmlp.kernels.loss import loss_forward
-from fastmlp.kernels.matmul import block, matrix, product_block
-from fastmlp.kernels.sampling import FLOAT32, UINT8, transpose
-
-# Entries of `common` besides those of `layout`: offsets in weights of the factor and the offset of each feature; row
-# stride of the scaled samples; offset in work of a vector of sums of squares.
-FACTOR, OFFSET, ROWS_STRIDE, SQUARES = range(at.N_COMMON_ENTRIES, at.N_COMMON_ENTRIES + 4)
-N_ENTRIES = at.N_COMMON_ENTRIES + 4
-
-#: Samples that are scaled, then multiplied, while they are in the cache: a multiple of the heights of the large tiles.
-#: Zen 5, 5,000 samples of 784-128-10 and 3072-100-100-10, 12 instead of 24: 3 and 6 % slower; 48 and 96: as fast.
-BLOCK_SAMPLES = 24
-#: Largest panel of inputs that are multiplied at once, in cache lines; the panels of a layer are of equal width. That
-#: few tiles are started matters more than that a panel stays in L1. Zen 5, the same networks, 16 lines: 7 and 4 %
-#: slower; 192 lines: 2 and 15 %. Prefetching the next samples gained nothing: they lie in order, and hardware does it.
-PREDICT_PANEL_LINES = 64
-
-#: What `predict_chunk` finds: samples that may be beyond the range of the dtype, and outputs that are not finite.
-LARGE_SAMPLES, NON_FINITE_OUTPUTS = 1, 2
+from fastmlp.kernels.matmul import block, matrix
+from fastmlp.kernels.predict_layout import (
+    BLOCK_SAMPLES,
+    FACTOR,
+    LARGE_SAMPLES,
+    N_ENTRIES,
+    NON_FINITE_OUTPUTS,
+    OFFSET,
+    ROWS_STRIDE,
+    SQUARES,
+)
+from fastmlp.kernels.prototypes import SCALE_SAMPLES, call_activation, call_product, call_scale_samples
+from fastmlp.kernels.sampling import transpose
 
 
 @kernel(forceinline=True)
@@ -45,13 +43,12 @@ def panel_width(K, largest, lanes):
 
 
 @kernel(forceinline=True)
-def sample_scale(data, dtype, itemsize, places, columns, weights, common, work):
+def sample_scale(X, dtype, itemsize, places, columns, weights, common, work):
     """``work[target + c] = X[column + c] * factor + offset`` for one sample, and the sums of squares.
 
-    places: (index of the sample, target).
+    places: (first byte of the sample, target).
     """
-    X, source, target = data[0], places[0] * data[1], places[1]
-    column, width = columns
+    (source, target), (column, width) = places, columns
     factor, offset = common[FACTOR] + column, common[OFFSET] + column
     squares = zeros(work)
     for c in range(0, width, n_lanes(work)):
@@ -64,25 +61,28 @@ def sample_scale(data, dtype, itemsize, places, columns, weights, common, work):
     vstore(work, common[SQUARES], vload(work, common[SQUARES]) + squares)
 
 
-@kernel
-def samples_scale(data, rows, columns, weights, common, work):
+def _scale_samples(dtype: Any) -> Implementation:
     """``out[i] = X[first + i, column : column + width] * factor + offset``: a panel, samples as rows, at ROWS.
 
     rows: (first, m). columns: (column, width). Zeros follow from `width` to the end of the last vector. SQUARES is no
     longer finite where a scaled value is NaN, infinite, or larger than the root of the range of the dtype, nor where a
     float64 itself is.
     """
-    for i in range(rows[1]):
-        places = rows[0] + i, common[at.ROWS] + i * common[ROWS_STRIDE]
-        if data[2] == UINT8:
-            sample_scale(data, np.uint8, 1, places, columns, weights, common, work)
-        elif data[2] == FLOAT32:
-            sample_scale(data, np.float32, 4, places, columns, weights, common, work)
-        else:
-            sample_scale(data, np.float64, 8, places, columns, weights, common, work)
+    itemsize = np.dtype(dtype).itemsize
+
+    def scale_samples(X, sample_bytes, rows, columns, weights, common, work):
+        for i in range(rows[1]):
+            source, target = (rows[0] + i) * sample_bytes, common[at.ROWS] + i * common[ROWS_STRIDE]
+            sample_scale(X, dtype, itemsize, (source, target), columns, weights, common, work)
+
+    return SCALE_SAMPLES.implementation(scale_samples, f"scale_samples_{np.dtype(dtype)}")
 
 
-@kernel(inline=True)
+#: Implementations by the dtype of the samples.
+SCALE = {dtype.__name__: _scale_samples(dtype) for dtype in (np.uint8, np.float32, np.float64)}
+
+
+@kernel
 def first_layer_predict(data, rows, layer, weights, common, work):
     """``Z = (X * factor + offset) W + b``: each panel of the samples in blocks that are scaled, then multiplied."""
     first, m = rows
@@ -91,48 +91,49 @@ def first_layer_predict(data, rows, layer, weights, common, work):
     Z, bias = matrix(work, layer[at.A], common[at.AT_STRIDE]), matrix(weights, layer[at.B], 0)
     A, W = matrix(work, common[at.ROWS], common[ROWS_STRIDE]), matrix(weights, layer[at.W], layer[at.W_STRIDE])
     for k in range(0, fan_in, panel):
-        width = min(panel, fan_in - k)
+        width = smaller(panel, fan_in - k)
         for i in range(0, m, BLOCK_SAMPLES):
-            n, C = min(BLOCK_SAMPLES, m - i), block(Z, i, 0)
-            samples_scale(data, (first + i, n), (k, width), weights, common, work)
-            product_block(C, bias if k == 0 else C, A, block(W, k, 0), n, fan_out, width)
+            n, C = smaller(BLOCK_SAMPLES, m - i), block(Z, i, 0)
+            rows_and_columns = (first + i, n), (k, width)
+            call_scale_samples(data[2], (data[0], data[1], *rows_and_columns, weights, common, work))
+            C0 = bias if k == 0 else C
+            call_product(common[at.PRODUCT], (C, C0, A, block(W, k, 0), n, fan_out, width))
 
 
-@kernel(inline=True)
+@kernel
 def layer_predict(below, layer, m, weights, common, work):
     """``Z = f(Z_below) W + b`` (3), panel by panel; f in place."""
     stride, fan_in, fan_out = common[at.AT_STRIDE], layer[at.FAN_IN], layer[at.FAN_OUT]
-    activation_forward(work, below[at.A], below[at.A], stride, m, fan_in, below[at.ACTIVATION])
+    call_activation(common[at.ACTIVATION_FORWARD], (work, below[at.A], below[at.A], stride, m, fan_in))
     panel = panel_width(fan_in, common[at.PANEL], n_lanes(work))
     Z, bias = matrix(work, layer[at.A], stride), matrix(weights, layer[at.B], 0)
     A, W = matrix(work, below[at.A], stride), matrix(weights, layer[at.W], layer[at.W_STRIDE])
     for k in range(0, fan_in, panel):
-        C0, width = bias if k == 0 else Z, min(panel, fan_in - k)
-        product_block(Z, C0, block(A, 0, k), block(W, k, 0), m, fan_out, width)
+        C0, width = bias if k == 0 else Z, smaller(panel, fan_in - k)
+        call_product(common[at.PRODUCT], (Z, C0, block(A, 0, k), block(W, k, 0), m, fan_out, width))
 
 
-@kernel(inline=True)
+@kernel
 def outputs_predict(targets, rows, last, columns, outputs, losses, common, work):
-    """Outputs of the last layer's Z, among them probabilities (2), and losses (1), unless `losses` is empty.
+    """Outputs of the last layer's Z, among them probabilities (2), and losses (1), unless there are no targets.
 
-    Returns NON_FINITE_OUTPUTS if an output is NaN or infinite, and otherwise 0. Without targets, the losses are
-    computed for whatever is at TARGETS, and not used.
+    targets: (pointer, targets per sample), none for 0. Returns NON_FINITE_OUTPUTS if an output is NaN or infinite, and
+    otherwise 0. Without targets, the losses are computed for whatever is at TARGETS, and not used.
     """
-    first, m = rows
+    (first, m), (y, n_targets) = rows, targets
     n_outputs, stride, findings = last[at.FAN_OUT], common[at.STRIDE], 0
     transpose(work, last[at.A], common[at.AT_STRIDE], m, n_outputs, work, columns[at.A], stride)
-    if losses.size > 0:
-        for i in range(m):
-            for j in range(targets.shape[1]):
-                work[common[at.TARGETS] + j * stride + i] = targets[first + i, j]
+    for i in range(m):
+        for j in range(n_targets):
+            work[common[at.TARGETS] + j * stride + i] = y[(first + i) * n_targets + j]
     loss_forward(work, common, columns, (np.int64(0), m))
     for i in range(m):
         for j in range(n_outputs):
             out = work[columns[at.DZ] + j * stride + i]
-            outputs[first + i, j] = out
+            outputs[(first + i) * n_outputs + j] = out
             if out - out != 0.0:
                 findings = NON_FINITE_OUTPUTS
-    if losses.size > 0:
+    if n_targets > 0:
         for i in range(m):
             losses[first + i] = work[common[at.LOSS] + i]
     return findings
@@ -159,19 +160,23 @@ def predict_chunk(X, weights, tables, targets, outputs, losses, work, integers):
     work : (n_work,)
         Scratch memory of this call.
     integers : tuple of int
-        first, stop, bytes from one sample to the next, code of the dtype of the samples.
+        first, stop, bytes from one sample to the next, address of the kernel that scales samples of this dtype.
     """
-    first, stop, sample_bytes, dtype_code = integers
-    data, common, n_layers, findings = (X, sample_bytes, dtype_code), tables[0], tables.shape[0] - 2, 0
-    last, columns, batch = tables[n_layers], tables[n_layers + 1], common[at.BATCH]
-    control = flush_subnormals()
+    first, stop, sample_bytes, scale = integers
+    n_layers, findings, n_targets = tables.shape[0] - 2, 0, targets.shape[1] if losses.size > 0 else 0
+    data, common, work = (address(X, 0), sample_bytes, scale), address(tables, 0), address(work, 0)
+    weights, losses = address(weights, 0), address(losses, 0)
+    given, outputs = (address(targets, 0), n_targets), address(outputs, 0)
+    last, columns = address(common, n_layers * N_ENTRIES), address(common, (n_layers + 1) * N_ENTRIES)
+    control, batch = flush_subnormals(), common[at.BATCH]
     vstore(work, common[SQUARES], zeros(work))
     for start in range(first, stop, batch):
-        rows = start, min(batch, stop - start)
-        first_layer_predict(data, rows, tables[1], weights, common, work)
+        rows = start, smaller(batch, stop - start)
+        first_layer_predict(data, rows, address(common, N_ENTRIES), weights, common, work)
         for i in range(2, n_layers + 1):
-            layer_predict(tables[i - 1], tables[i], rows[1], weights, common, work)
-        findings |= outputs_predict(targets, rows, last, columns, outputs, losses, common, work)
+            below, layer = address(common, (i - 1) * N_ENTRIES), address(common, i * N_ENTRIES)
+            layer_predict(below, layer, rows[1], weights, common, work)
+        findings |= outputs_predict(given, rows, last, columns, outputs, losses, common, work)
     for i in range(n_lanes(work)):
         total = work[common[SQUARES] + i]
         if total - total != 0.0:

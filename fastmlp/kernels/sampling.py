@@ -4,19 +4,21 @@ The random generator is the project's own (splitmix64, Steele, Lea and Flood 201
 version of a library.
 """
 
+from typing import Any
+
 import numpy as np
 
 from fastmlp.codegen.cpu import LINE_BYTES
+from fastmlp.codegen.indirect import Implementation
+from fastmlp.codegen.integers import smaller
 from fastmlp.codegen.jit import kernel
 from fastmlp.codegen.simd import fma, n_lanes, prefetch, vload, vload_as, vstore
 from fastmlp.codegen.transpose import transpose_block, transpose_samples
 from fastmlp.kernels import layout as at
+from fastmlp.kernels.prototypes import GATHER_COLUMNS, GATHER_ROWS, call_gather_rows
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 MIX1, MIX2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-UINT8, FLOAT32, FLOAT64 = range(3)
-#: Codes of the dtypes of samples.
-DTYPE_CODES = {"uint8": UINT8, "float32": FLOAT32, "float64": FLOAT64}
 
 LOW_HALF, HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 SHORT, SHORT_BITS = np.uint64(0xFFFF), np.uint64(16)
@@ -31,14 +33,14 @@ def splitmix64(state):
 
 
 @kernel
-def permutation_fill(order, state):
+def permutation_fill(order, n, state):
     """``order`` = a uniform permutation of 0 .. n - 1 (n < 2**31) that depends on `state` alone.
 
     The Fisher-Yates shuffle; each draw by Lemire's multiplication (2019) with rejection, so that it is unbiased.
     """
-    for i in range(order.size):
+    for i in range(n):
         order[i] = i
-    for i in range(order.size - 1, 0, -1):
+    for i in range(n - 1, 0, -1):
         bound, product = np.uint64(i + 1), np.uint64(0)
         while True:
             state += GOLDEN
@@ -63,73 +65,77 @@ def transpose(source, s, s_stride, n_rows, n_columns, target, t, t_stride):
 @kernel
 def prefetch_rows(data, order, first, stop, column, width):
     """Prefetch ``X[order[first:stop], column : column + width]``: hardware does not predict scattered samples."""
-    itemsize = 1 if data.dtype_code == UINT8 else 4 if data.dtype_code == FLOAT32 else 8
     for i in range(first, stop):
-        start = order[i] * data.sample_bytes + column * itemsize
-        for byte in range(start, start + width * itemsize, LINE_BYTES):
+        start = order[i] * data.sample_bytes + column * data.itemsize
+        for byte in range(start, start + width * data.itemsize, LINE_BYTES):
             prefetch(data.X, byte)
 
 
-@kernel
-def gather_rows(data, order, batch, columns, out, start, stride):
+def _gather_rows(dtype: Any) -> Implementation:
     """``out[i] = X[order[first + i], column : column + width] * factor + offset``: a panel, samples as rows.
 
     batch: (first, m), the place of its first sample in order and the number of samples. columns: (column, width). Zeros
     follow from `width` to the end of the last vector. Rows from m to a whole number of vectors are copies of the last
-    sample, so that a transposed block is full. The dtype of X is a number, tested once per row, so that one compilation
-    serves all dtypes.
+    sample, so that a transposed block is full.
     """
-    first, m = batch
-    column, width = columns
-    X, factor, offset, lanes = data.X, data.factor, data.offset, n_lanes(out)
-    for i in range((m + lanes - 1) // lanes * lanes):
-        source, target = order[first + min(i, m - 1)] * data.sample_bytes, start + i * stride
-        if data.dtype_code == UINT8:
+    itemsize = np.dtype(dtype).itemsize
+
+    def gather_rows(data, order, batch, columns, out, start, stride):
+        (first, m), (column, width) = batch, columns
+        X, factor, offset, lanes = data.X, data.factor, data.offset, n_lanes(out)
+        for i in range((m + lanes - 1) // lanes * lanes):
+            source, target = order[first + smaller(i, m - 1)] * data.sample_bytes, start + i * stride
             for c in range(0, width, lanes):
-                x = vload_as(X, source + column + c, np.uint8, width - c, out)
-                vstore(out, target + c, fma(x, vload(factor, column + c), vload(offset, column + c)))
-        elif data.dtype_code == FLOAT32:
-            for c in range(0, width, lanes):
-                x = vload_as(X, source + 4 * (column + c), np.float32, width - c, out)
-                vstore(out, target + c, fma(x, vload(factor, column + c), vload(offset, column + c)))
-        else:
-            for c in range(0, width, lanes):
-                x = vload_as(X, source + 8 * (column + c), np.float64, width - c, out)
+                x = vload_as(X, source + itemsize * (column + c), dtype, width - c, out)
                 vstore(out, target + c, fma(x, vload(factor, column + c), vload(offset, column + c)))
 
+    return GATHER_ROWS.implementation(gather_rows, f"gather_rows_{np.dtype(dtype)}")
 
-@kernel
-def gather_columns(data, order, batch, columns, work, common):
-    """A panel of a batch with samples as columns: `gather_rows`, transposed to COLUMNS.
+
+def _gather_columns(dtype: Any) -> Implementation:
+    """A panel of a batch with samples as columns: `_gather_rows`, transposed to COLUMNS.
 
     Whole blocks of uint8 and float32 are transposed in registers as they are loaded; the remaining columns, and
     float64, go through ROWS.
     """
-    first, m = batch
-    column, width = columns
-    lanes, stride, panel = n_lanes(work), common[at.STRIDE], common[at.PANEL]
-    block = 4 * lanes if data.dtype_code == UINT8 else lanes
-    whole = 0 if data.dtype_code == FLOAT64 else width // block * block
-    scaling = data.factor, data.offset
-    for i in range(0, m, lanes):
-        source = order, first + i, first + m - 1, data.sample_bytes
-        for k in range(0, whole, block):
-            target = common[at.COLUMNS] + k * stride + i, stride
-            if data.dtype_code == UINT8:
-                transpose_samples(data.X, source, np.uint8, column + k, scaling, work, target)
-            else:
-                transpose_samples(data.X, source, np.float32, column + k, scaling, work, target)
-    if whole < width:
-        gather_rows(data, order, batch, (column + whole, width - whole), work, common[at.ROWS], panel)
-        target = common[at.COLUMNS] + whole * stride
-        transpose(work, common[at.ROWS], panel, m, width - whole, work, target, stride)
+    per_lane = {np.uint8: 4, np.float32: 1, np.float64: 0}[dtype]
+
+    def gather_columns(data, order, batch, columns, work, common):
+        (first, m), (column, width) = batch, columns
+        lanes, stride, panel = n_lanes(work), common[at.STRIDE], common[at.PANEL]
+        block = per_lane * lanes
+        whole, scaling = width // block * block, (data.factor, data.offset)
+        for i in range(0, m, lanes):
+            source = order, first + i, first + m - 1, data.sample_bytes
+            for k in range(0, whole, block):
+                target = common[at.COLUMNS] + k * stride + i, stride
+                transpose_samples(data.X, source, dtype, column + k, scaling, work, target)
+        if whole < width:
+            rest = column + whole, width - whole
+            call_gather_rows(common[at.GATHER_ROWS], (data, order, batch, rest, work, common[at.ROWS], panel))
+            target = common[at.COLUMNS] + whole * stride
+            transpose(work, common[at.ROWS], panel, m, width - whole, work, target, stride)
+
+    def gather_columns_through_rows(data, order, batch, columns, work, common):
+        rows, panel = common[at.ROWS], common[at.PANEL]
+        call_gather_rows(common[at.GATHER_ROWS], (data, order, batch, columns, work, rows, panel))
+        transpose(work, rows, panel, batch[1], columns[1], work, common[at.COLUMNS], common[at.STRIDE])
+
+    function = gather_columns if per_lane else gather_columns_through_rows
+    return GATHER_COLUMNS.implementation(function, f"gather_columns_{np.dtype(dtype)}")
+
+
+_DTYPES = {"uint8": np.uint8, "float32": np.float32, "float64": np.float64}
+#: Implementations by the dtype of the samples.
+ROWS = {name: _gather_rows(dtype) for name, dtype in _DTYPES.items()}
+COLUMNS = {name: _gather_columns(dtype) for name, dtype in _DTYPES.items()}
 
 
 @kernel
 def batch_weight(targets, order, batch):
     """Sum of a batch's sample weights in their order; the number of samples where they have none."""
     first, m = batch
-    if targets.weights.size == 0:
+    if targets.has_weights == 0:
         return np.float64(m)
     total = 0.0
     for i in range(m):
@@ -144,17 +150,17 @@ def weight_fraction(weights, row, total):
 
 
 @kernel
-def gather_weights(weights, order, batch, total, work, start):
+def gather_weights(targets, order, batch, total, work, start):
     """Each sample's fraction of the batch's weight, 1 / m without weights; 0 beyond the end of the batch."""
     first, m = batch
     lanes = n_lanes(work)
-    if weights.size == 0:
+    if targets.has_weights == 0:
         fraction = 1.0 / total
         for i in range(m):
             work[start + i] = fraction
     else:
         for i in range(m):
-            work[start + i] = weight_fraction(weights, order[first + i], total)
+            work[start + i] = weight_fraction(targets.weights, order[first + i], total)
     for i in range(m, (m + lanes - 1) // lanes * lanes):
         work[start + i] = 0.0
 
@@ -169,15 +175,15 @@ def gather_targets(targets, order, batch, column, n_outputs, total, work, common
     first, m = batch
     lanes, stride, start = n_lanes(work), common[at.STRIDE], common[at.TARGETS] + column
     whole = (m + lanes - 1) // lanes * lanes
-    if targets.labels.size > 0:
+    if targets.has_labels != 0:
         for i in range(whole):
-            work[start + i] = targets.labels[order[first + min(i, m - 1)]]
+            work[start + i] = targets.labels[order[first + smaller(i, m - 1)]]
     else:
         for i in range(whole):
-            row = order[first + min(i, m - 1)]
+            row = order[first + smaller(i, m - 1)]
             for j in range(n_outputs):
-                work[start + j * stride + i] = targets.values[row, j]
-    gather_weights(targets.weights, order, batch, total, work, common[at.WEIGHTS] + column)
+                work[start + j * stride + i] = targets.values[row * n_outputs + j]
+    gather_weights(targets, order, batch, total, work, common[at.WEIGHTS] + column)
 
 
 @kernel

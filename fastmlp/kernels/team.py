@@ -6,17 +6,15 @@ a batch), so that no sum depends on the number of threads.
 
 from fastmlp.codegen.atomics import atomic_add, atomic_load, atomic_store, spin_pause, thread_yield
 from fastmlp.codegen.cpu import LINE_BYTES, bf16_instructions, vector_bits
+from fastmlp.codegen.integers import larger, smaller
 from fastmlp.codegen.jit import kernel
 from fastmlp.codegen.simd import n_lanes
 from fastmlp.kernels import layout as at
+from fastmlp.kernels.layout import ABORTED, ARRIVED, GENERATION
 
 VECTORS_PER_LINE = LINE_BYTES * 8 // vector_bits()
 #: Whether bf16 products are stored in whole tiles of rows, see `fastmlp.kernels.bf16_matmul.bf16_product`.
 STORES_WHOLE_TILES = bf16_instructions() == "amx"
-#: Entries of the memory of a barrier, each in a cache line of its own: threads that have arrived, times that all have
-#: arrived, and whether a thread has failed, so that none waits for it.
-ARRIVED, GENERATION, ABORTED = 0, 8, 16
-N_BARRIER_ENTRIES = 24
 #: Polls, each with a pause of the CPU, before a waiting thread yields to the operating system: two microseconds. On a
 #: Zen 5, two threads of 64-100-100-10 were as fast with 30 and with 1000; with 1000, four threads on two cores took 3
 #: times as long.
@@ -64,7 +62,7 @@ def share_of_rows(common, layer):
     n, height = layer[at.FAN_OUT], common[at.TILE_HEIGHT]
     if STORES_WHOLE_TILES and layer[at.BF16] > 0:
         first, number = share(common, (n + height - 1) // height)
-        return first * height, max(0, min(n - first * height, number * height))
+        return first * height, larger(0, smaller(n - first * height, number * height))
     return share(common, n)
 
 
@@ -82,4 +80,4 @@ def share_of_columns(net, n):
         return 0, n
     line = n_lanes(net.work) * VECTORS_PER_LINE
     first, number = share(net.common, (n + line - 1) // line)
-    return first * line, max(0, min(n - first * line, number * line))
+    return first * line, larger(0, smaller(n - first * line, number * line))

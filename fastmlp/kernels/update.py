@@ -3,40 +3,49 @@
 A gradient is not stored beyond its block. SGD's is applied while it is in the registers of the tile
 (`matmul.product_descent`): 1.5 to 2 % of the paper's epoch. Those of the other optimizers go through L1, since each
 would need its own code for every tile shape. Where the norm of the gradient is needed first, for clipping,
-STORE_GRADIENT stores it: an update rule like the others, since a second path through the layers made the first
-compilation half as long again.
+`gradient_store` stores it: an update like the others, without a second path through the layers.
 """
 
 from typing import Any
 
 import numpy as np
 
+from fastmlp.codegen.indirect import Implementation
 from fastmlp.codegen.jit import kernel
 from fastmlp.codegen.simd import broadcast, fma, n_lanes, sqrt, vload, vstore, zeros
-from fastmlp.codegen.switch import switch
+from fastmlp.kernels.optimizer_state import (
+    ADAM,
+    BETA1,
+    BETA1_POWER,
+    BETA2,
+    BETA2_POWER,
+    DECAY,
+    EPS,
+    EPS_HAT,
+    HYPER_BETA1,
+    HYPER_BETA2,
+    HYPER_DECAY,
+    HYPER_EPS,
+    HYPER_L2,
+    HYPER_LR,
+    HYPER_MOMENTUM,
+    L2,
+    L2_PER_WEIGHT,
+    LR,
+    LR_G,
+    MU,
+    MU_PRODUCT,
+    N_COEFFICIENTS,
+    NADAM,
+    ONE_MINUS_BETA1,
+    ONE_MINUS_BETA2,
+    PSI,
+    PSI_POWER,
+    SGD,
+)
+from fastmlp.kernels.prototypes import UPDATE
 from fastmlp.kernels.vector_math import reciprocal
 from fastmlp.settings import OPTIMIZERS
-
-#: Codes of the optimizers that `coefficients_of_step` treats differently from the others.
-SGD, ADAM, NADAM = (OPTIMIZERS[name].code for name in ("sgd", "adam", "nadam"))
-#: Code of the rule that stores the gradient.
-STORE_GRADIENT = 1 + max(optimizer.code for optimizer in OPTIMIZERS.values())
-
-# Coefficients of a step. DECAY: what weight decay adds per unit of weight, negative; LR_G: Nadam's learning rate for
-# the gradient, where LR is the one for its mean.
-LR, L2, BETA1, BETA2, EPS, ONE_MINUS_BETA1, ONE_MINUS_BETA2, MU, DECAY, LR_G = range(10)
-N_COEFFICIENTS = 10
-# Powers, which are carried from step to step: beta1**t, beta2**t; Nadam's PSI**t and the product of its momenta; the
-# number of steps taken, which is exact whenever no kernel runs.
-BETA1_POWER, BETA2_POWER, PSI_POWER, MU_PRODUCT, STEPS = range(5)
-N_POWERS = 5
-# Hyperparameters, in float64. L2_PER_WEIGHT: 1 where l2 is divided by the batch's weight; EPS_HAT: 1 where eps is added
-# before the bias correction.
-HYPER_LR, HYPER_L2, HYPER_BETA1, HYPER_BETA2, HYPER_EPS, HYPER_MOMENTUM, HYPER_DECAY, HYPER_CLIP = range(8)
-L2_PER_WEIGHT, EPS_HAT = range(8, 10)
-N_HYPERPARAMETERS = 10
-#: 0.96**0.004, by whose powers Nadam's momentum rises (Dozat 2016, section 4; PyTorch's constants).
-PSI = 0.9998367253526752784
 
 
 @kernel
@@ -54,7 +63,7 @@ def coefficients_of_step(hyper, powers, optimizer, total, out):
         l2 = l2 / total if total > 0.0 else 0.0
     if optimizer == SGD:
         l2, decay = l2 + hyper[HYPER_DECAY], 0.0
-    if optimizer in (ADAM, NADAM):
+    if optimizer == ADAM or optimizer == NADAM:  # noqa: SIM109 -- Numba compiles `in` as a function
         powers[BETA1_POWER] *= hyper[HYPER_BETA1]
         powers[BETA2_POWER] *= hyper[HYPER_BETA2]
         correction = np.sqrt(1.0 - powers[BETA2_POWER])
@@ -192,35 +201,6 @@ def nadam_step(params, i, w, g, c):
     vstore(params.theta, i, nadam_update(w, m, v, g, c))
 
 
-def _block_loop(step: Any) -> Any:
-    """The loop of a step over a block of weights. Each has its own, so that none is selected per vector."""
-
-    @kernel(forceinline=True)
-    def block_update(params, start, stride, G, n_rows, n_columns, c):
-        c = coefficients_broadcast(c)
-        for r in range(n_rows):
-            for k in range(0, n_columns, n_lanes(params.theta)):
-                i = start + r * stride + k
-                w = vload(params.theta, i)
-                step(params, i, w, fma(c[L2], w, vload(G[0], r * G[1] + k)), c)
-
-    return block_update
-
-
-@kernel(forceinline=True)
-def gradient_store(params, start, stride, G, n_rows, n_columns, c):
-    """Store the gradient, without the L2 term, at the offset of its weights in theta."""
-    for r in range(n_rows):
-        for k in range(0, n_columns, n_lanes(params.theta)):
-            vstore(params.gradient, start + r * stride + k, vload(G[0], r * G[1] + k))
-
-
-# adamw has the code of adam, and its step.
-_steps = {optimizer.code: globals().get(f"{name}_step") for name, optimizer in reversed(OPTIMIZERS.items())}
-_blocks = {code: _block_loop(step) for code, step in _steps.items()}
-sgd_block, _block_update = _blocks[SGD], switch({**_blocks, STORE_GRADIENT: gradient_store})
-
-
 @kernel
 def weights_shrink(theta, start, stride, n_rows, n_columns, c):
     """``w - lr weight_decay w`` (Loshchilov and Hutter 2019), before the gradient is applied."""
@@ -231,12 +211,35 @@ def weights_shrink(theta, start, stride, n_rows, n_columns, c):
             vstore(theta, i, fma(decay, w, w))
 
 
-@kernel
-def update_block(params, start, stride, G, n_rows, n_columns, optimizer, c):
-    """Update the block of weights at ``theta[start]``, whole vectors wide, given its gradient G, a matrix."""
-    if c[DECAY] != 0.0 and optimizer != STORE_GRADIENT:
-        weights_shrink(params.theta, start, stride, n_rows, n_columns, c)
-    _block_update(optimizer, (params, start, stride, G, n_rows, n_columns, c))
+def _update(name: str) -> Implementation:
+    """An optimizer's update of the block of weights at ``theta[start]``, whole vectors wide, given its gradient G."""
+    step: Any = globals().get(f"{name}_step")
+
+    def update_block(params, start, stride, G, n_rows, n_columns, coefficients):
+        if coefficients[DECAY] != 0.0:
+            weights_shrink(params.theta, start, stride, n_rows, n_columns, coefficients)
+        c = coefficients_broadcast(coefficients)
+        for r in range(n_rows):
+            for k in range(0, n_columns, n_lanes(params.theta)):
+                i = start + r * stride + k
+                w = vload(params.theta, i)
+                step(params, i, w, fma(c[L2], w, vload(G[0], r * G[1] + k)), c)
+
+    return UPDATE.implementation(update_block, f"update_{name}")
+
+
+@UPDATE.implementation
+def gradient_store(params, start, stride, G, n_rows, n_columns, coefficients):
+    """Store the gradient, without the L2 term, at the offset of its weights in theta."""
+    for r in range(n_rows):
+        for k in range(0, n_columns, n_lanes(params.theta)):
+            vstore(params.gradient, start + r * stride + k, vload(G[0], r * G[1] + k))
+
+
+# adamw has the code of adam, and its step.
+_STEPS = {optimizer.code: name for name, optimizer in reversed(OPTIMIZERS.items())}
+#: Updates by the code of the optimizer.
+UPDATES = {code: _update(name) for code, name in _STEPS.items()}
 
 
 @kernel

@@ -5,16 +5,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmlp.codegen.cpu import row_stride
 from fastmlp.config import Config
 from fastmlp.errors import DataError, DataTypeError
-from fastmlp.kernels import epoch, update
-from fastmlp.kernels.layout import ParamArrays
-from fastmlp.kernels.sampling import DTYPE_CODES
+from fastmlp.kernels import layout as at
+from fastmlp.kernels import optimizer_state as entry
+from fastmlp.kernels.layout import SAMPLE_DTYPES, DataArrays, ParamArrays
 from fastmlp.model.params import aligned_zeros
 from fastmlp.settings import OPTIMIZERS
 
-#: By the number of a dtype, which takes 0.02 us to look up; the dtype itself takes 0.4, its name 3.
-_CODES_OF_DTYPES = {np.dtype(name).num: code for name, code in DTYPE_CODES.items()}
+#: Bytes of a feature by the number of its dtype, which takes 0.02 us to look up; the dtype takes 0.4, its name 3.
+_ITEMSIZES = {np.dtype(name).num: np.dtype(name).itemsize for name in SAMPLE_DTYPES}
 _UINT8 = np.dtype(np.uint8)
 
 
@@ -22,7 +23,7 @@ class Targets(NamedTuple):
     """Targets of the samples as the kernels take them: contiguous in C order, native and writeable.
 
     Numba compiles a kernel for each combination of dtype, order and read-only flag of its arguments. A copy of an array
-    in another layout takes microseconds, the compilation half a minute.
+    in another layout takes microseconds, the compilation seconds.
 
     Attributes
     ----------
@@ -89,7 +90,7 @@ def _in_layout(array: NDArray[Any], dtype: type[np.generic]) -> NDArray[Any]:
 
 
 def samples_in_memory(X: NDArray[Any], n_features: int) -> tuple[NDArray[np.uint8], int, int]:
-    """The first sample as bytes, which the others follow; the bytes from one to the next; the code of the dtype.
+    """The first sample as bytes, which the others follow; the bytes from one to the next and of a feature.
 
     Raises
     ------
@@ -99,25 +100,40 @@ def samples_in_memory(X: NDArray[Any], n_features: int) -> tuple[NDArray[np.uint
     """
     if X.ndim != 2 or len(X) == 0 or X.shape[1] != n_features:
         raise DataError(f"X: expected shape (n_samples, {n_features}), got {X.shape}")
-    first, code = X[0], _CODES_OF_DTYPES.get(X.dtype.num)
-    if code is None or not (X.dtype.isnative and X.flags.aligned and first.flags.c_contiguous):
+    first, itemsize = X[0], _ITEMSIZES.get(X.dtype.num)
+    if itemsize is None or not (X.dtype.isnative and X.flags.aligned and first.flags.c_contiguous):
         raise DataTypeError(
-            f"X: expected {', '.join(DTYPE_CODES)} in native byte order with contiguous rows, got {X.dtype} with "
+            f"X: expected {', '.join(SAMPLE_DTYPES)} in native byte order with contiguous rows, got {X.dtype} with "
             f"strides {X.strides}; see fastmlp.data.check.check_X"
         )
     first_sample: NDArray[np.uint8] = first.view(_UINT8)
     first_sample.setflags(write=False)
-    return first_sample, X.strides[0], code
+    return first_sample, X.strides[0], itemsize
+
+
+def data_arrays(
+    X: NDArray[Any], scaling: tuple[NDArray[Any], NDArray[Any]] | None, n_features: int, dtype: np.dtype[Any]
+) -> DataArrays:
+    """Samples from `check_X`, which are not copied, and their scaling, which is rounded to the dtype of the parameters.
+
+    Raises
+    ------
+    DataError, DataTypeError
+        As `samples_in_memory` does.
+    """
+    padded = aligned_zeros(2 * row_stride(n_features, dtype.itemsize), dtype).reshape(2, -1)
+    padded[:, :n_features] = scaling or ([[1.0], [0.0]])
+    return DataArrays(*samples_in_memory(X, n_features), padded[0], padded[1])
 
 
 def hyperparameters_of(config: Config, lr: float) -> NDArray[np.float64]:
     """The hyperparameters that the coefficients of a step are computed from, at a learning rate."""
-    hyper = np.zeros(update.N_HYPERPARAMETERS)
-    hyper[update.HYPER_LR], hyper[update.HYPER_L2], hyper[update.HYPER_EPS] = lr, config.l2, config.eps
-    hyper[update.HYPER_BETA1], hyper[update.HYPER_BETA2] = config.beta1, config.beta2
-    hyper[update.HYPER_MOMENTUM], hyper[update.HYPER_DECAY] = config.momentum, config.weight_decay
-    hyper[update.HYPER_CLIP] = config.clip_norm
-    hyper[update.L2_PER_WEIGHT], hyper[update.EPS_HAT] = config.l2_scale == "batch", config.eps_form == "eps_hat"
+    hyper = np.zeros(entry.N_HYPERPARAMETERS)
+    hyper[entry.HYPER_LR], hyper[entry.HYPER_L2], hyper[entry.HYPER_EPS] = lr, config.l2, config.eps
+    hyper[entry.HYPER_BETA1], hyper[entry.HYPER_BETA2] = config.beta1, config.beta2
+    hyper[entry.HYPER_MOMENTUM], hyper[entry.HYPER_DECAY] = config.momentum, config.weight_decay
+    hyper[entry.HYPER_CLIP] = config.clip_norm
+    hyper[entry.L2_PER_WEIGHT], hyper[entry.EPS_HAT] = config.l2_scale == "batch", config.eps_form == "eps_hat"
     return hyper
 
 
@@ -131,11 +147,11 @@ def integers_of(
     offset: int = 0,
 ) -> NDArray[np.int64]:
     """The integers of `fastmlp.kernels.epoch.train_chunk`: its steps, the optimizer, states of the generator."""
-    integers = np.zeros(epoch.N_INTEGERS, np.int64)
-    integers[epoch.FIRST], integers[epoch.STOP], integers[epoch.OFFSET] = first, stop, offset
-    integers[epoch.OPTIMIZER], integers[epoch.SHUFFLE] = OPTIMIZERS[config.optimizer].code, shuffle
+    integers = np.zeros(at.N_INTEGERS, np.int64)
+    integers[at.FIRST], integers[at.STOP], integers[at.OFFSET] = first, stop, offset
+    integers[at.OPTIMIZER], integers[at.SHUFFLE] = OPTIMIZERS[config.optimizer].code, shuffle
     states = np.array([order_state, dropout_state], np.uint64)
-    integers[[epoch.ORDER_STATE, epoch.DROPOUT_STATE]] = states.view(np.int64)
+    integers[[at.ORDER_STATE, at.DROPOUT_STATE]] = states.view(np.int64)
     return integers
 
 
@@ -147,7 +163,7 @@ def arrays_for_training(config: Config, theta: NDArray[Any]) -> ParamArrays:
 
 
 def initial_powers() -> NDArray[np.float64]:
-    """The powers of the optimizer before its first step, see `fastmlp.kernels.update`."""
-    powers = np.ones(update.N_POWERS)
-    powers[update.STEPS] = 0
+    """The powers of the optimizer before its first step, see `fastmlp.kernels.optimizer_state`."""
+    powers = np.ones(entry.N_POWERS)
+    powers[entry.STEPS] = 0
     return powers

@@ -2,12 +2,11 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastmlp.codegen.cpu import row_stride
 from fastmlp.config import Config
 from fastmlp.data.check import check_X, is_as_checked, read_only, refuse_non_finite
 from fastmlp.data.label import encode_labels, have_same_labels, is_range, names_of
@@ -15,11 +14,11 @@ from fastmlp.data.scaling import check_representable, warn_if_not_finite
 from fastmlp.data.target import check_loss, check_target
 from fastmlp.errors import ConfigError, DataTypeError
 from fastmlp.kernels.layout import DataArrays
-from fastmlp.kernels.predict import LARGE_SAMPLES, NON_FINITE_OUTPUTS
+from fastmlp.kernels.predict_layout import LARGE_SAMPLES, NON_FINITE_OUTPUTS
 from fastmlp.metrics import score_of, sum_of_losses
 from fastmlp.model.file import read_model, write_model
-from fastmlp.model.kernel_args import Targets, samples_in_memory
-from fastmlp.model.params import Params, Views, aligned_zeros, init_params
+from fastmlp.model.kernel_args import Targets, data_arrays
+from fastmlp.model.params import Params, Views, init_params
 from fastmlp.model.parts import (
     Parts,
     Scaling,
@@ -32,11 +31,13 @@ from fastmlp.model.parts import (
     n_classes_of,
     task_of_network,
 )
-from fastmlp.model.predictor import Predictor
 from fastmlp.model.raw_row import RawRows, Samples
 from fastmlp.parallel import Threads, check_threads
 from fastmlp.settings import Task
 from fastmlp.table.schema import TableSchema
+
+if TYPE_CHECKING:
+    from fastmlp.model.predictor import Predictor
 
 
 class Evaluation(NamedTuple):
@@ -114,7 +115,7 @@ class Model:
     """
 
     #: Made in the first prediction, and again in the first one after a change; in no copy and no file.
-    _predictor: Predictor | None = None
+    _predictor: Any = None
     _raw_rows: RawRows | None = None
 
     def __init__(
@@ -405,11 +406,13 @@ class Model:
         refuse_non_finite(X, "X")
         check_representable(X, self._scaling, self._config.dtype)
 
-    def _current_predictor(self) -> Predictor:
+    def _current_predictor(self) -> "Predictor":
         """The predictor of the network as it is now."""
-        predictor = self._predictor
+        predictor: Predictor | None = self._predictor
         if predictor is None or not predictor.is_current(self._params, self._config, self._scaling):
-            predictor = self._predictor = Predictor(self._params, self._config, self._scaling)
+            from fastmlp.model import predictor as module  # imports Numba
+
+            predictor = self._predictor = module.Predictor(self._params, self._config, self._scaling)
         return predictor
 
     def _predictions(self, outputs: NDArray[Any]) -> NDArray[Any]:
@@ -472,11 +475,7 @@ class Model:
 
     def kernel_data(self, X: NDArray[Any]) -> DataArrays:
         """The kernel arguments for the scaling and for samples from `check_X`, which are not copied."""
-        factor, offset = self._scaling or (np.ones(self.n_features), np.zeros(self.n_features))
-        dtype, n = self.params.dtype, self.n_features
-        scaling = aligned_zeros(2 * row_stride(n, dtype.itemsize), dtype).reshape(2, -1)
-        scaling[:, :n] = factor, offset
-        return DataArrays(*samples_in_memory(X, n), scaling[0], scaling[1])
+        return data_arrays(X, self._scaling, self.n_features, self.params.dtype)
 
     def copy(self) -> "Model":
         """A copy that shares no memory."""

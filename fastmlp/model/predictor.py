@@ -14,7 +14,9 @@ from fastmlp.config import Config
 from fastmlp.data.check import read_only
 from fastmlp.data.scaling import accepts_small_samples
 from fastmlp.kernels import layout as at
-from fastmlp.kernels.predict import (
+from fastmlp.kernels.implementations import SCALE, for_prediction
+from fastmlp.kernels.predict import bits_differ, predict_chunk
+from fastmlp.kernels.predict_layout import (
     BLOCK_SAMPLES,
     FACTOR,
     N_ENTRIES,
@@ -22,14 +24,12 @@ from fastmlp.kernels.predict import (
     PREDICT_PANEL_LINES,
     ROWS_STRIDE,
     SQUARES,
-    bits_differ,
-    predict_chunk,
 )
+from fastmlp.model.compilation import announce, prediction_kernels
 from fastmlp.model.kernel_args import samples_in_memory
 from fastmlp.model.params import Params, aligned_zeros
 from fastmlp.model.parts import Scaling
 from fastmlp.parallel import Threads, run_team, threads_for
-from fastmlp.settings import ACTIVATIONS, LOSSES
 
 #: Samples per batch: each batch reads all weights, and its activations should stay in L2. A multiple of BLOCK_SAMPLES.
 #: Zen 5, 192 and 240: as fast. No result depends on it.
@@ -93,6 +93,14 @@ class Predictor:
         self._weights = self._lay_out(theta, params)
         self._work_size = self._lay_out_work(params.sizes)
         self._free: list[NDArray[Any]] = []
+        announce(prediction_kernels(self.config.activation, self.config.loss, self._dtype.name))
+        for entry, implementation in for_prediction(self.config.activation, self.config.loss).items():
+            self._tables[0, entry] = implementation.address(self._dtype.name)
+        #: Address of the kernel that scales samples, by the bytes of a feature.
+        self._scale: dict[int, int] = {}
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a predictor has addresses of compiled kernels, which other processes do not have")
 
     def is_current(self, params: Params, config: Config, scaling: Scaling | None) -> bool:
         """Whether config and scaling are the same objects as in the constructor, and the parameters unchanged.
@@ -131,10 +139,10 @@ class Predictor:
         losses : ndarray (n_samples,) of float64
             Empty without targets.
         findings : int
-            See `fastmlp.kernels.predict`: LARGE_SAMPLES, NON_FINITE_OUTPUTS.
+            See `fastmlp.kernels.predict_layout`: LARGE_SAMPLES, NON_FINITE_OUTPUTS.
         """
-        first_sample, sample_bytes, code = samples_in_memory(X, self._n_features)
-        n = len(X)
+        first_sample, sample_bytes, itemsize = samples_in_memory(X, self._n_features)
+        n, scale = len(X), self._scale.get(itemsize) or self._load_scale(itemsize, X.dtype.name)
         outputs, losses = np.empty((n, self._n_outputs), self._dtype), _NO_LOSSES
         if targets is None:
             targets = self._no_targets
@@ -143,10 +151,14 @@ class Predictor:
         arrays = first_sample, self._weights, self._tables, targets, outputs, losses
         # The calls that one sample's latency is measured by, and those that end long before Ctrl-C would be noticed.
         if n <= BLOCK_SAMPLES or (n < 2 * self._samples_per_thread and n_threads in ("auto", 1)):
-            findings = self._predict(arrays, (0, n, sample_bytes, code))
+            findings = self._predict(arrays, (0, n, sample_bytes, scale))
         else:
-            findings = self._predict_on_threads(arrays, n, sample_bytes, code, n_threads)
+            findings = self._predict_on_threads(arrays, n, sample_bytes, scale, n_threads)
         return outputs, losses, findings
+
+    def _load_scale(self, itemsize: int, dtype: str) -> int:
+        self._scale[itemsize] = SCALE[dtype].address(self._dtype.name)
+        return self._scale[itemsize]
 
     def _predict(self, arrays: tuple[Any, ...], integers: tuple[int, int, int, int]) -> int:
         """Call `predict_chunk` with scratch memory that no other thread uses; returns its findings."""
@@ -161,7 +173,7 @@ class Predictor:
             self._free.append(work)
 
     def _predict_on_threads(
-        self, arrays: tuple[Any, ...], n_samples: int, sample_bytes: int, code: int, n_threads: Threads
+        self, arrays: tuple[Any, ...], n_samples: int, sample_bytes: int, scale: int, n_threads: Threads
     ) -> int:
         """Divide the samples among threads in whole blocks, and each part into chunks; returns the findings of all.
 
@@ -178,7 +190,7 @@ class Predictor:
                 for first in range(bounds[rank], stop, self._chunk):
                     if aborted.is_set():
                         break
-                    findings |= self._predict(arrays, (first, min(first + self._chunk, stop), sample_bytes, code))
+                    findings |= self._predict(arrays, (first, min(first + self._chunk, stop), sample_bytes, scale))
                 return findings
 
             return reduce(or_, run_team(predict_part, n_parts, aborted.set))
@@ -190,7 +202,6 @@ class Predictor:
         common[[FACTOR, OFFSET]] = 0, row_stride(sizes[0], itemsize)
         size = 2 * common[OFFSET]
         layers[:, at.FAN_IN], layers[:, at.FAN_OUT] = sizes[:-1], sizes[1:]
-        layers[:, at.ACTIVATION] = ACTIVATIONS[self.config.activation].code
         for layer, (fan_in, fan_out) in zip(layers, pairwise(sizes), strict=True):
             stride = row_stride(fan_out, itemsize)
             layer[[at.W, at.W_STRIDE, at.B]] = size, stride, size + fan_in * stride
@@ -229,7 +240,7 @@ class Predictor:
         columns[at.A], columns[at.DZ] = reserve(n_rows * stride), reserve(n_rows * stride)
         common[at.TARGETS] = reserve((1 if self.config.loss == "cross_entropy" else self._n_outputs) * stride)
         common[at.LOSS], common[SQUARES] = reserve(stride), reserve(per_line)
-        common[at.SCALARS], common[at.LOSS_CODE] = reserve(per_line), LOSSES[self.config.loss].code
+        common[at.SCALARS] = reserve(per_line)
         return size
 
     def _new_work(self) -> NDArray[Any]:

@@ -1,21 +1,21 @@
 """The scratch memory of a run, sized once, and the tables of sizes and offsets that kernels read."""
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp import settings
 from fastmlp.codegen import cpu
-from fastmlp.codegen.bf16 import STEPS, WORDS
+from fastmlp.codegen.bf16_tiles import BLOCK_TILES, STEPS, TILE, WORDS, tile_height
 from fastmlp.config import Config
+from fastmlp.kernels import implementations
 from fastmlp.kernels import layout as at
-from fastmlp.kernels.bf16_dense import BLOCK_TILES
-from fastmlp.kernels.bf16_matmul import TILE, tile_height
-from fastmlp.kernels.team import ABORTED, N_BARRIER_ENTRIES
-from fastmlp.kernels.update import N_COEFFICIENTS
+from fastmlp.kernels.optimizer_state import N_COEFFICIENTS
+from fastmlp.model.compilation import implementations_of
 from fastmlp.model.params import Params, aligned_zeros
-from fastmlp.settings import ACTIVATIONS, BF16_TERMS, LOSSES
+from fastmlp.settings import ACTIVATIONS, BF16_TERMS
 
 
 class Workspace:
@@ -29,7 +29,7 @@ class Workspace:
     params : Params
         The parameters of the network, whose offsets go into the table of layers.
     config : Config
-        Its activation, loss, dropout and precision.
+        Its activation, loss, optimizer, clip_norm, dropout, label_smoothing and precision.
     batch_size : int
         Number of samples in a full batch.
     pixel_scale : float, optional
@@ -47,9 +47,7 @@ class Workspace:
     coefficients : list of ndarray
         Scratch for the coefficients of a step, of each thread.
     barrier : ndarray
-        Memory of the threads' barrier, see `fastmlp.kernels.team`.
-    bf16 : True or None
-        Whether layers may be computed in bf16, as the kernels take it.
+        Memory of the threads' barrier, see `fastmlp.kernels.layout`.
     """
 
     def __init__(
@@ -66,9 +64,8 @@ class Workspace:
         layers = np.zeros((len(sizes) - 1, at.N_LAYER_ENTRIES), np.int64)
         layers[:, at.FAN_IN], layers[:, at.FAN_OUT] = sizes[:-1], sizes[1:]
         layers[:, [at.W, at.W_STRIDE, at.B]] = params.starts
-        layers[:, at.ACTIVATION] = ACTIVATIONS[config.activation].code
         self.coefficients = [aligned_zeros(2 * N_COEFFICIENTS, dtype) for _ in range(n_threads)]
-        self.barrier = np.zeros(N_BARRIER_ENTRIES, np.int64)
+        self.barrier = np.zeros(at.N_BARRIER_ENTRIES, np.int64)
 
         stride = cpu.row_stride(batch_size, dtype.itemsize)
         panel = min(cpu.panel_bytes(batch_size) // dtype.itemsize, _round_up(max(sizes[:-1]), STEPS))
@@ -80,10 +77,9 @@ class Workspace:
         common[at.COLUMN_SQUARES] = self._reserve(sum(_round_up(n, self._per_line) for n in (*sizes[:-1], *sizes[1:])))
         common[at.TARGETS] = self._reserve((1 if config.loss == "cross_entropy" else sizes[-1]) * stride)
         common[at.SCALARS] = self._reserve(self._per_line)
-        common[at.LOSS_CODE] = LOSSES[config.loss].code
+        common[at.N_LAYERS] = len(layers)
         common[at.DROPPED] = settings.dropped_draws(config.dropout)
-        self.bf16 = True if config.precision in BF16_TERMS else None
-        if self.bf16:
+        if config.precision in BF16_TERMS:
             layers[:, at.BF16] = [settings.uses_bf16(*pair, batch_size) for pair in pairwise(sizes)]
         if layers[:, at.BF16].any():
             self._choose_tiles(common, layers, BF16_TERMS[config.precision], pixel_scale is not None)
@@ -105,10 +101,24 @@ class Workspace:
         scalars[at.PIXEL_SCALE] = 1.0 if pixel_scale is None else pixel_scale
         scalars[at.KEEP_SCALE] = settings.DROPOUT_DRAWS / (settings.DROPOUT_DRAWS - common[at.DROPPED])
         self.layers, self.work = layers, work
+        self._set_addresses(implementations_of(config, bool(layers[:, at.BF16].any())))
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a workspace has addresses of compiled kernels, which other processes do not have")
 
     def networks(self, arrays: at.ParamArrays) -> list[at.NetworkArrays]:
         """The parameters and this workspace, as the kernels of each thread take them."""
         return [at.NetworkArrays(arrays, self.layers, self.work, common, self.barrier) for common in self.commons]
+
+    def set_samples(self, dtype: str) -> None:
+        """Set the dtype of the samples of the next calls."""
+        self._set_addresses(implementations.for_samples(dtype))
+
+    def _set_addresses(self, choice: implementations.Choice) -> None:
+        for entry, implementation in choice.items():
+            address = implementation.address(self.work.dtype.name)
+            for common in self.commons:
+                common[entry] = address
 
     def make_ready(self, n_threads: int) -> None:
         """Set the number of threads of the next call, and the barrier to its first generation."""
@@ -118,7 +128,7 @@ class Workspace:
 
     def abort(self) -> None:
         """Free the threads that wait for one that has failed."""
-        self.barrier[ABORTED] = 1
+        self.barrier[at.ABORTED] = 1
 
     def _reserve_scratch(self, common: NDArray[np.int64]) -> None:
         """Panels of a batch, the block of a gradient and a row of dropout masks, of one thread."""
@@ -133,7 +143,7 @@ class Workspace:
         at_size = _round_up(int(common[at.BATCH]), self._per_line) * int(common[at.AT_STRIDE])
         for row in layers:
             n_rows = _round_up(int(row[at.FAN_OUT]), self._per_line)
-            if self.bf16:
+            if common[at.TERMS] > 0:
                 n_rows = max(n_rows, _round_up(int(row[at.FAN_OUT]), int(common[at.TILE_HEIGHT])))
             size = n_rows * int(common[at.STRIDE])
             row[[at.A, at.DZ]] = self._reserve(size), self._reserve(size)

@@ -1,7 +1,6 @@
 """The provenance of a study: versions of the packages, the machine, and the data."""
 
 import platform
-from importlib.metadata import version
 from typing import Any
 
 from fastmlp.codegen import cpu
@@ -31,6 +30,8 @@ def describe_study(dataset: Dataset) -> dict[str, dict[str, Any]]:
     >>> describe_study(fastmlp.Dataset([[0.0], [1.0]], [0, 1], [[0.5]], [1]))["data"]["n_test"]
     1
     """
+    from importlib.metadata import version  # 8 ms, among them those of the email package
+
     packages = {name: version(name) for name in ("numpy", "numba", "llvmlite")}
     description = cpu.describe()
     return {

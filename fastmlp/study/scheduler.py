@@ -20,7 +20,7 @@ from fastmlp.study.run import Record
 from fastmlp.study.threads import Report, check_jobs, count_jobs, run_threads
 from fastmlp.study.worker import WorkerJob
 from fastmlp.training.history import Progress
-from fastmlp.training.warmup import warmup
+from fastmlp.training.warmup import prepare_run
 from fastmlp.version import __version__
 
 BACKENDS = ("threads", "processes", "dask")
@@ -112,8 +112,8 @@ def run_missing(
     missing = _missing(specs, registry)
     if not missing:
         return
-    for precision in {spec.config.precision for spec in missing}:
-        warmup(precision)  # once, before the workers start: otherwise all of them would compile the same kernels
+    # Once, before the workers start: otherwise all of them would compile the same kernels.
+    prepare_run(dataset, *{spec.setting_index: spec.config for spec in missing}.values())
     with _backend(dataset, checksum, options, len(missing), counter.report) as execute_all:
         while missing:
             execute_all(registry.claimed(missing))

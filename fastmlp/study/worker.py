@@ -66,13 +66,16 @@ def execute_job(job: WorkerJob, spec: RunSpec) -> Record:
     WorkerError
         If this worker has another version of fastmlp or other data.
     """
+    from fastmlp.model import compilation  # imports Numba
+
     if job.version != __version__:
         remedy = f'install the same version on every worker: pip install "fastmlp=={job.version}"'
         raise WorkerError(f"{_worker_name()} has fastmlp {__version__}, the study has {job.version}; {remedy}")
     with _load_lock:  # a worker may have several threads
         dataset = _load(job)
     n_cores = min(available_cores(), physical_cores(affinity()))
-    with limited_to(max(1, n_cores // job.n_workers)):
+    # The parent has announced and compiled the kernels; a worker on another machine compiles them once more.
+    with compilation.silent(), limited_to(max(1, n_cores // job.n_workers)):
         return execute(spec, dataset)
 
 

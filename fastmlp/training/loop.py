@@ -16,7 +16,7 @@ from fastmlp.data.scaling import check_representable, largest_magnitude
 from fastmlp.data.target import balanced_weights, check_weights
 from fastmlp.data.target_scaling import TargetScaling
 from fastmlp.errors import DataError, DivergedError, FileFormatError
-from fastmlp.kernels.update import STEPS
+from fastmlp.kernels.optimizer_state import STEPS
 from fastmlp.model.model import Model, init_model
 from fastmlp.parallel import Threads, check_threads, core_in_use
 from fastmlp.seeding import Purpose, stream, uniform
@@ -28,8 +28,7 @@ from fastmlp.training.early_stopping import Monitor, Plateau, monitored_column
 from fastmlp.training.history import History, Progress, Row, columns_of
 from fastmlp.training.precision import resolve
 from fastmlp.training.schedule import learning_rate_at
-from fastmlp.training.trainer import Trainer
-from fastmlp.training.warmup import warmup
+from fastmlp.training.warmup import prepare_run
 
 
 class Run(NamedTuple):
@@ -139,7 +138,7 @@ def train(
         warn_about_target_scale(dataset)
     else:
         standardisation.check_target_scaling(scaling, dataset.targets(), config.loss, config.dtype)
-    warmup(config.precision)
+    prepare_run(dataset, config)
     loop = _TrainingLoop(dataset, config, model, progress or (lambda _: None), n_threads, scaling)
     with core_in_use():
         if checkpoint is None:
@@ -184,6 +183,8 @@ class _TrainingLoop:
         n_threads: Threads,
         scaling: TargetScaling,
     ) -> None:
+        from fastmlp.training.trainer import Trainer  # imports Numba
+
         self.dataset, self.config, self.model, self.progress = dataset, config, model, progress
         self.scaling, self.predicts_targets = scaling, not standardisation.is_untrained(model)
         if self.predicts_targets:

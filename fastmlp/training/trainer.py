@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp.config import Config
+from fastmlp.data.check import WINDOW_BYTES
 from fastmlp.data.scaling import pixel_scale_of
 from fastmlp.data.target import weight_scale
 from fastmlp.errors import DataError
 from fastmlp.kernels.epoch import train_chunk
-from fastmlp.kernels.layout import OptimizerState
-from fastmlp.kernels.update import HYPER_L2, STEPS
+from fastmlp.kernels.layout import DataArrays, OptimizerState
+from fastmlp.kernels.optimizer_state import HYPER_L2, STEPS
 from fastmlp.metrics import sum_of_losses
+from fastmlp.model.compilation import announce, run_kernels
 from fastmlp.model.kernel_args import Targets, arrays_for_training, hyperparameters_of, initial_powers, integers_of
 from fastmlp.model.model import Model
 from fastmlp.model.workspace import Workspace
@@ -27,8 +29,6 @@ from fastmlp.training.thread_trials import ThreadTrials
 
 #: Assumed speed for sizing the first chunk, in FLOP/s, below that of any CPU; later chunks are sized by measured speed.
 INITIAL_FLOPS_PER_S = 2e9
-#: Bytes of the window in which sparse samples are converted to dense ones, several batches at a time.
-WINDOW_BYTES = 1 << 24
 
 
 def threads_that_pay(flops_per_step: float) -> int:
@@ -77,6 +77,9 @@ class Trainer:
         Sample weights.
     n_threads : int or "auto"
         Threads of each chunk; "auto" takes as many as pay and find a free core. No result depends on it.
+    evaluated : iterable of str
+        Dtypes of the samples on which the caller evaluates the network: if kernels have to be compiled, one line
+        announces those of training and evaluation.
 
     Raises
     ------
@@ -90,7 +93,7 @@ class Trainer:
     arrays : fastmlp.kernels.layout.ParamArrays
         The parameters, the moment estimates of the optimizer and, if its norm is clipped, the gradient.
     powers : ndarray of float64
-        Powers of the decay rates, and the number of steps, see `fastmlp.kernels.update`.
+        Powers of the decay rates, and the number of steps, see `fastmlp.kernels.optimizer_state`.
     weight_scale : float
         Factor by which the weights are multiplied, and with them an L2 coefficient that is divided by their sum.
     order : ndarray (n_samples,) of int32
@@ -123,6 +126,7 @@ class Trainer:
         y: NDArray[Any],
         weights: NDArray[np.float64] | None = None,
         n_threads: Threads = "auto",
+        evaluated: Iterable[str] = (),
     ) -> None:
         self.model, self.config, self.X = model, model.config, X
         check_precision_available(self.config.precision)
@@ -137,6 +141,8 @@ class Trainer:
             text = f"batch_size: expected at most {n_samples}, the number of training samples, got {given}"
             warnings.warn(f"{text}; each epoch is one batch", stacklevel=4)
         self.batch_size = min(self.config.batch_size, n_samples)
+        dtype = self.config.dtype if hasattr(X, "indptr") else X.dtype.name
+        announce(run_kernels(self.config, model.params.sizes, self.batch_size, [dtype], evaluated))
         scale = pixel_scale_of(model.scaling, X)
         flops_per_step = 6 * self.batch_size * sum(W.size for W in model.weights)
         most_threads = min(threads_that_pay(flops_per_step), thread_limit()) if n_threads == "auto" else n_threads
@@ -202,12 +208,12 @@ class Trainer:
     def _train_in_chunks(self, hyper: NDArray[np.float64], first: int) -> Iterator[int]:
         """Train for an epoch, chunk by chunk; yield the number of samples seen after each chunk."""
         if not hasattr(self.X, "indptr"):
-            data = self.model.kernel_data(self.X)
+            data = self._kernel_data(self.X)
             if first > 0:  # draw the order, which otherwise the chunk with step 0 does
                 self._train_chunk(hyper, data, self.targets, self.order, 0, 0, self.config.shuffle, 0)
             yield from self._train_steps(hyper, data, self.targets, self.order, self.config.shuffle, first=first)
             return
-        empty = self.model.kernel_data(np.zeros((1, self.model.n_features), self.model.params.dtype))
+        empty = self._kernel_data(np.zeros((1, self.model.n_features), self.model.params.dtype))
         self._train_chunk(hyper, empty, self.targets, self.order, 0, 0, self.config.shuffle, 0)
         row_bytes = self.model.n_features * self.model.params.dtype.itemsize
         n_rows = self.batch_size * max(1, WINDOW_BYTES // (row_bytes * self.batch_size))
@@ -215,9 +221,15 @@ class Trainer:
             rows = self.order[start : start + n_rows]
             window = self.X[rows].toarray().astype(self.model.params.dtype, copy=False)
             order, offset = np.arange(rows.size, dtype=np.int32), start // self.batch_size
-            data = self.model.kernel_data(window)
+            data = self._kernel_data(window)
             chunks = self._train_steps(hyper, data, self.targets.part(rows), order, False, offset)
             yield from (start + n_seen for n_seen in chunks)
+
+    def _kernel_data(self, X: NDArray[Any]) -> DataArrays:
+        """Samples as the kernels take them, after the kernels that gather samples of this dtype have been chosen."""
+        data = self.model.kernel_data(X)  # refuses other dtypes
+        self.workspace.set_samples(X.dtype.name)
+        return data
 
     def _train_steps(
         self,
@@ -253,7 +265,7 @@ class Trainer:
         def train(rank: int, powers: NDArray[np.float64]) -> None:
             state = OptimizerState(hyper, powers, self.workspace.coefficients[rank])
             arrays = data, targets, order, self.nets[rank], state, self.loss_sum
-            train_chunk(*arrays, integers, self.workspace.bf16)
+            train_chunk(*arrays, integers)
 
         if len(self.nets) == 1:  # 20 us less, of the 110 us of an epoch of 64-32-10 on 1,000 samples
             train(0, self.powers)

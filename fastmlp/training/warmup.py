@@ -1,78 +1,43 @@
-"""Compilation of the kernels for a precision ahead of their first use."""
+"""Compilation of the kernels that configs, or all networks, need, ahead of their first use."""
 
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from fastmlp.codegen.cpu import LINE_BYTES
-from fastmlp.codegen.jit import is_cached
+from fastmlp.codegen.amx import unavailable_reason
 from fastmlp.config import Config
-from fastmlp.data.check import read_only
-from fastmlp.kernels.epoch import train_chunk
-from fastmlp.kernels.layout import DataArrays, OptimizerState, ParamArrays
-from fastmlp.kernels.predict import N_ENTRIES, bits_differ, predict_chunk
-from fastmlp.kernels.sampling import UINT8
-from fastmlp.model.kernel_args import Targets, hyperparameters_of, initial_powers, integers_of
-from fastmlp.model.params import Params
-from fastmlp.model.workspace import Workspace
-from fastmlp.settings import Precision, dtype_of
-from fastmlp.training.precision import check_precision_available
+from fastmlp.data import Dataset
+from fastmlp.errors import ConfigError
+from fastmlp.kernels.layout import SAMPLE_DTYPES
+from fastmlp.settings import Precision
+from fastmlp.training.compatibility import n_outputs_of
+from fastmlp.training.precision import check_precision_available, resolve
+
+if TYPE_CHECKING:
+    from fastmlp.model.compilation import Kernel
+
+#: What kernels can be compiled for.
+What = Precision | Config | Literal["all"]
+#: A dtype, or its name.
+DTypeName = str | np.dtype[Any]
 
 
-def _training_arguments(precision: Precision) -> tuple[Any, ...]:
-    """Minimal arguments of `train_chunk`: two samples of one feature."""
-    dtype, config = dtype_of(precision), Config(hidden=(), precision=precision)
-    params = Params((1, 2), dtype)
-    workspace = Workspace(params, config, 2)
-    X = np.zeros(2, np.uint8)
-    X.flags.writeable = False
-    factor, empty = np.zeros(params.theta.size, dtype), np.zeros(0, dtype)
-    net = workspace.networks(ParamArrays(params.theta, empty, empty, empty))[0]
-    shared = DataArrays(X, 1, UINT8, factor, factor), Targets.of(np.zeros(2, np.int32), config), np.zeros(2, np.int32)
-    state = OptimizerState(hyperparameters_of(config, 0.0), initial_powers(), workspace.coefficients[0])
-    return *shared, net, state, np.zeros(3), integers_of(config, 0, 1), workspace.bf16
+def warmup(what: What = "float32", sample_dtype: DTypeName | None = None) -> float:
+    """Compile the kernels that trainings and predictions need, or load them from the cache on disk.
 
-
-def _prediction_arguments(precision: Precision) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """Minimal arguments of `predict_chunk`, for no samples, and of `bits_differ`."""
-    dtype = dtype_of(precision)
-    bytes_of_sample, bits = read_only(np.zeros(1, np.uint8)), read_only(np.zeros(1, np.int64))
-    work, outputs, tables = np.zeros(LINE_BYTES, dtype), np.zeros((1, 1), dtype), np.ones((3, N_ENTRIES), np.int64)
-    return (bytes_of_sample, work, tables, outputs, outputs, np.zeros(0), work, (0, 0, 1, UINT8)), (bits, bits)
-
-
-def _calls(precision: Precision) -> tuple[tuple[Any, tuple[Any, ...]], ...]:
-    """The entry points and minimal arguments of each."""
-    prediction, comparison = _prediction_arguments(precision)
-    return (train_chunk, _training_arguments(precision)), (predict_chunk, prediction), (bits_differ, comparison)
-
-
-def is_warm(precision: Precision) -> bool:
-    """Whether the kernels for a precision are compiled already, in this process or in the cache on disk.
+    Each kernel is compiled once per machine: those of an optimizer, an activation, a loss, or the dtype of the samples
+    by themselves, and the others once for each dtype of the parameters. Without this function, those that are missing
+    are compiled when a training or a prediction begins.
 
     Parameters
     ----------
-    precision : str
-        A precision as for `warmup`.
-
-    Returns
-    -------
-    bool
-        True if `warmup` would compile nothing.
-    """
-    return all(is_cached(entry, arguments) for entry, arguments in _calls(precision))
-
-
-def warmup(precision: Precision = "float32") -> float:
-    """Compile the kernels for a precision, or load them from the cache on disk, by calling them.
-
-    One compilation serves all networks, optimizers and dtypes of the input; bf16x3, bf16x2 and bf16 share one.
-
-    Parameters
-    ----------
-    precision : str
-        The precision. ``"auto"`` must be resolved first, see `fastmlp.training.precision.resolve`.
+    what : str or Config
+        A config, whose training and predictions are to begin without compiling, whatever the numbers of features and
+        outputs. Or a precision, which stands for the default config with this precision. Or ``"all"``, for all configs
+        and estimators, in every precision that this machine has.
+    sample_dtype : str or dtype, optional
+        The dtype of the samples: uint8, float32 or float64; by default all three.
 
     Returns
     -------
@@ -82,16 +47,97 @@ def warmup(precision: Precision = "float32") -> float:
     Raises
     ------
     ConfigError
-        If the precision is ``"auto"`` or not available on this machine.
+        If the precision is ``"auto"``, unless it is a config's, or not available on this machine; if `what` or
+        `sample_dtype` is something else.
 
     Examples
     --------
-    >>> seconds = warmup("float32")
-    >>> is_warm("float32")
+    >>> import fastmlp
+    >>> seconds = fastmlp.warmup()
+    >>> seconds = fastmlp.warmup(fastmlp.Config(optimizer="adam", activation="relu"), sample_dtype="uint8")
+    >>> is_warm(fastmlp.Config(optimizer="adam", activation="relu"), sample_dtype="uint8")
     True
     """
-    check_precision_available(precision)
+    from fastmlp.model.compilation import prepare  # imports Numba
+
     start = perf_counter()
-    for entry, arguments in _calls(precision):
-        entry(*arguments)
+    prepare(needed_kernels(what, sample_dtype))
     return perf_counter() - start
+
+
+def is_warm(what: What = "float32", sample_dtype: DTypeName | None = None) -> bool:
+    """Whether the kernels are compiled already, in this process or in the cache on disk.
+
+    Parameters
+    ----------
+    what, sample_dtype
+        As for `warmup`.
+
+    Returns
+    -------
+    bool
+        True if `warmup` would compile nothing.
+
+    Raises
+    ------
+    ConfigError
+        As `warmup` does.
+
+    Examples
+    --------
+    >>> seconds = warmup("float64", sample_dtype="float64")
+    >>> is_warm("float64", sample_dtype="float64")
+    True
+    """
+    from fastmlp.model.compilation import missing  # imports Numba
+
+    return not missing(needed_kernels(what, sample_dtype))
+
+
+def needed_kernels(what: What = "float32", sample_dtype: DTypeName | None = None) -> "list[Kernel]":
+    """The kernels that `warmup` compiles, given the same arguments."""
+    from fastmlp.model.compilation import all_kernels, run_kernels  # imports Numba
+
+    if isinstance(sample_dtype, np.dtype):
+        sample_dtype = sample_dtype.name
+    if sample_dtype not in (None, *SAMPLE_DTYPES):
+        raise ConfigError(f"sample_dtype: expected one of {', '.join(map(repr, SAMPLE_DTYPES))}, got {sample_dtype!r}")
+    if what == "all":
+        if sample_dtype is not None:
+            raise ConfigError(f"sample_dtype: expected none with 'all', which has all dtypes, got {sample_dtype!r}")
+        return all_kernels(bf16=not unavailable_reason())
+    if isinstance(what, Config):
+        config = what
+        if config.precision == "auto":  # for pixels, which may be computed in bf16; those kernels are more
+            config, _ = resolve(config, np.zeros((1, 1), sample_dtype or "uint8"))
+    elif what in get_args(Precision):
+        check_precision_available(what)
+        config = Config(precision=what)
+    else:
+        raise ConfigError(f"what: expected a precision, 'all' or a Config, got {what!r}")
+    check_precision_available(config.precision)
+    dtypes = SAMPLE_DTYPES if sample_dtype is None else (sample_dtype,)
+    return run_kernels(config, None, config.batch_size, dtypes, dtypes)
+
+
+def prepare_run(dataset: Dataset, *configs: Config) -> None:
+    """Load or compile the kernels of training with some configs, and of the evaluation after each epoch.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Whose dtypes and numbers of features and classes decide.
+    *configs : Config
+        With their precisions resolved.
+    """
+    from fastmlp.model.compilation import prepare, run_kernels, unique  # imports Numba
+
+    kernels = []
+    for config in configs:
+        held_out = dataset.X_train if config.early_stopping != "none" else None
+        validation = held_out if dataset.X_val is None else dataset.X_val
+        evaluated = {X.dtype.name for X in (dataset.X_test, validation) if X is not None}
+        sizes = dataset.n_features, *config.hidden, n_outputs_of(dataset, config)
+        batch_size = min(config.batch_size, len(dataset.X_train))
+        kernels += run_kernels(config, sizes, batch_size, [dataset.X_train.dtype.name], sorted(evaluated))
+    prepare(unique(kernels))

@@ -1,7 +1,11 @@
 """The commands data, warmup and info."""
 
 import re
+from collections import Counter
 from pathlib import Path
+
+from fastmlp.codegen.cache import cache_dir
+from fastmlp.training.warmup import needed_kernels
 
 
 def test_data_lists_the_named_data_sets(run):
@@ -28,15 +32,24 @@ def test_info_prints_why_bf16_instructions_are_not_used(run, amx_disabled):
     assert re.search(r"^bf16 instructions +amx, not used: FASTMLP_AMX is 0$", run("info")[1], re.MULTILINE)
 
 
-def test_a_second_warmup_compiles_nothing(run):
-    assert run("warmup")[0] == 0
-    lines = run("warmup")[1].splitlines()
-    assert lines[:2] == ["float32: already compiled", "float64: already compiled"]
-    assert all(re.fullmatch(r"(bf16x3, bf16x2, )?bf16: already compiled", line) for line in lines[2:])
+def test_warmup_prints_what_is_compiled_and_where_it_is(run):
+    lines = [run("warmup")[1].splitlines() for _ in range(2)][1]
+    assert lines[0] == "float32: 19 kernels, already compiled"
+    sizes = [file.stat().st_size for file in cache_dir().glob("*.pickle")]
+    assert f"{len(sizes)} files, {sum(sizes):,} bytes in {cache_dir()}" in lines[1:]
+
+
+def test_warmup_compiles_the_kernels_of_all_settings(run):
+    lines = [run("warmup", "--all")[1].splitlines() for _ in range(2)][1]
+    n_kernels = Counter(kernel.dtype for kernel in needed_kernels("all"))
+    assert lines[:2] == [f"{dtype}: {n} kernels, already compiled" for dtype, n in n_kernels.items()]
 
 
 def test_warmup_compiles_nothing_for_disabled_bf16_instructions(run, amx_disabled):
-    assert run("warmup")[1].splitlines() == ["float32: already compiled", "float64: already compiled"]
+    run("warmup", "--all")
+    n_kernels = Counter(kernel.dtype for kernel in needed_kernels("all"))
+    assert n_kernels["float32"] == n_kernels["float64"]
+    assert run("warmup", "--all")[1].startswith(f"float32: {n_kernels['float32']} kernels, already compiled")
 
 
 def test_info_prints_how_many_threads_auto_takes_and_what_limits_it(run, four_cores, monkeypatch):

@@ -17,7 +17,7 @@ def test_without_a_terminal_at_most_twenty_lines_are_printed_including_the_last_
     lines = [line for line in err.splitlines() if line.startswith("epoch")]
     assert len(lines) == n_lines
     assert re.fullmatch(
-        rf"epoch {n_epochs}/{n_epochs}  train loss \d\.\d+  test accuracy 0\.\d{{4}}  [\d,]+ samples/s", lines[-1]
+        rf"epoch {n_epochs}/{n_epochs}  train loss \d\.\d+  test accuracy 0\.\d{{4}}  [\d,.]+M? samples/s", lines[-1]
     )
 
 

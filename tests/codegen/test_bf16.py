@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from fastmlp.codegen import bf16, cpu
-from fastmlp.codegen.bf16 import HIGH, LOW, STEPS, WORDS, bf16_round, pairing, pairs_pack, row_pack
+from fastmlp.codegen.bf16 import HIGH, LOW, bf16_round, pairing, pairs_pack, row_pack
+from fastmlp.codegen.bf16_tiles import STEPS, WORDS
 from fastmlp.codegen.jit import kernel
 from fastmlp.codegen.simd import vload, vstore
 

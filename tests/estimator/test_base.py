@@ -8,8 +8,8 @@ import pytest
 
 from fastmlp import FastMLPError, parallel
 from fastmlp.errors import ConfigError
-from fastmlp.estimator import loop
 from fastmlp.model.model import Model
+from fastmlp.training import trainer
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 
@@ -265,17 +265,17 @@ def test_the_integers_of_a_fit_are_those_of_a_prediction(n_threads, make_classif
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_training_validation_and_predictions_have_the_number_of_threads(method, make_regressor, X, values, monkeypatch):
-    given, trainer, forward = [], loop.Trainer, Model.forward_validated
+    given, make, forward = [], trainer.Trainer, Model.forward_validated
 
-    def make_trainer(model, X, y, weights, n_threads):
+    def make_trainer(model, X, y, weights, n_threads, evaluated):
         given.append(("trainer", n_threads))
-        return trainer(model, X, y, weights, n_threads)
+        return make(model, X, y, weights, n_threads, evaluated)
 
     def forward_validated(model, X, y=None, n_threads="auto"):
         given.append(("forward", n_threads))
         return forward(model, X, y, n_threads)
 
-    monkeypatch.setattr(loop, "Trainer", make_trainer)
+    monkeypatch.setattr(trainer, "Trainer", make_trainer)
     monkeypatch.setattr(Model, "forward_validated", forward_validated)
     options = {"X_val": X, "y_val": values} if method == "fit" else {}
     regressor = make_regressor(max_iter=1, n_threads=2, n_repeats=2)

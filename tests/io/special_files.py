@@ -21,7 +21,7 @@ from time import perf_counter
 from typing import Any
 
 import fastmlp
-from fastmlp.codegen import jit
+from fastmlp.codegen import cache
 from fastmlp.data import load_samples
 from fastmlp.data.cifar10 import load_cifar10
 from fastmlp.data.download import fetch_file
@@ -120,7 +120,7 @@ READERS |= {
     "discarded checkpoint": (make_checkpoints, (LOCK,), discard_checkpoint),
     "study": (make_study, ("study.json", "runs.jsonl", "study.lock", "claims/0-2.lock"), resume_study),
     "shard": (make_study, ("runs-1-of-2.jsonl",), fastmlp.load_study),
-    "kernel cache": (nothing, ("x.pickle",), lambda folder: jit.read_bytes(folder / "x.pickle")),
+    "kernel cache": (nothing, ("x.pickle",), lambda folder: cache.read_bytes(folder / "x.pickle")),
     "download": (nothing, ("x.bin", "x.bin.part"), download),
 }
 

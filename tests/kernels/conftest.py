@@ -1,7 +1,9 @@
 """Fixtures of the tests of kernels: wrappers of those that take vectors or matrices, and reference networks."""
 
 import decimal
+import importlib
 import math
+import pkgutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -9,16 +11,20 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
-from fastmlp import settings
-from fastmlp.codegen.bf16 import HIGH, LOW, STEPS, WORDS
+from fastmlp import kernels, settings
+from fastmlp.codegen.bf16 import HIGH, LOW
+from fastmlp.codegen.bf16_tiles import STEPS, WORDS
 from fastmlp.codegen.cpu import panel_bytes
 from fastmlp.codegen.denormals import flush_subnormals, restore_control
+from fastmlp.codegen.indirect import Implementation, Prototype
 from fastmlp.codegen.jit import kernel
-from fastmlp.codegen.simd import n_lanes, vload, vstore
-from fastmlp.codegen.switch import switch
+from fastmlp.codegen.simd import data_pointer, n_lanes, vload, vstore
 from fastmlp.data.scaling import pixel_scale_of
-from fastmlp.kernels import activation, matmul, microkernel, update, vector_math
+from fastmlp.kernels import activation, matmul, microkernel, prototypes, update, vector_math
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.epoch import train_chunk
 from fastmlp.kernels.layout import OptimizerState
@@ -76,6 +82,81 @@ def flushed():
     return _flushed
 
 
+def _pointers_of(numba_type):
+    """The type with pointers in place of arrays."""
+    if isinstance(numba_type, types.BaseTuple):
+        members = [_pointers_of(member) for member in numba_type]
+        named = isinstance(numba_type, types.BaseNamedTuple)
+        return types.BaseTuple.from_types(members, numba_type.instance_class if named else None)
+    return types.CPointer(numba_type.dtype) if isinstance(numba_type, types.Array) else numba_type
+
+
+@intrinsic
+def _with_pointers(_, arguments):
+    """The tuple with pointers in place of arrays, also of those in tuples within it."""
+
+    def convert(context, builder, numba_type, value):
+        if isinstance(numba_type, types.BaseTuple):
+            parts = zip(numba_type, cgutils.unpack_tuple(builder, value), strict=True)
+            parts = [convert(context, builder, *part) for part in parts]
+            return context.make_tuple(builder, _pointers_of(numba_type), parts)
+        return data_pointer(context, builder, numba_type, value) if isinstance(numba_type, types.Array) else value
+
+    def emit(context, builder, sig, args):
+        return convert(context, builder, sig.args[0], args[0])
+
+    return _pointers_of(arguments)(arguments), emit
+
+
+def _caller(function):
+    @kernel
+    def call(*arguments):
+        return function(*_with_pointers(arguments))
+
+    return call
+
+
+def _address_caller(prototype):
+    call_indirectly = prototype.call
+
+    @kernel
+    def call(address, *arguments):
+        call_indirectly(address, _with_pointers(arguments))
+
+    return call
+
+
+#: Kernels that call an implementation, by its argument types, and those that call a kernel.
+_address_callers = {
+    prototype.argument_types: _address_caller(prototype)
+    for prototype in vars(prototypes).values()
+    if isinstance(prototype, Prototype)
+}
+_callers = {}
+
+
+def call_kernel(function, *arguments):
+    """Call a kernel with pointers for arrays, as other kernels call it; an implementation by its address.
+
+    That is its address for the dtype of the first array of floating-point numbers among the arguments.
+    """
+    if isinstance(function, Implementation):
+        dtype = next(_dtypes(arguments))
+        return _address_callers[function.argument_types](function.address(dtype.name), *arguments)
+    if function not in _callers:
+        _callers[function] = _caller(function)
+    return _callers[function](*arguments)
+
+
+def _dtypes(arguments):
+    """Dtypes of the arrays of floating-point numbers, also of those in tuples."""
+    for argument in arguments:
+        if isinstance(argument, tuple):
+            yield from _dtypes(argument)
+        elif isinstance(argument, np.ndarray) and argument.dtype.kind == "f":
+            yield argument.dtype
+
+
 FUNCTIONS = {
     "exp": vector_math.exp,
     "expm1": vector_math.expm1,
@@ -88,13 +169,18 @@ FUNCTIONS = {
     "elu": activation.elu,
     "softplus": activation.softplus,
 }
-_function = switch(dict(enumerate(FUNCTIONS.values())))
 
 
-@kernel
-def _map(x, out, code):
-    for i in range(0, x.size, n_lanes(x)):
-        vstore(out, i, _function(code, (vload(x, i),)))
+def _mapped(function):
+    @kernel
+    def apply(x, out):
+        for i in range(0, x.size, n_lanes(x)):
+            vstore(out, i, function(vload(x, i)))
+
+    return apply
+
+
+_MAPS = {name: _mapped(function) for name, function in FUNCTIONS.items()}
 
 
 def call_function(name, x):
@@ -102,7 +188,7 @@ def call_function(name, x):
     padded = np.ones(-(-x.size // 16) * 16, x.dtype)
     padded[: x.size] = x
     out = np.empty_like(padded)
-    _map(padded, out, [*FUNCTIONS].index(name))
+    _MAPS[name](padded, out)
     return out[: x.size]
 
 
@@ -128,15 +214,21 @@ def max_error_of_decimals(name, x, decimal_function):
 
 
 @kernel
-def _multiply(C, C0, A, B, strides, sizes, as_tile):
+def _matrices(C, C0, A, B, strides):
     left = matmul.matrix(A, 0, strides[2])
     if strides[3] == 1:
         left = matmul.transposed(left)
-    matrices = matmul.matrix(C, 0, strides[0]), matmul.matrix(C0, 0, strides[1]), left, matmul.matrix(B, 0, strides[4])
-    if as_tile:
-        return microkernel.product_tile(*matrices, sizes[0], sizes[1], sizes[2])
-    matmul.product(*matrices, sizes[0], sizes[1], sizes[2])
-    return 0
+    return matmul.matrix(C, 0, strides[0]), matmul.matrix(C0, 0, strides[1]), left, matmul.matrix(B, 0, strides[4])
+
+
+@kernel
+def _multiply(address_of_block, C, C0, A, B, strides, sizes):
+    matmul.product(address_of_block, *_matrices(C, C0, A, B, strides), sizes[0], sizes[1], sizes[2])
+
+
+@kernel
+def _multiply_tile(C, C0, A, B, strides, sizes):
+    return microkernel.product_tile(*_matrices(C, C0, A, B, strides), sizes[0], sizes[1], sizes[2])
 
 
 def call_product(C, C0, A, B, *sizes, as_tile=False):
@@ -144,24 +236,15 @@ def call_product(C, C0, A, B, *sizes, as_tile=False):
     is_transposed = A.strides[0] < A.strides[1]
     strides = [C.shape[1], C0.shape[1] if len(C0) > 1 else 0, max(A.strides) // A.itemsize, is_transposed, B.shape[1]]
     flat = (C.reshape(-1), C0.reshape(-1), (A.T if is_transposed else A).reshape(-1), B.reshape(-1))
-    return _multiply(*flat, np.array(strides), np.array(sizes), as_tile)
+    if as_tile:
+        return _multiply_tile(*flat, np.array(strides), np.array(sizes))
+    return _multiply(matmul.product_block.address(C.dtype.name), *flat, np.array(strides), np.array(sizes))
 
 
-@kernel
-def _add(C, A, B, alpha, beta, strides, sizes):
-    matrices = matmul.matrix(C, 0, strides[0]), matmul.matrix(A, 0, strides[1]), matmul.matrix(B, 0, strides[2])
-    matmul.product_descent(*matrices, alpha, beta, sizes[0], sizes[1], sizes[2])
-
-
-def call_add_product(C, A, B, alpha, beta, *sizes):
+def call_descent(C, A, B, alpha, beta, *sizes):
     """``C = C + alpha (beta C + A B)`` on the leading part of 2-D arrays."""
-    strides = np.array([C.shape[1], A.shape[1], B.shape[1]])
-    _add(C.reshape(-1), A.reshape(-1), B.reshape(-1), C.dtype.type(alpha), C.dtype.type(beta), strides, np.array(sizes))
-
-
-@kernel
-def _update_block(params, start, stride, G, g_stride, sizes, optimizer, c):
-    update.update_block(params, start, stride, matmul.matrix(G, 0, g_stride), sizes[0], sizes[1], optimizer, c)
+    matrices = ((array.reshape(-1), array.shape[1], 1) for array in (C, A, B))
+    call_kernel(matmul.product_descent, *matrices, C.dtype.type(alpha), C.dtype.type(beta), *sizes)
 
 
 def tiles_of(terms, height, by_rows):
@@ -190,7 +273,6 @@ class Layers:
         self.workspace = Workspace(self.params, config, m)
         (self.net,) = self.workspace.networks(arrays_for_training(config, self.params.theta))
         self.layers, self.work, self.common, _ = self.net[1:]
-        self.optimizer = OPTIMIZERS[config.optimizer].code
         self.network = Network(config, self.params.weights, self.params.biases)
 
     def _rows(self, layer, part):
@@ -209,7 +291,7 @@ class Layers:
     def coefficients(self, lr=0.25):
         """The first step's coefficients: those of the kernels, and those of the reference implementation."""
         hyper, c = hyperparameters_of(self.config, lr), self.workspace.coefficients[0]
-        update.coefficients_of_step(hyper, initial_powers(), self.optimizer, 1.0, c)
+        update.coefficients_of_step(hyper, initial_powers(), OPTIMIZERS[self.config.optimizer].code, 1.0, c)
         return c, reference_update.coefficients_of_step(self.config, lr, initial_powers())
 
 
@@ -252,6 +334,7 @@ class EpochRun:
         scale = pixel_scale_of(self.model.scaling, X)
         self.n_threads, params = n_threads, self.model.params
         self.workspace = Workspace(params, config, self.batch_size, pixel_scale=scale, n_threads=n_threads)
+        self.workspace.set_samples(X.dtype.name)
         self.nets = self.workspace.networks(arrays_for_training(config, params.theta))
         self.order, self.loss_sum = np.arange(len(X), dtype=np.int32), np.zeros(self.batch_size + 1)
 
@@ -263,8 +346,8 @@ class EpochRun:
         integers = integers_of(self.config, first, stop, self.config.shuffle, state, DROPOUT_STATE)
         hyper, coefficients = hyperparameters_of(self.config, lr), self.workspace.coefficients[rank]
         state = OptimizerState(hyper, self.powers if powers is None else powers, coefficients)
-        data, bf16 = self.model.kernel_data(self.X), self.workspace.bf16
-        return data, self.targets, self.order, self.nets[rank], state, self.loss_sum, integers, bf16
+        data = self.model.kernel_data(self.X)
+        return data, self.targets, self.order, self.nets[rank], state, self.loss_sum, integers
 
     def train(self, lr, state, cuts=()):
         """Run an epoch in chunks that end before the given steps; returns its mean loss and penalty."""
@@ -303,12 +386,20 @@ def samples(kind, n, n_features, seed=0):
     return random.normal(size=(n, n_features)).astype(kind)
 
 
+def all_implementations():
+    """All that the modules of kernels define, each once."""
+    modules = [importlib.import_module(f"{kernels.__name__}.{m.name}") for m in pkgutil.iter_modules(kernels.__path__)]
+    values = [value for module in modules for value in vars(module).values()]
+    members = [member for value in values if isinstance(value, dict) for member in value.values()]
+    return list(dict.fromkeys(one for one in (*values, *members) if isinstance(one, Implementation)))
+
+
 @pytest.fixture(scope="session")
 def engine():
     """The functions and classes of this module, for tests in other modules."""
     return SimpleNamespace(
         Layers=Layers, EpochRun=EpochRun, samples=samples, function=call_function, product=call_product,
-        add_product=call_add_product, update_block=_update_block, panel=panel_of, tiles=tiles_of,
+        descent=call_descent, call=call_kernel, implementations=all_implementations(), panel=panel_of, tiles=tiles_of,
         arguments=arguments_of_any_size, max_error=max_error, max_error_of_decimals=max_error_of_decimals,
     )  # fmt: skip
 
@@ -324,7 +415,7 @@ def check_bf16_epochs(same_bits):
     """Compare epochs with bf16 products with those of the reference implementation, bit for bit."""
 
     def check(epoch_run, states=(11, 12)):
-        assert epoch_run.workspace.bf16
+        assert epoch_run.workspace.layers[:, at.BF16].any()
         for state in states:
             assert epoch_run.train(2**-6, state) == epoch_run.train_reference(2**-6, state)
         for got, ref in zip(epoch_run.arrays(), epoch_run.network.theta, strict=True):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastmlp.kernels.activation import activation_backward, activation_forward, derivatives_fill
+from fastmlp.kernels.activation import BACKWARD, FORWARD, derivatives_fill
 from fastmlp.reference import arithmetic, elementwise
 from fastmlp.settings import ACTIVATIONS
 
@@ -22,38 +22,45 @@ def test_a_vector_function_equals_its_reference(engine, flushed, same_bits, dtyp
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("m", SIZES)
-def test_an_activation_equals_its_reference(flushed, same_bits, dtype, activation, m):
+def test_an_activation_equals_its_reference(engine, flushed, same_bits, dtype, activation, m):
     random, stride, start = np.random.default_rng(m), 80, 16
     Z = random.normal(0, 30, (3, stride)).astype(dtype)
     work = np.concatenate([np.zeros(start, dtype), Z.ravel()])
     with flushed():
-        activation_forward(work, start, start, stride, 3, m, ACTIVATIONS[activation].code)
+        engine.call(FORWARD[activation], work, start, start, stride, 3, m)
     got = work[start:].reshape(3, stride)[:, :m].T
     same_bits(got, elementwise.activation_forward(Z[:, :m].T, activation))
 
 
-@pytest.mark.parametrize("activation", [name for name, a in ACTIVATIONS.items() if a.derivative_of == "output"])
+@pytest.mark.parametrize("activation", BACKWARD)
 @pytest.mark.parametrize("m", SIZES)
-def test_a_derivative_from_the_output_equals_its_reference(flushed, same_bits, dtype, activation, m):
+def test_a_derivative_from_the_output_equals_its_reference(engine, flushed, same_bits, dtype, activation, m):
     random, stride = np.random.default_rng(m), 80
     Z = random.normal(0, 30, (3, stride)).astype(dtype)
     A, dA = elementwise.activation_forward(Z, activation), random.normal(size=(3, stride)).astype(dtype)
     work = np.concatenate([A.ravel(), dA.ravel()])
     with flushed():
-        activation_backward(work, 0, A.size, stride, 3, m, ACTIVATIONS[activation].code)
+        engine.call(BACKWARD[activation], work, 0, A.size, stride, 3, m)
     got = work[A.size :].reshape(3, stride)[:, :m].T
     same_bits(got, elementwise.activation_backward(dA[:, :m].T, A[:, :m].T, activation))
 
 
+def forward_with_derivative(engine, activation, work, D, stride, n_rows, m):
+    """The activation of the rows from the start of work on, and its derivative at D, as `hidden_forward` has it."""
+    engine.call(FORWARD[activation], work, 0, D, stride, n_rows, m)
+    if activation in BACKWARD:
+        backward = BACKWARD[activation].address(work.dtype.name)
+        engine.call(derivatives_fill, work, 0, D, stride, n_rows, m, backward)
+
+
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("m", SIZES)
-def test_a_stored_derivative_equals_its_reference(flushed, same_bits, dtype, activation, m):
+def test_a_stored_derivative_equals_its_reference(engine, flushed, same_bits, dtype, activation, m):
     random, stride = np.random.default_rng(m), 80
     Z = random.normal(0, 30, (3, stride)).astype(dtype)
     work = np.concatenate([Z.ravel(), np.zeros(Z.size, dtype)])
     with flushed():
-        activation_forward(work, 0, Z.size, stride, 3, m, ACTIVATIONS[activation].code)
-        derivatives_fill(work, 0, Z.size, stride, 3, m, ACTIVATIONS[activation].code)
+        forward_with_derivative(engine, activation, work, Z.size, stride, 3, m)
     got, Z = work[Z.size :].reshape(3, stride)[:, :m].T, Z[:, :m].T
     same_bits(got, elementwise.derivatives_fill(Z, elementwise.activation_forward(Z, activation), activation))
 
@@ -66,26 +73,25 @@ AT_ZERO = {
 
 
 @pytest.mark.parametrize("activation", AT_ZERO)
-def test_a_derivative_at_zero_is_pytorch_s(flushed, same_bits, dtype, activation):
+def test_a_derivative_at_zero_is_pytorch_s(engine, flushed, same_bits, dtype, activation):
     """Of both zeros, and of numbers whose activation is flushed to one."""
     tiny = float(np.finfo(dtype).tiny)
     z = np.array([0.0, -0.0, -tiny, -8 * tiny] * 16, dtype)
     work = np.concatenate([z, np.zeros_like(z)])
     with flushed():
-        activation_forward(work, 0, z.size, z.size, 1, z.size, ACTIVATIONS[activation].code)
-        derivatives_fill(work, 0, z.size, z.size, 1, z.size, ACTIVATIONS[activation].code)
+        forward_with_derivative(engine, activation, work, z.size, z.size, 1, z.size)
     np.testing.assert_allclose(work[z.size :], AT_ZERO[activation], rtol=8 * np.finfo(dtype).eps)
     A = elementwise.activation_forward(z, activation)
     same_bits(work[z.size :], elementwise.derivatives_fill(z, A, activation))
 
 
-def test_a_subnormal_delta_is_zero(flushed, same_bits, dtype):
+def test_a_subnormal_delta_is_zero(engine, flushed, same_bits, dtype):
     random, tiny = np.random.default_rng(0), float(np.finfo(dtype).tiny)
     A, dA = random.uniform(0, 1, (1, 256)).astype(dtype), (random.uniform(-8, 8, (1, 256)) * tiny).astype(dtype)
     dA = arithmetic.flush(dA)
     work = np.concatenate([A.ravel(), dA.ravel()])
     with flushed():
-        activation_backward(work, 0, 256, 256, 1, 256, ACTIVATIONS["sigmoid"].code)
+        engine.call(BACKWARD["sigmoid"], work, 0, 256, 256, 1, 256)
     ref = elementwise.activation_backward(dA, A, "sigmoid")
     assert 0.1 < (ref == 0).mean() < 0.9
     same_bits(work[256:], ref[0])

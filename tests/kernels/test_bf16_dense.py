@@ -26,7 +26,7 @@ def test_two_epochs_equal_their_references(engine, check_bf16_epochs, all_layers
 @needs_bf16
 @pytest.mark.parametrize("clip_norm", [0.0, 0.1])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_every_rule_equals_its_reference(engine, check_bf16_epochs, all_layers_bf16, optimizer, clip_norm):
+def test_every_optimizer_equals_its_reference(engine, check_bf16_epochs, all_layers_bf16, optimizer, clip_norm):
     config = Config(
         hidden=(20,), precision="bf16x2", optimizer=optimizer, clip_norm=clip_norm, batch_size=20, l2=0.01, dropout=0.2,
         activation="gelu", weight_decay=0.01, l2_scale=get_args(L2Scale)[clip_norm > 0],

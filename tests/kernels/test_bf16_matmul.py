@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from fastmlp.codegen.amx import unavailable_reason
-from fastmlp.codegen.bf16 import STEPS, WORDS
+from fastmlp.codegen.bf16_tiles import STEPS, WORDS, tile_height
 from fastmlp.codegen.jit import kernel
 from fastmlp.codegen.simd import address
-from fastmlp.kernels.bf16_matmul import bf16_product, tile_height, tiles_configure, tiles_release
+from fastmlp.kernels.bf16_matmul import bf16_product, tiles_configure, tiles_release
 from fastmlp.kernels.matmul import matrix
 from fastmlp.reference import products
 

@@ -5,9 +5,9 @@ import pytest
 
 from fastmlp.codegen import cpu
 from fastmlp.codegen.amx import unavailable_reason
-from fastmlp.codegen.bf16 import HIGH, LOW, STEPS, WORDS
+from fastmlp.codegen.bf16 import HIGH, LOW
+from fastmlp.codegen.bf16_tiles import STEPS, WORDS, tile_height
 from fastmlp.codegen.jit import kernel
-from fastmlp.kernels.bf16_matmul import tile_height
 from fastmlp.kernels.bf16_pack import block_transpose, rows_split
 from fastmlp.kernels.matmul import matrix
 from fastmlp.reference import products

@@ -44,7 +44,7 @@ def test_a_layer_s_pre_activations_equal_their_reference(engine, flushed, same_b
     pair = Pair(engine, config_of(dtype), shape)
     both = pair.both
     with flushed():
-        dense_forward(both.net, *both.layers, (0, shape[2]))
+        engine.call(dense_forward, both.net, *both.layers, (0, shape[2]))
     same_bits(both.read(1, at.A), products.dense_forward(pair.A, pair.W, pair.b))
 
 
@@ -54,7 +54,7 @@ def test_deltas_passed_down_equal_their_reference(engine, flushed, same_bits, dt
     pair = Pair(engine, config_of(dtype, activation=activation), shape)
     both = pair.both
     with flushed():
-        dense_backward(both.net, *both.layers, (0, shape[2]))
+        engine.call(dense_backward, both.net, *both.layers, (0, shape[2]))
     same_bits(both.read(0, at.DZ), network.dense_backward(pair.dZ, pair.W, pair.A, None, activation))
 
 
@@ -66,8 +66,8 @@ def test_updated_weights_equal_their_reference(engine, flushed, same_bits, dtype
     c, ref_c = both.coefficients()
     both.network.update(2, dW, ref_c)
     with flushed():
-        samples_as_rows(both.net, both.layers[0], (0, shape[2]))
-        dense_update(both.net, *both.layers, shape[2], (both.optimizer, c))
+        engine.call(samples_as_rows, both.net, both.layers[0], (0, shape[2]))
+        engine.call(dense_update, both.net, *both.layers, shape[2], c)
     same_bits(pair.W, both.network.theta[2])
 
 
@@ -79,7 +79,7 @@ def test_updated_biases_equal_their_reference(engine, flushed, same_bits, dtype,
     c, ref_c = both.coefficients()
     both.network.update(3, db, ref_c)
     with flushed():
-        bias_update(both.net, both.layers[1], shape[2], (both.optimizer, c))
+        engine.call(bias_update, both.net, both.layers[1], shape[2], c)
     same_bits(pair.b, both.network.theta[3])
 
 
@@ -88,9 +88,9 @@ def test_updated_biases_equal_their_reference(engine, flushed, same_bits, dtype,
 def test_padding_stays_zero(engine, dtype, shape, optimizer):
     both = Pair(engine, config_of(dtype, optimizer), shape).both
     c, _ = both.coefficients()
-    samples_as_rows(both.net, both.layers[0], (0, shape[2]))
-    dense_update(both.net, *both.layers, shape[2], (both.optimizer, c))
-    bias_update(both.net, both.layers[1], shape[2], (both.optimizer, c))
+    engine.call(samples_as_rows, both.net, both.layers[0], (0, shape[2]))
+    engine.call(dense_update, both.net, *both.layers, shape[2], c)
+    engine.call(bias_update, both.net, both.layers[1], shape[2], c)
     for array in (*both.params.weights, *both.params.biases):
         array[:] = 0
     assert not both.params.theta.any()
@@ -103,6 +103,8 @@ class FirstLayer:
         dtype, random = np.dtype(config.precision), np.random.default_rng(6)
         fan_in = whole * engine.panel(dtype) + more
         self.layers, X = engine.Layers(config, (fan_in, 13), 9), engine.samples(kind, 20, fan_in)
+        self.layers.workspace.set_samples(X.dtype.name)
+        self.call = engine.call
         epoch_run = engine.EpochRun(config.replace(hidden=(), batch_size=9), X, 13)
         self.data = epoch_run.model.kernel_data(X)
         self.rows = random.permutation(20).astype(np.int32)
@@ -119,8 +121,8 @@ class FirstLayer:
         layers = self.layers
         self.c, self.ref_c = layers.coefficients()
         layers.write(0, at.A, np.broadcast_to(self.b, (9, 13)))
-        rule = layers.optimizer, self.c
-        fused_update_forward(self.data, self.rows, layers.net, layers.layers[0], previous, next_batch, rule)
+        batches = previous, next_batch
+        self.call(fused_update_forward, self.data, self.rows, layers.net, layers.layers[0], *batches, self.c)
 
     def update_reference(self):
         self.layers.network.update(0, products.dense_gradient(self.previous, self.dZ[:5]), self.ref_c)

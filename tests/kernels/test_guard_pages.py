@@ -31,9 +31,11 @@ def test_no_byte_beyond_a_buffer_is_accessed(side):
     assert network.startswith(f"{N_NETWORKS - 1}: ")
 
 
-@pytest.mark.parametrize(("side", "damaged"), [("end", "theta"), ("end", "factor"), ("start", "order")])
+@pytest.mark.parametrize(
+    ("side", "damaged"), [("end", "theta"), ("end", "factor"), ("end", "labels"), ("start", "order")]
+)
 def test_an_access_beyond_a_buffer_ends_the_process(side, damaged):
-    """The test of the test: with half of theta, one factor of the scaling, or a sample before the first."""
+    """The test of the test: with half of theta or the labels, one factor of the scaling, a sample before the first."""
     exit_code, network, _ = run_guarded(side, N_NETWORKS, damaged)
     assert exit_code in (-signal.SIGSEGV, -signal.SIGBUS)
     assert network.startswith("0: ")

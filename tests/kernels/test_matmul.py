@@ -100,7 +100,7 @@ def test_an_added_product_is_a_step_of_descent(engine, operands, same_bits, n_ro
     )
     for n_columns in columns_of(A.dtype):
         got = C0.copy()
-        engine.add_product(got, A, B, a, b, n_rows, n_columns, n_steps)
+        engine.descent(got, A, B, a, b, n_rows, n_columns, n_steps)
         same_bits(got[:n_rows, :n_columns], ref[:n_rows, :n_columns])
         written = -(-n_columns // lanes_of(A.dtype)) * lanes_of(A.dtype)
         same_bits(got[:, written:], C0[:, written:])

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from fastmlp.codegen.cpu import LINE_BYTES
 from fastmlp.config import Config
-from fastmlp.kernels.predict import LARGE_SAMPLES, NON_FINITE_OUTPUTS, PREDICT_PANEL_LINES, bits_differ, panel_width
+from fastmlp.kernels.predict import bits_differ, panel_width
+from fastmlp.kernels.predict_layout import LARGE_SAMPLES, NON_FINITE_OUTPUTS, PREDICT_PANEL_LINES
 from fastmlp.model import predictor
 from fastmlp.settings import ACTIVATIONS, LOSSES
 

@@ -8,8 +8,8 @@ from fastmlp.codegen.jit import kernel
 from fastmlp.config import Config
 from fastmlp.kernels import layout as at
 from fastmlp.kernels import sampling
-from fastmlp.kernels.layout import DataArrays
-from fastmlp.kernels.sampling import DTYPE_CODES, gather_columns, gather_rows, permutation_fill, transpose
+from fastmlp.kernels.layout import DataArrays, TargetPointers
+from fastmlp.kernels.sampling import COLUMNS, ROWS, permutation_fill, transpose
 from fastmlp.model.kernel_args import Targets
 from fastmlp.model.model import Model
 from fastmlp.model.params import Params
@@ -50,7 +50,7 @@ def test_the_generator_gives_the_numbers_of_vigna_s_reference_code():
 @pytest.mark.parametrize("state", [0, 1, 2**63, 2**64 - 1])
 def test_a_permutation_equals_its_reference(n, state):
     got, ref = np.full(n, -1, np.int32), np.full(n, -1, np.int32)
-    permutation_fill(got, np.uint64(state))
+    permutation_fill(got, n, np.uint64(state))
     network.permutation_fill(ref, state)
     np.testing.assert_array_equal(got, ref)
 
@@ -59,7 +59,7 @@ def test_a_permutation_equals_its_reference(n, state):
 @given(st.integers(0, 3000), st.integers(0, 2**64 - 1))
 def test_a_permutation_holds_every_number_once(n, state):
     order = np.empty(n, np.int32)
-    permutation_fill(order, np.uint64(state))
+    permutation_fill(order, n, np.uint64(state))
     np.testing.assert_array_equal(np.sort(order), np.arange(n))
 
 
@@ -67,7 +67,7 @@ def test_every_permutation_is_as_likely_as_any_other():
     """24 orders, 24,000 draws: chi-squared of 23 degrees of freedom is below 50 in 999 of 1000 seeds."""
     order, counts = np.empty(4, np.int32), {}
     for state in range(24_000):
-        permutation_fill(order, np.uint64(state * 0x1234567))
+        permutation_fill(order, 4, np.uint64(state * 0x1234567))
         counts[tuple(order)] = counts.get(tuple(order), 0) + 1
     assert len(counts) == 24
     assert sum((count - 1000) ** 2 / 1000 for count in counts.values()) < 50
@@ -81,7 +81,7 @@ def test_a_gathered_panel_equals_its_reference(engine, flushed, same_bits, dtype
     data, scaling = data_of(X, dtype)
     rows, out = np.random.default_rng(m).permutation(40).astype(np.int32), np.full(32 * stride, np.nan, dtype)
     with flushed():
-        gather_rows(data, rows, (first, m), (column, width), out, 0, stride)
+        engine.call(ROWS[X.dtype.name], data, rows, (first, m), (column, width), out, 0, stride)
     ref = network.gather_rows(X, rows[first : first + m], scaling, dtype)[:, column : column + width]
     same_bits(out.reshape(32, stride)[:m, :width], ref)
 
@@ -90,7 +90,8 @@ def test_a_gathered_panel_equals_its_reference(engine, flushed, same_bits, dtype
 @pytest.mark.parametrize("m", [1, 5, 16, 17])
 def test_a_gathered_panel_ends_with_copies_of_its_last_sample(engine, dtype, kind, m):
     X, lanes, out = engine.samples(kind, 20, 20), vector_bits() // 8 // dtype.itemsize, np.zeros((32, 48), dtype)
-    gather_rows(data_of(X, dtype)[0], np.arange(20, dtype=np.int32), (0, m), (0, 20), out.reshape(-1), 0, 48)
+    data, rows = data_of(X, dtype)[0], np.arange(20, dtype=np.int32)
+    engine.call(ROWS[X.dtype.name], data, rows, (0, m), (0, 20), out.reshape(-1), 0, 48)
     assert (out[m : -(-m // lanes) * lanes] == out[m - 1]).all()
 
 
@@ -99,7 +100,8 @@ def test_a_gathered_panel_ends_with_copies_of_its_last_sample(engine, dtype, kin
 def test_the_last_panel_ends_in_zeros(engine, dtype, kind, width):
     X, lanes = engine.samples(kind, 4, width), vector_bits() // 8 // dtype.itemsize
     out = np.full((16, 48), np.nan, dtype)
-    gather_rows(data_of(X, dtype)[0], np.arange(4, dtype=np.int32), (0, 4), (0, width), out.reshape(-1), 0, 48)
+    data, rows = data_of(X, dtype)[0], np.arange(4, dtype=np.int32)
+    engine.call(ROWS[X.dtype.name], data, rows, (0, 4), (0, width), out.reshape(-1), 0, 48)
     assert (out[:4, width : -(-width // lanes) * lanes] == 0).all()
 
 
@@ -110,20 +112,21 @@ def test_a_panel_gathered_as_columns_equals_its_reference(engine, flushed, same_
     X = engine.samples(kind, 40, engine.panel(dtype) + 9)
     layers, (data, scaling) = engine.Layers(config, (X.shape[1], 2), 17), data_of(X, dtype)
     rows = np.random.default_rng(m).permutation(40).astype(np.int32)
+    layers.workspace.set_samples(X.dtype.name)
     start, stride, panel = layers.common[[at.COLUMNS, at.STRIDE, at.PANEL]]
     for width in (1, 15, 16, 17, 63, 64, panel - 1, panel):
         with flushed():
-            gather_columns(data, rows, (2, m), (5, width), layers.work, layers.common)
+            engine.call(COLUMNS[X.dtype.name], data, rows, (2, m), (5, width), layers.work, layers.common)
         got = layers.work[start : start + width * stride].reshape(width, stride)[:, :m].T
         same_bits(got, network.gather_rows(X, rows[2 : 2 + m], scaling, dtype)[:, 5 : 5 + width])
 
 
-def test_a_number_that_is_subnormal_in_float32_is_zero(flushed, same_bits):
+def test_a_number_that_is_subnormal_in_float32_is_zero(engine, flushed, same_bits):
     X, out = np.array([[1e-40, -1e-40, 1e-38, -1e-300]]), np.ones(256, np.float32)
     one, nothing = np.ones(16, np.float32), np.full(16, -0.0, np.float32)
-    data = DataArrays(np.frombuffer(X.tobytes(), np.uint8), X.nbytes, DTYPE_CODES["float64"], one, nothing)
+    data = DataArrays(np.frombuffer(X.tobytes(), np.uint8), X.nbytes, X.itemsize, one, nothing)
     with flushed():
-        gather_rows(data, np.zeros(1, np.int32), (0, 1), (0, 4), out, 0, 16)
+        engine.call(ROWS["float64"], data, np.zeros(1, np.int32), (0, 1), (0, 4), out, 0, 16)
     same_bits(out[:4], np.array([0.0, -0.0, 0.0, -0.0], np.float32))
 
 
@@ -138,15 +141,18 @@ def test_a_transpose_is_numpy_s(same_bits, dtype, n_rows, n_columns):
 class Gathered:
     """Targets of a batch of m samples in the layout of the kernels: labels or values, and weights."""
 
-    def __init__(self, dtype, m, targets, n_outputs=1, total=None):
+    def __init__(self, engine, dtype, m, targets, n_outputs=1):
         self.rows, common = (
             np.random.default_rng(2).permutation(60).astype(np.int32),
             np.zeros(at.N_COMMON_ENTRIES, np.int64),
         )
         common[[at.STRIDE, at.TARGETS, at.WEIGHTS]] = 80, 0, 80 * n_outputs
         self.out, batch = np.full(80 * (n_outputs + 1), 7, dtype), (np.int64(3), np.int64(m))
-        self.total = sampling.batch_weight(targets, self.rows, batch)
-        sampling.gather_targets(targets, self.rows, batch, 0, n_outputs, self.total, self.out, common)
+        labels, values, weights = targets
+        targets = TargetPointers(labels, values.reshape(-1), weights, int(labels.size > 0), int(weights.size > 0))
+        self.total = engine.call(sampling.batch_weight, targets, self.rows, batch)
+        arguments = targets, self.rows, batch, 0, n_outputs, self.total, self.out, common
+        engine.call(sampling.gather_targets, *arguments)
         lanes = vector_bits() // 8 // dtype.itemsize
         self.whole = -(-m // lanes) * lanes
         self.places = self.rows[np.minimum(3 + np.arange(self.whole), 2 + m)]
@@ -157,18 +163,18 @@ NO_LABELS, NO_WEIGHTS = np.zeros(0, np.int32), np.zeros(0)
 
 
 @pytest.mark.parametrize("m", SIZES)
-def test_labels_are_numbers_and_weights_end_with_the_batch(dtype, m):
+def test_labels_are_numbers_and_weights_end_with_the_batch(engine, dtype, m):
     y = np.arange(60, dtype=np.int32)
-    got = Gathered(dtype, m, Targets(y, np.zeros((0, 1), dtype), NO_WEIGHTS))
+    got = Gathered(engine, dtype, m, Targets(y, np.zeros((0, 1), dtype), NO_WEIGHTS))
     np.testing.assert_array_equal(got.values, [y[got.places]])
     np.testing.assert_array_equal(got.weights, np.where(np.arange(got.whole) < m, dtype.type(1 / m), 0))
 
 
 @pytest.mark.parametrize("m", SIZES)
-def test_gathered_values_have_one_row_per_output_and_weights_are_fractions(dtype, m):
+def test_gathered_values_have_one_row_per_output_and_weights_are_fractions(engine, dtype, m):
     random = np.random.default_rng(m)
     Y, weights = random.normal(size=(60, 3)).astype(dtype), random.uniform(0, 1, 60)
-    got = Gathered(dtype, m, Targets(NO_LABELS, Y, weights), n_outputs=3)
+    got = Gathered(engine, dtype, m, Targets(NO_LABELS, Y, weights), n_outputs=3)
     np.testing.assert_array_equal(got.values, Y[got.places].T)
     parts, total = network.weights_of(weights[got.rows[3 : 3 + m]], m)
     assert got.total == total
@@ -176,8 +182,8 @@ def test_gathered_values_have_one_row_per_output_and_weights_are_fractions(dtype
     assert not got.weights[m:].any()
 
 
-def test_a_batch_whose_weights_are_zero_has_fractions_of_zero(dtype):
-    got = Gathered(dtype, 5, Targets(np.zeros(60, np.int32), np.zeros((0, 1), dtype), np.zeros(60)))
+def test_a_batch_whose_weights_are_zero_has_fractions_of_zero(engine, dtype):
+    got = Gathered(engine, dtype, 5, Targets(np.zeros(60, np.int32), np.zeros((0, 1), dtype), np.zeros(60)))
     assert got.total == 0
     assert not got.weights.any()
 

@@ -4,10 +4,10 @@ from threading import Thread
 import numpy as np
 import pytest
 
+from fastmlp.codegen.bf16_tiles import tile_height
 from fastmlp.codegen.jit import kernel
 from fastmlp.config import Config
 from fastmlp.kernels import layout as at
-from fastmlp.kernels.bf16_matmul import tile_height
 from fastmlp.kernels.layout import ParamArrays
 from fastmlp.kernels.team import STORES_WHOLE_TILES, barrier_wait, share, share_of_columns, share_of_rows, whole_lines
 from fastmlp.model.params import Params

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 
+from fastmlp.codegen.cpu import vector_bits
 from fastmlp.config import Config
 from fastmlp.kernels.layout import ParamArrays
-from fastmlp.kernels.update import ADAM, N_COEFFICIENTS, SGD, coefficients_of_step
+from fastmlp.kernels.optimizer_state import ADAM, N_COEFFICIENTS, SGD
+from fastmlp.kernels.update import UPDATES, coefficients_of_step, gradient_store
 from fastmlp.model.kernel_args import hyperparameters_of, initial_powers
 from fastmlp.reference import arithmetic
 from fastmlp.reference import update as reference_update
@@ -38,10 +40,14 @@ class Block:
     def part(self, array):
         return array[START:].reshape(-1, STRIDE)[: self.shape[0], : self.shape[1]]
 
+    def run(self, engine, implementation, c):
+        params, G = ParamArrays(self.theta, self.m, self.v, self.gradient), (self.G[START:], STRIDE, 1)
+        engine.call(implementation, params, START, STRIDE, G, *self.shape, c)
+
     def update(self, engine, optimizer, c):
-        params, G = ParamArrays(self.theta, self.m, self.v, self.gradient), self.G[START:]
-        engine.update_block(params, START, STRIDE, G, STRIDE, np.array(self.shape), optimizer, c)
-        return [self.part(array) for array in params[:3]]
+        self.run(engine, UPDATES[optimizer], c)
+        params = self.theta, self.m, self.v
+        return [self.part(array) for array in params]
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -131,3 +137,17 @@ def test_adam_s_first_step_is_the_learning_rate_for_any_gradient(engine, dtype):
     c = reference_update.coefficients_of_step(settings_of(dtype, "adam", 0.0), 0.125, initial_powers())
     w, _, _ = block.update(engine, ADAM, both(c, dtype))
     np.testing.assert_allclose(w - block.before[0], -0.125 * np.sign(block.part(block.G)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_stored_gradient_is_the_gradient_and_nothing_else_is_written(engine, same_bits, dtype, shape):
+    block = Block(dtype, shape)
+    before = [array.copy() for array in (block.theta, block.m, block.v, block.G)]
+    block.run(engine, gradient_store, both(reference_update.Coefficients(*np.ones(N_COEFFICIENTS)), dtype))
+    for array, ref in zip((block.theta, block.m, block.v, block.G), before, strict=True):
+        same_bits(array, ref)
+    same_bits(block.part(block.gradient), block.part(block.G))
+    lanes = vector_bits() // 8 // dtype.itemsize
+    rows = block.gradient[START:].reshape(-1, STRIDE)
+    rows[: shape[0], : -(-shape[1] // lanes) * lanes] = 0
+    assert not block.gradient.any()

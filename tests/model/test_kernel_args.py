@@ -3,11 +3,12 @@ import pytest
 
 from fastmlp.config import Config
 from fastmlp.errors import DataError, DataTypeError
-from fastmlp.kernels import epoch, update
-from fastmlp.kernels.sampling import DTYPE_CODES
+from fastmlp.kernels import layout as at
+from fastmlp.kernels import optimizer_state as entry
 from fastmlp.model.kernel_args import (
     Targets,
     arrays_for_training,
+    data_arrays,
     hyperparameters_of,
     initial_powers,
     integers_of,
@@ -91,9 +92,9 @@ def test_targets_that_fit_are_returned():
 
 @pytest.mark.parametrize("X", [np.ones((2, 3)), np.ones((4, 3), np.uint8)[::-2], np.ones((2, 5), np.float32)[:, 1:4]])
 def test_the_bytes_of_the_first_sample_are_not_copied_and_read_only(X):
-    got, sample_bytes, code = samples_in_memory(X, 3)
+    got, sample_bytes, itemsize = samples_in_memory(X, 3)
     assert (got.ctypes.data, got.size) == (X.ctypes.data, 3 * X.itemsize)
-    assert (sample_bytes, code) == (X.strides[0], DTYPE_CODES[X.dtype.name])
+    assert (sample_bytes, itemsize) == (X.strides[0], X.itemsize)
     assert not got.flags.writeable
     assert X.flags.writeable
 
@@ -115,26 +116,36 @@ def test_samples_that_kernels_would_misread_are_refused(X, error):
         samples_in_memory(X, 3)
 
 
+@pytest.mark.parametrize("scaling", [None, (np.array([0.5, 2.0, 1e-3]), np.array([0.1, -1.0, 0.0]))])
+@pytest.mark.parametrize("dtype", [np.dtype("float32"), np.dtype("float64")])
+def test_the_scaling_is_rounded_to_the_dtype_of_the_parameters_and_padded_with_zeros(scaling, dtype):
+    data = data_arrays(np.arange(6, dtype=np.uint8).reshape(2, 3), scaling, 3, dtype)
+    assert (data.X.tolist(), data.sample_bytes) == ([0, 1, 2], 3)
+    for got, ref in zip((data.factor, data.offset), scaling or (np.ones(3), np.zeros(3)), strict=True):
+        assert got.dtype == dtype
+        np.testing.assert_array_equal(got, np.pad(ref.astype(dtype), (0, len(got) - 3)))
+
+
 def test_hyperparameters_are_at_the_entries_that_the_kernels_read():
     config = Config(
         l2=0.1, eps=0.2, beta1=0.3, beta2=0.4, momentum=0.5, weight_decay=0.6, clip_norm=0.7, l2_scale="batch",
         eps_form="eps_hat",
     )  # fmt: skip
     ref = {
-        update.HYPER_LR: 0.8, update.HYPER_L2: 0.1, update.HYPER_EPS: 0.2, update.HYPER_BETA1: 0.3,
-        update.HYPER_BETA2: 0.4, update.HYPER_MOMENTUM: 0.5, update.HYPER_DECAY: 0.6, update.HYPER_CLIP: 0.7,
-        update.L2_PER_WEIGHT: 1.0, update.EPS_HAT: 1.0,
+        entry.HYPER_LR: 0.8, entry.HYPER_L2: 0.1, entry.HYPER_EPS: 0.2, entry.HYPER_BETA1: 0.3,
+        entry.HYPER_BETA2: 0.4, entry.HYPER_MOMENTUM: 0.5, entry.HYPER_DECAY: 0.6, entry.HYPER_CLIP: 0.7,
+        entry.L2_PER_WEIGHT: 1.0, entry.EPS_HAT: 1.0,
     }  # fmt: skip
-    assert hyperparameters_of(config, 0.8).tolist() == [ref[i] for i in range(update.N_HYPERPARAMETERS)]
-    assert hyperparameters_of(Config(), 0.8)[[update.L2_PER_WEIGHT, update.EPS_HAT]].tolist() == [0.0, 0.0]
+    assert hyperparameters_of(config, 0.8).tolist() == [ref[i] for i in range(entry.N_HYPERPARAMETERS)]
+    assert hyperparameters_of(Config(), 0.8)[[entry.L2_PER_WEIGHT, entry.EPS_HAT]].tolist() == [0.0, 0.0]
 
 
 def test_integers_are_at_the_entries_that_the_kernels_read():
     state = 2**64 - 1
     integers = integers_of(Config(optimizer="adam"), 3, 5, True, state, 7, offset=9)
-    entries = [epoch.FIRST, epoch.STOP, epoch.OPTIMIZER, epoch.SHUFFLE, epoch.DROPOUT_STATE, epoch.OFFSET]
+    entries = [at.FIRST, at.STOP, at.OPTIMIZER, at.SHUFFLE, at.DROPOUT_STATE, at.OFFSET]
     assert integers[entries].tolist() == [3, 5, OPTIMIZERS["adam"].code, 1, 7, 9]
-    assert integers.view(np.uint64)[epoch.ORDER_STATE] == state
+    assert integers.view(np.uint64)[at.ORDER_STATE] == state
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -153,5 +164,5 @@ def test_training_allocates_only_the_moments_of_the_optimizer_and_the_gradient_t
 
 def test_powers_are_1_and_no_step_is_counted_before_the_first_step():
     powers = initial_powers()
-    assert powers[update.STEPS] == 0
-    assert np.delete(powers, update.STEPS).tolist() == [1.0] * (update.N_POWERS - 1)
+    assert powers[entry.STEPS] == 0
+    assert np.delete(powers, entry.STEPS).tolist() == [1.0] * (entry.N_POWERS - 1)

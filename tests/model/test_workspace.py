@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from fastmlp.codegen.cpu import LINE_BYTES
 from fastmlp.config import Config
 from fastmlp.kernels import layout as at
+from fastmlp.kernels.implementations import for_samples, for_training
 from fastmlp.model.params import Params
 from fastmlp.model.workspace import Workspace
 
@@ -53,3 +54,21 @@ def test_the_table_of_layers_has_their_sizes_and_the_offsets_of_their_parameters
 def test_scratch_memory_has_the_dtype_of_the_parameters(dtype):
     workspace = Workspace(Params((5, 3), dtype), Config(), 8)
     assert {workspace.work.dtype, workspace.coefficients[0].dtype} == {np.dtype(dtype)}
+
+
+FLAGS = {"clip_norm": 0.1, "dropout": 0.5, "label_smoothing": 0.1}
+
+
+@pytest.mark.parametrize("chosen", [{}, *({name: value} for name, value in FLAGS.items()), FLAGS])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_thread_has_the_addresses_of_the_kernels_for_the_config(dtype, chosen):
+    config = Config(activation="tanh", precision=dtype, **chosen)
+    workspace = Workspace(Params((5, 4, 3), dtype), config, 8, n_threads=3)
+    workspace.set_samples("float64")
+    workspace.set_samples("uint8")
+    clips, drops_out, smooths = (name in chosen for name in FLAGS)
+    choice = for_training("tanh", "cross_entropy", "sgd", clips=clips, drops_out=drops_out, smooths=smooths, bf16=False)
+    expected = {entry: kernel.address(dtype) for entry, kernel in (choice | for_samples("uint8")).items()}
+    for common in workspace.commons:
+        entries = range(at.PRODUCT, at.BF16_UPDATE + 1)
+        assert {entry: common[entry] for entry in entries if common[entry] != 0} == expected

@@ -1,5 +1,6 @@
 import math
 import os
+import pickle
 import signal
 import threading
 
@@ -10,7 +11,10 @@ import pytest
 from fastmlp.codegen.amx import unavailable_reason
 from fastmlp.config import Config
 from fastmlp.data import Dataset
+from fastmlp.kernels import layout as at
+from fastmlp.kernels.epoch import train_chunk
 from fastmlp.model.model import init_model
+from fastmlp.model.predictor import Predictor
 from fastmlp.parallel import run_team
 from fastmlp.settings import OPTIMIZERS
 from fastmlp.training.loop import train
@@ -158,10 +162,18 @@ def test_an_exception_in_one_thread_frees_the_others_and_the_trainer_can_train_a
         Trainer(init_model(config, blobs.n_features, blobs.n_classes), blobs.X_train, blobs.y_train, n_threads=n)
         for n in (1, 3)
     )
-    theta, nets = trainer.model.params.theta.copy(), trainer.nets
-    broken = nets[:2] if place == "before the kernel" else [*nets[:2], nets[2]._replace(work=nets[2].work[:1])]
+    theta = trainer.model.params.theta.copy()
+
+    def train_without_integers(*arguments):
+        """`train_chunk`, of which the third thread lacks the integers: it reads them after the first barrier."""
+        *others, integers = arguments
+        train_chunk(*others, integers[:0] if others[3].common[at.RANK] == 2 else integers)
+
     with monkeypatch.context() as patch:
-        patch.setattr(trainer, "nets", broken)
+        if place == "before the kernel":
+            patch.setattr(trainer, "nets", trainer.nets[:2])
+        else:
+            patch.setattr("fastmlp.training.trainer.train_chunk", train_without_integers)
         with pytest.raises(IndexError):
             trainer.run_epoch(0.1)
     if place == "before the kernel":
@@ -249,3 +261,11 @@ def test_read_only_arrays_train_the_same(make_blobs):
     read_only = data.X_train.copy()
     read_only.flags.writeable = False
     assert bits(train(with_samples(data, read_only), SMALL).model) == bits(train(data, SMALL).model)
+
+
+def test_what_has_addresses_of_kernels_is_not_pickled():
+    model = init_model(Config(hidden=(8,), batch_size=2), n_features=2, n_classes=2)
+    trainer = Trainer(model, np.eye(2, dtype=np.float32), np.array([0, 1]))
+    for holder in (trainer, trainer.workspace, Predictor(model.params, model.config, None)):
+        with pytest.raises(TypeError, match="addresses of compiled kernels"):
+            pickle.dumps(holder)
