@@ -193,7 +193,7 @@ def main() -> int:
         sleep(draw.uniform(0, 0.05))
         return is_being_written(folder)
 
-    fastmlp.warmup()
+    fastmlp.warmup(fastmlp.Config(**NETWORK))
     checks = []
     if given.n_kills:
         checks.append(kill_and_resume(data, {**NETWORK, "n_epochs": n_epochs}, given.n_kills, 0.2, wait_randomly))

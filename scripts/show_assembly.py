@@ -31,18 +31,8 @@ ARM_STORE = re.compile(r"\sst\w+(?:\.\w+)?\s+\{?\s*[vqds]\d")
 VECTOR_REGISTER = re.compile(r"%[xyz]mm\d+$")
 
 
-class UncalledLibrary(codegen.AOTCodeLibrary):
-    """Code for another machine: it is optimised, but has no address here."""
-
-    def get_pointer_to_function(self, name):
-        self._ensure_finalized()
-        return 0
-
-
 class ArmCodegen(codegen.AOTCPUCodegen):
     """Numba's code generator, with LLVM's model of an AArch64 CPU and the options that Numba uses on one."""
-
-    _library_class = UncalledLibrary
 
     def __init__(self, cpu_name):
         self._triple = "arm64-apple-darwin" if cpu_name.startswith("apple") else "aarch64-unknown-linux-gnu"
@@ -152,19 +142,19 @@ def show(dtype):
     """Print the loops of both products for a dtype, and return their number."""
     # fastmlp chooses vectors and tiles when it is imported.
     from fastmlp.codegen import cpu
-    from fastmlp.kernels.matmul import product, product_descent
+    from fastmlp.kernels.matmul import product_block, product_descent
 
-    n_loops, number = 0, getattr(types, dtype)
-    matrix, sizes = types.Tuple((types.CPointer(number), types.int64, types.int64)), (types.int64,) * 3
-    for compiled, operands in ((product, (matrix,) * 4), (product_descent, (matrix, matrix, matrix, number, number))):
-        compiled.compile((*operands, *sizes))
-        for n, n_stored, block in tiles(compiled.inspect_asm((*operands, *sizes))):
+    n_loops = 0
+    for implementation in (product_block, product_descent):
+        argument_types, compiled = implementation.argument_types(getattr(types, dtype)), implementation.kernel
+        compiled.compile(argument_types)
+        for n, n_stored, block in tiles(compiled.inspect_asm(argument_types)):
             n_loops += 1
             print("\n".join(block))
             counts = Counter(line.split()[0] for line in block)
             print("# " + ", ".join(f"{count} {instruction}" for instruction, count in counts.most_common()))
-            name = compiled.py_func.__name__
-            print(f"# {name}: {dtype}, {cpu.vector_bits()}-bit vectors, {n} accumulators, {n_stored} stored")
+            name, bits = implementation.name, cpu.vector_bits()
+            print(f"# {name}: {dtype}, {bits}-bit vectors, {n} accumulators, {n_stored} stored")
             print()
     return n_loops
 
