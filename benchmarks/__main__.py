@@ -8,6 +8,8 @@ from cyclopts import App, Parameter
 
 from benchmarks import (
     compare,
+    first_run,
+    first_run_report,
     history,
     instruction_limit,
     record,
@@ -80,6 +82,7 @@ def table() -> None:
     report.fill_pages(record.published())
     thread_report.fill_page()
     table_report.fill_page()
+    first_run_report.fill_page()
 
 
 @app.command(name="threads")
@@ -137,6 +140,62 @@ def score_tables(*, files: Names = (), against: Names = (), seeds: int = table_r
     print(f"{table_report.text(result)}\n\nwritten: {path}")
     if table_report.is_complete(result):
         table_report.fill_page()
+
+
+@app.command(name="first-run")
+def measure_first_run(
+    *,
+    against: Names = (),
+    checkouts: Annotated[tuple[Path, ...], Parameter(consume_multiple=True, negative="")] = (),
+    rounds: int = first_run_report.MIN_ROUNDS,
+) -> None:
+    """Measure the first run of fastmlp and of other libraries, from the start of a process; write a record.
+
+    It also counts the functions that fastmlp compiles, and the bytes that it caches. The chapter of docs/performance.md
+    shows the newest record of all contenders.
+
+    Parameters
+    ----------
+    against
+        Contenders, by default all: fastmlp fastmlp_cached estimator sklearn jax torch torch_compiled.
+    checkouts
+        Folders with another fastmlp, measured in the same rounds and named by their last part: a checkout of another
+        commit, or where a wheel is installed by pip's --target.
+    rounds
+        New processes per contender and network.
+    """
+    _refuse_unknown("contender", against, first_run.CONTENDERS)
+    for folder in checkouts:
+        if not (folder / "fastmlp" / "__init__.py").exists():
+            sys.exit(f"--checkouts: expected folders that contain the package fastmlp, got {folder}")
+    if len({folder.resolve().name for folder in checkouts}) < len(checkouts):
+        sys.exit(f"--checkouts: expected folders with different names, got {' '.join(map(str, checkouts))}")
+    if rounds < 1:
+        sys.exit(f"--rounds: expected an integer from 1, got {rounds}")
+    result = first_run.run(against, checkouts, rounds)
+    path = record.save(result, "first-run-")
+    print(f"{first_run_report.tables(result)}\n\nwritten: {path}")
+    if first_run_report.is_complete(result):
+        first_run_report.fill_page()
+
+
+@app.command(name="combinations")
+def check_combinations() -> None:
+    """Train all combinations of settings from an empty kernel cache; exit with 1 if a kernel is compiled twice.
+
+    A second process, with the cache that the first one has filled, must compile nothing. It takes minutes.
+    """
+    first, second = first_run.counts(["combinations", "everything"])
+    problems = first["repeated"]
+    if second["functions"] or second["modules"]:
+        problems.append(
+            f"compiled again with a filled cache: {second['functions']} functions, {second['modules']} modules"
+        )
+    print(
+        f"{first['runs']:,} trainings: {first['functions']} functions compiled, {first['modules']} modules emitted, "
+        f"{first['files']} files of {first['file_bytes']:,} bytes cached, {first['cpu_s']:.0f} s of CPU time"
+    )
+    sys.exit("\n".join(problems) or 0)
 
 
 @app.command(name="history")

@@ -223,7 +223,7 @@ def make_workload(case: Case, n_epochs: int, n_threads: int = 1) -> tuple[Worklo
     biases = [random.normal(0, 0.1, len(b)).astype(np.float32) for b in model.biases]
     orders = np.empty((n_epochs, case.n_samples), np.int32)
     for epoch, order in enumerate(orders):
-        permutation_fill(order, np.uint64(stream(config.seed, Purpose.ORDER, epoch)))
+        permutation_fill(order, order.size, np.uint64(stream(config.seed, Purpose.ORDER, epoch)))
     weights = [np.ascontiguousarray(W) for W in model.weights]
     return Workload(case, X, y, weights, biases, orders, n_threads), source
 

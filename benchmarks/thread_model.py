@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks.threads import by_distance
 from fastmlp.codegen.cpu import LINE_BYTES
-from fastmlp.kernels.predict import BLOCK_SAMPLES
+from fastmlp.kernels.predict_layout import BLOCK_SAMPLES
 from fastmlp.training.thread_trials import CHUNK_S
 
 ITEM_BYTES = 4

@@ -26,7 +26,7 @@ def train(workload, ready, report, kind="float32", precision="float32"):
     config, reason = resolve(model.config.replace(precision=precision), X)
     if reason:
         raise NoBf16Error(reason)
-    ready(fastmlp.warmup(config.precision))
+    ready(fastmlp.warmup(config))
     fastmlp.train(dataset, config, model, partial(_progress, report), n_threads=workload.n_threads)
 
 

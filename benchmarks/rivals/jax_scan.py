@@ -14,8 +14,6 @@ import os
 from functools import partial
 from time import perf_counter
 
-from fastmlp.codegen import cpu
-
 label = "JAX"
 
 
@@ -27,6 +25,8 @@ def version():
 
 def set_flags(n_threads, *flags):
     """Set XLA's flags, before JAX is imported; those of the environment have precedence."""
+    from fastmlp.codegen import cpu
+
     single = ["--xla_cpu_multi_thread_eigen=false"] if n_threads == 1 else []
     width = f"--xla_cpu_prefer_vector_width={cpu.vector_bits()}"
     os.environ["XLA_FLAGS"] = " ".join([*single, width, *flags, os.environ.get("XLA_FLAGS", "")])
@@ -34,6 +34,11 @@ def set_flags(n_threads, *flags):
 
 def train(workload, ready, report, flags=()):
     set_flags(workload.n_threads, *flags)
+    train_without_flags(workload, ready, report)
+
+
+def train_without_flags(workload, ready, report):
+    """Train with the flags that are set already, if any; fastmlp is not imported."""
     import jax
     import jax.numpy as jnp
 
@@ -46,6 +51,11 @@ def train(workload, ready, report, flags=()):
 
 def predictor(workload):
     set_flags(workload.n_threads)
+    return predictor_without_flags(workload)
+
+
+def predictor_without_flags(workload):
+    """The predictor with the flags that are set already, if any; fastmlp is not imported."""
     import jax
     import jax.numpy as jnp
     import numpy as np

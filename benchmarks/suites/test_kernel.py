@@ -5,13 +5,16 @@ import pytest
 
 from fastmlp.codegen.cpu import row_stride
 from fastmlp.codegen.jit import kernel
+from fastmlp.codegen.simd import address
 from fastmlp.config import Config
 from fastmlp.kernels import activation, loss, update
 from fastmlp.kernels import layout as at
-from fastmlp.kernels.matmul import matrix, product, product_descent, transposed
+from fastmlp.kernels.matmul import matrix, product, product_block, product_descent, transposed
+from fastmlp.kernels.optimizer_state import N_COEFFICIENTS
+from fastmlp.kernels.prototypes import call_activation, call_descent, call_update
 from fastmlp.model.kernel_args import hyperparameters_of, initial_powers
 from fastmlp.model.params import aligned_zeros
-from fastmlp.settings import ACTIVATIONS, OPTIMIZERS
+from fastmlp.settings import OPTIMIZERS
 
 FLOAT32 = np.dtype(np.float32)
 #: FLOPs of a benchmark: some milliseconds, so that the call from Python and the timer are negligible.
@@ -38,13 +41,13 @@ def unpadded(memory, stride, shape):
 
 
 @kernel
-def products(C, c, P, p, Q, q, zero, is_transposed, shape, n_calls):
+def products(function, C, c, P, p, Q, q, zero, is_transposed, shape, n_calls):
     n_rows, n_columns, n_steps = shape
     left, zero_row = matrix(P, 0, p), matrix(zero, 0, 0)
     if is_transposed:
         left = transposed(left)
     for _ in range(n_calls):
-        product(matrix(C, 0, c), zero_row, left, matrix(Q, 0, q), n_rows, n_columns, n_steps)
+        product(function, matrix(C, 0, c), zero_row, left, matrix(Q, 0, q), n_rows, n_columns, n_steps)
 
 
 @pytest.mark.benchmark(group="kernel: product")
@@ -64,21 +67,21 @@ def test_product(measure, rng, name, shape):
     flops = 2 * n_rows * n_columns * n_steps
     n_calls = max(1, int(min(WORK / flops, 1e5)))
 
-    products(C, c, P, p, Q, q, zero, is_transposed, (n_rows, n_columns, n_steps), 1)
+    arrays = product_block.address("float32"), C, c, P, p, Q, q, zero
+    products(*arrays, is_transposed, (n_rows, n_columns, n_steps), 1)
     ref = left.astype(np.float64) @ right
     np.testing.assert_allclose(unpadded(C, c, ref.shape), ref, rtol=0, atol=1e-6 * n_steps)
     measure(
-        lambda: products(C, c, P, p, Q, q, zero, is_transposed, (n_rows, n_columns, n_steps), n_calls),
+        lambda: products(*arrays, is_transposed, (n_rows, n_columns, n_steps), n_calls),
         flops=flops * n_calls,
     )
 
 
 @kernel
-def descents(C, c, P, p, Q, q, shape, n_calls):
-    n_rows, n_columns, n_steps = shape
-    rate, l2 = np.float32(-0.01), np.float32(0)
+def descents(function, C, c, P, p, Q, q, shape, n_calls):
+    operands, rates = (matrix(C, 0, c), matrix(P, 0, p), matrix(Q, 0, q)), (np.float32(-0.01), np.float32(0))
     for _ in range(n_calls):
-        product_descent(matrix(C, 0, c), matrix(P, 0, p), matrix(Q, 0, q), rate, l2, n_rows, n_columns, n_steps)
+        call_descent(function, (*operands, *rates, *shape))
 
 
 @pytest.mark.benchmark(group="kernel: product")
@@ -90,24 +93,22 @@ def test_gradient_and_descent(measure, rng, shape):
     (C, c), (P, p), (Q, q) = padded(W), padded(dZ), padded(At)
     sizes, flops = (fan_out, fan_in, batch), 2 * fan_out * fan_in * batch
     n_calls = max(1, int(min(WORK / flops, 1e5)))
+    arguments = product_descent.address("float32"), C, c, P, p, Q, q, sizes
 
-    descents(C, c, P, p, Q, q, sizes, 1)
+    descents(*arguments, 1)
     ref = W - 0.01 * (dZ.astype(np.float64) @ At)
     np.testing.assert_allclose(unpadded(C, c, ref.shape), ref, rtol=0, atol=1e-6 * batch)
 
     def reset():
         C[:], _ = padded(W)
 
-    measure(lambda: descents(C, c, P, p, Q, q, sizes, n_calls), setup=reset, flops=flops * n_calls)
+    measure(lambda: descents(*arguments, n_calls), setup=reset, flops=flops * n_calls)
 
 
 @kernel
-def activations(work, A, dA, stride, n_rows, m, code, is_forward, n_calls):
+def activations(function, work, A, dA, stride, n_rows, m, n_calls):
     for _ in range(n_calls):
-        if is_forward:
-            activation.activation_forward(work, A, A, stride, n_rows, m, code)
-        else:
-            activation.activation_backward(work, A, dA, stride, n_rows, m, code)
+        call_activation(function, (address(work, 0), A, dA, stride, n_rows, m))
 
 
 ACTIVATION_REF = {"sigmoid": lambda Z: 1 / (1 + np.exp(-Z)), "tanh": np.tanh, "relu": lambda Z: np.maximum(Z, 0)}
@@ -122,7 +123,8 @@ def test_activation(measure, rng, name, direction, shape):
     Z, dA = rng.standard_normal((2, *shape)).astype(np.float32)
     memory, stride = padded(np.concatenate([Z, dA]))
     offset, original = shape[0] * stride, memory.copy()
-    arguments = memory, 0, offset, stride, *shape, ACTIVATIONS[name].code, direction == "forward"
+    implementation = (activation.FORWARD if direction == "forward" else activation.BACKWARD)[name]
+    arguments = implementation.address("float32"), memory, 0, offset, stride, *shape
     n_calls = 1000
 
     activations(*arguments, 1)
@@ -172,10 +174,10 @@ def test_softmax_and_its_delta(measure, rng, m):
 
 
 @kernel
-def updates(theta, m, v, G, stride, n_rows, n_columns, optimizer, c, n_calls):
+def updates(function, theta, m, v, G, stride, n_rows, n_columns, c, n_calls):
+    params = at.ParamArrays(address(theta, 0), address(m, 0), address(v, 0), address(v, 0))
     for _ in range(n_calls):
-        params = at.ParamArrays(theta, m, v, v)
-        update.update_block(params, 0, stride, matrix(G, 0, stride), n_rows, n_columns, optimizer, c)
+        call_update(function, (params, 0, stride, matrix(G, 0, stride), n_rows, n_columns, address(c, 0)))
 
 
 @pytest.mark.benchmark(group="kernel: update")
@@ -185,10 +187,10 @@ def test_update(measure, rng, optimizer, shape):
     W, G = rng.standard_normal((2, *shape)).astype(np.float32)
     (theta, stride), (gradient, _) = padded(W), padded(G)
     m, v = aligned_zeros(theta.size, FLOAT32), aligned_zeros(theta.size, FLOAT32)
-    code, c = OPTIMIZERS[optimizer].code, aligned_zeros(2 * update.N_COEFFICIENTS, FLOAT32)
+    code, c = OPTIMIZERS[optimizer].code, aligned_zeros(2 * N_COEFFICIENTS, FLOAT32)
     config = Config(optimizer=optimizer, l2=0.1)
     update.coefficients_of_step(hyperparameters_of(config, 0.01), initial_powers(), code, 1.0, c)
-    arguments = theta, m, v, gradient, stride, *shape, code, c
+    arguments = update.UPDATES[code].address("float32"), theta, m, v, gradient, stride, *shape, c
 
     updates(*arguments, 1)
     total = G + 0.1 * W.astype(np.float64)
