@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 import numpy as np
 import numpy.typing as npt
 
+from fastmlp.data.frame import column_names, frame_values, has_columns
 from fastmlp.errors import DataError, DataTypeError
 from fastmlp.settings import Task
 from fastmlp.table.schema import TableSchema
@@ -38,6 +39,7 @@ def check_X(X: npt.ArrayLike, n_features: int | None = None, name: str = "X", *,
     ----------
     X : array_like of shape (n_samples, n_features) or (n_samples, ...)
         Numbers. Samples of several dimensions, such as images, are flattened, as a view where their layout allows it.
+        Of data frames of pandas and polars, see `fastmlp.data.frame.frame_values`.
     n_features : int, optional
         Expected number of features.
     name : str
@@ -78,7 +80,7 @@ def check_X(X: npt.ArrayLike, n_features: int | None = None, name: str = "X", *,
         with np.errstate(over="ignore"):  # a long double beyond float64 becomes infinity, which is refused later
             rows = samples.astype(dtype, order="C").reshape(len(samples), -1)
     if ensure_finite:
-        refuse_non_finite(rows, name)
+        refuse_non_finite(rows, name, column_names(X, name))
     return rows
 
 
@@ -164,7 +166,7 @@ def row_blocks(n_rows: int, row_bytes: int) -> Iterator[slice]:
 
 def as_array(values: npt.ArrayLike, name: str) -> Array:
     """Convert to an array of real numbers; sparse, masked, ragged and non-numeric input is refused."""
-    array = as_dense(values, name)
+    array = frame_values(values, name) if has_columns(values) else as_dense(values, name)
     if array.dtype.kind not in "biuf":
         raise DataTypeError(f"{name}: expected real numbers, got dtype {array.dtype}; {_advice(array)}")
     return array
@@ -269,16 +271,17 @@ def _warn_of_copy(X: npt.ArrayLike, dtype: np.dtype[Any], name: str) -> None:
     )
 
 
-def refuse_non_finite(X: Array, name: str) -> None:
-    """Refuse NaN and infinity in an array (n_rows, n_columns); the message has the position of the first."""
+def refuse_non_finite(X: Array, name: str, columns: Sequence[str] | None = None) -> None:
+    """Refuse NaN and infinity in an array (n_rows, n_columns); the message has the row and column of the first."""
     if X.dtype.kind != "f":
         return
     for rows in row_blocks(len(X), X.shape[1] * X.itemsize):
         finite = np.isfinite(X[rows])
         if not finite.all():
             row, column = np.argwhere(~finite)[0]
-            value = X[rows][row, column]
+            value, row = X[rows][row, column], rows.start + row
+            named = f"{column} (counted from 0)" if columns is None else f"{columns[column]!r} (rows counted from 0)"
             raise DataError(
-                f"{name}: expected finite numbers, got {value} at row {rows.start + row}, column {column} (counted "
-                "from 0); drop or fill such samples first"
+                f"{name}: expected finite numbers, got {value} at row {row}, column {named}; drop or fill such samples "
+                "first"
             )

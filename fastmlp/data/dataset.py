@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmlp.data.check import Array, check_table, check_X, read_only, row_blocks
+from fastmlp.data.frame import check_same_names, column_names
 from fastmlp.data.label import as_names, check_classes, names_of
 from fastmlp.data.options import TableOptions
 from fastmlp.data.scaling import SCALES, Floats, fit_scaling
@@ -96,7 +97,8 @@ class Dataset:
     X_train, X_test : array_like of shape (n_samples, n_features) or (n_samples, ...)
         Samples: real, finite numbers. uint8, float32 and float64 arrays with contiguous rows, memory-mapped files
         included, are not copied; no array is written to. Other numbers become float32, or float64 where float32 cannot
-        represent them.
+        represent them. Data frames of pandas and polars, with any types of numbers, must have the same columns in the
+        same order, and no missing cells; `load_data` encodes texts and fills missing cells.
     y_train, y_test : array_like of shape (n_samples,) or (n_samples, n_outputs)
         classification: labels of one type, which are integers, floats with integer values, booleans, strings or dates;
         the test set may lack some classes. multilabel: 0 or 1 for each label. regression: target values.
@@ -152,7 +154,8 @@ class Dataset:
     Raises
     ------
     DataError
-        If shapes, lengths or values are invalid or do not match, or table is that of other features or another task.
+        If shapes, lengths, values or names of columns are invalid or do not match, or table is that of other features
+        or another task.
     DataTypeError
         If an array does not consist of real numbers, labels are not of one type, or class_names are not strings.
     AttributeError
@@ -438,6 +441,9 @@ def _check_samples(
     X_train: npt.ArrayLike, X_test: npt.ArrayLike, X_val: npt.ArrayLike | None
 ) -> tuple[Array, Array, Array | None]:
     """Validate all samples, and convert them to a common dtype."""
+    names = column_names(X_train, "X_train")
+    for name, X in {"X_test": X_test, "X_val": X_val}.items():
+        check_same_names(column_names(X, name), names, name, "X_train")
     train = check_X(X_train, None, "X_train")
     test = check_X(X_test, train.shape[1], "X_test")
     val = None if X_val is None else check_X(X_val, train.shape[1], "X_val")

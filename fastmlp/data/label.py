@@ -370,6 +370,9 @@ def _as_type(labels: Array, name: str) -> Array:
         numbers = labels.astype(np.float64)
         is_integer = (np.floor(labels) == labels) & (abs(numbers) <= EXACT_IN_FLOAT64)
         if not is_integer.all():
+            if np.isnan(numbers).any():
+                index = int(np.argmax(np.isnan(numbers)))
+                raise DataError(f"{name}: expected labels, got nan at index {index}; drop the samples without a label")
             index = int(np.argmin(is_integer))
             raise DataError(
                 f"{name}: expected labels, which are integers if they are numbers, got {labels[index]} at index "

@@ -150,6 +150,10 @@ def load_data(
     >>> dataset.table.feature_names, dataset.class_names
     (('weight', 'colour = black', 'colour = brown'), ('cat', 'dog'))
     """
+    if not isinstance(kinds, Mapping | None):
+        raise DataTypeError(
+            f"kinds: expected a mapping of names of columns to kinds, such as {{'zip': 'category'}}, got {kinds!r:.200}"
+        )
     read = ReadOptions(header=header, delimiter=delimiter, decimal=decimal, encoding=encoding, sheet=sheet)
     path = str(expand_user(test).absolute()) if isinstance(test, str | os.PathLike) else None
     options = TableOptions(

@@ -55,7 +55,9 @@ class TableOptions:
         for name in ("drop", "keep_as_id"):
             columns = getattr(self, name)
             if isinstance(columns, str) or not all(isinstance(column, str) for column in columns):
-                raise DataTypeError(f"{name}: expected a list of names of columns, got {columns!r:.200}")
+                names = [column.strip() for column in columns.split(",")] if isinstance(columns, str) else ["age"]
+                example = f"for example {name}={names!r:.200}"
+                raise DataTypeError(f"{name}: expected a list of names of columns, got {columns!r:.200}; {example}")
             object.__setattr__(self, name, tuple(columns))
         object.__setattr__(self, "kinds", tuple((str(name), str(kind)) for name, kind in self.kinds))
 

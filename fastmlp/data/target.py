@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmlp.data.check import Array, as_array, as_dense, refuse_non_finite
+from fastmlp.data.frame import column_names
 from fastmlp.data.label import TYPES, check_labels, codes_of, distinct_labels
 from fastmlp.errors import DataError
 from fastmlp.settings import Task
@@ -123,7 +124,7 @@ def check_target(
         raise DataError(f"{name}: expected shape (n_samples, {n_outputs}), got {values.shape}")
     if task == "regression":
         values = values.astype(np.float64, order="C")
-        refuse_non_finite(values, name)
+        refuse_non_finite(values, name, column_names(y, name))
         return values
     if not np.isin(values, (0, 1)).all():
         raise DataError(f"{name}: expected 0 or 1 for each label of a sample, got other numbers")
@@ -197,7 +198,7 @@ def check_weights(weights: npt.ArrayLike | None, n_samples: int, name: str) -> n
     if numbers.shape != (n_samples,):
         raise DataError(f"{name}: expected one weight per sample, shape ({n_samples},), got shape {numbers.shape}")
     numbers = numbers.astype(np.float64)
-    refuse_non_finite(numbers[:, None], name)
+    refuse_non_finite(numbers[:, None], name, column_names(weights, name))
     if numbers.min() < 0 or numbers.max() == 0:
         raise DataError(f"{name}: expected weights >= 0, not all 0, got {numbers.min():g} to {numbers.max():g}")
     with np.errstate(over="ignore"):

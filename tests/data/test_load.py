@@ -109,6 +109,11 @@ def test_other_types_of_data_are_refused(source, name):
         load_data(source)
 
 
+def test_kinds_that_are_no_mapping_are_refused():
+    with pytest.raises(DataTypeError, match=r"^kinds: expected a mapping of .* such as \{'zip': .*, got 'a=number'$"):
+        load_data({"a": [1, 2], "y": [0, 1]}, kinds="a=number")
+
+
 IMPORT_WITHOUT_TOP_LEVEL = """
 import sys, types
 fastmlp = types.ModuleType("fastmlp")

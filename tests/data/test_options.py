@@ -20,7 +20,7 @@ def test_lists_become_tuples_so_that_options_can_be_hashed():
         ({"target": 1.5}, "target: expected the name or the position of a column, got 1.5"),
         ({"target": True}, "target: expected the name or the position of a column, got True"),
         ({"split": 3}, "split: expected a string, got 3"),
-        ({"drop": "a"}, "drop: expected a list of names of columns, got 'a'"),
+        ({"drop": "a, b"}, r"drop: expected a list of names of columns, got 'a, b'; for example drop=\['a', 'b'\]"),
         ({"keep_as_id": [1]}, r"keep_as_id: expected a list of names of columns, got \[1\]"),
     ],
 )
