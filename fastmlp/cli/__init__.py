@@ -6,6 +6,7 @@ after SIGTERM; 141 if stdout is a pipe whose reader has closed it.
 """
 
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from fastmlp.cli import machine as machine
 from fastmlp.cli import paper as paper
 from fastmlp.cli import study as study
 from fastmlp.cli import training as training
-from fastmlp.cli.app import CycloptsError
+from fastmlp.cli.app import CycloptsError, UnusedCliTokensError
 from fastmlp.cli.results import RESULTS as RESULTS
 from fastmlp.cli.terminal import note
 from fastmlp.errors import DivergedError, FastMLPError
@@ -45,6 +46,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             app.app(argv, exit_on_error=False, print_error=False, result_action="return_value")
             sys.stdout.flush()
+        except UnusedCliTokensError as error:
+            words = shlex.join(error.unused_tokens or ())
+            note(
+                f"error: {words}: expected no more arguments; quote a value with spaces, and see --help for all options"
+            )
+            return 2
         except (CycloptsError, FastMLPError, MemoryError) as error:
             note(f"error: {str(error).removesuffix(f' {DivergedError.KEPT}')}")
             return 2

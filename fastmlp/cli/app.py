@@ -1,6 +1,7 @@
 """The command-line application, to which each command is added, and the options that several commands share."""
 
 import dataclasses
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -23,8 +24,13 @@ try:
     from cyclopts import CoercionError, Token, convert
     from cyclopts import CycloptsError as CycloptsError
     from cyclopts import Parameter as Parameter
+    from cyclopts import UnusedCliTokensError as UnusedCliTokensError
 except ImportError:
     raise MissingExtraError("cyclopts", "cli", "The command line") from None
+
+
+#: Integers separated by anything that users write between them: 8,8 or 8x8 or 8-8 or (8, 8).
+INTEGERS = re.compile(r"[\[(\s]*[0-9]+([\s,;x-]+[0-9]+)*[\s,;)\]]*")
 
 
 def _convert(kind: Any, tokens: Sequence[Token]) -> Any:
@@ -41,10 +47,9 @@ def _is_integer(word: str) -> bool:
 def _not_integers(tokens: Sequence[Token], several: bool) -> str:
     option, words = tokens[0].keyword, [token.value for token in tokens]
     message = f"{option}: expected {'integers' if several else 'an integer'}, got {' '.join(words)}"
-    parts = [part for word in words for part in word.split(",")]
-    if several and all(map(_is_integer, parts)):
+    if several and INTEGERS.fullmatch(" ".join(words)):
         noun = "sizes" if option == "--hidden" else "numbers"
-        message += f"; separate {noun} by spaces: {option} {' '.join(parts)}"
+        message += f"; separate {noun} by spaces: {option} {' '.join(re.findall('[0-9]+', ' '.join(words)))}"
     return message
 
 

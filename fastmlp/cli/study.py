@@ -1,8 +1,9 @@
 """The commands sweep, study show, study plot and study merge."""
 
 import math
+import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -138,28 +139,51 @@ def merge_command(folder: Path, /, *others: Path) -> None:
 
 def read_grid(words: Sequence[str]) -> dict[str, list[Any]]:
     """Read a grid from words of the form ``name=value,value``. Values that cannot be converted are left to `Config`."""
-    grid: dict[str, list[Any]] = {}
+    grid, texts = dict[str, list[Any]](), dict[str, str]()
     for word in words:
         name, equals, values = word.partition("=")
         name = name.replace("-", "_")
         if not equals:
-            raise ConfigError(f"--vary: expected name=value,value,..., got {word}; for example --vary l2=0.01,0.001")
-        if name in grid:
-            raise ConfigError(f"--vary: expected each name once, got {name} twice; give all its values together")
+            raise ConfigError(f"--vary: expected name=value,value,..., got {word}; {_separation_advice(texts, word)}")
+        if name in texts:
+            raise ConfigError(
+                f"--vary: expected each name once, got {name} twice; give all its values together: --vary "
+                f"{name}={texts[name]},{values}"
+            )
+        texts[name] = values
         grid[name] = [_read_value(name, value.strip()) for value in values.split(",")] if values else []
     return grid
 
 
+def _separation_advice(texts: Mapping[str, str], word: str) -> str:
+    """What to write in place of a word that is no name with values, and follows others, given by name, or none."""
+    if not texts:
+        return "for example --vary l2=0.01,0.001"
+    name, values = list(texts.items())[-1]
+    is_sizes = isinstance(getattr(Config(), name, None), tuple) and not values.endswith(",")
+    noun, mark = ("sizes", "x") if is_sizes else ("values", ",")
+    return f"separate {noun} by {mark!r}, without spaces: --vary {name}={values.strip(',')}{mark}{word.strip(',')}"
+
+
 def _read_value(name: str, text: str) -> Any:
     default = getattr(Config(), name, None)
+    if isinstance(default, tuple):
+        return _read_sizes(name, text)
     try:
         if isinstance(default, bool):
             return {"true": True, "false": False}[text.lower()]
-        if isinstance(default, tuple):
-            return tuple(int(size) for size in text.split("x")) if text != "none" else ()
         return type(default)(text) if isinstance(default, int | float) else text
     except (KeyError, ValueError):
         return text
+
+
+def _read_sizes(name: str, text: str) -> tuple[int, ...]:
+    if text != "none" and not re.fullmatch("-?[0-9]+(x-?[0-9]+)*", text):
+        raise ConfigError(
+            f"--vary: expected sizes of hidden layers, such as 100x100, or none, got {text!r}; separate sizes by x, "
+            f"and networks by commas: --vary {name}=100x100,300"
+        )
+    return () if text == "none" else tuple(int(size) for size in text.split("x"))
 
 
 def _read_shard(text: str) -> Shard:

@@ -81,7 +81,9 @@ def check_choices(
         for name in found[label]:
             uses.setdefault(name, []).append(label)
             if name not in known:
-                faults.append(f"{label}: {unknown_column(name, names, has_header)}")
+                given_words = f"{name}={kinds[name]}" if name in kinds and label == "--kind" else name
+                advice = _separation_advice(label, given_words, known)
+                faults.append(f"{label}: {unknown_column(name, names, has_header)}{advice}")
     faults += [
         f"{', '.join(labels)}: expected different columns, got {name!r:.60} in all of them"
         for name, labels in uses.items()
@@ -97,6 +99,15 @@ def check_choices(
         raise DataError("; ".join(faults))
     chosen = dict(zip(found["--kind"], kinds.values(), strict=True))
     return Choices(frozenset(found["--drop"]), frozenset(found["--keep-as-id"]), chosen)
+
+
+def _separation_advice(label: str, text: str, known: Collection[str]) -> str:
+    """What to write in place of several names, or kinds of several columns, in one argument; empty for any other."""
+    words = [word.strip() for word in re.split("[,;]", text)] if re.search("[,;]", text) else text.split()
+    names = [word.rpartition("=")[0] if label == "--kind" else word for word in words]
+    if len(words) < 2 or not all(name in known for name in names):
+        return ""
+    return f"; separate several by spaces: {label} {shlex.join(words)}"
 
 
 def column_name(name: str, known: Collection[str], has_header: bool) -> str:

@@ -54,7 +54,23 @@ def test_a_grid_is_read_with_the_types_of_the_settings():
     ("argv", "message"),
     [
         (["--vary", "l2"], "--vary: expected name=value,value,..., got l2; for example --vary l2=0.01,0.001"),
-        (["--vary", "l2=1", "--vary", "l2=2"], "--vary: expected each name once, got l2 twice; give all its values"),
+        (
+            ["--vary", "l2=1", "--vary", "l2=2"],
+            "--vary: expected each name once, got l2 twice; give all its values together: --vary l2=1,2",
+        ),
+        (
+            ["--vary", "l2=1,", "2"],
+            "--vary: expected name=value,value,..., got 2; separate values by ',', without spaces: --vary l2=1,2",
+        ),
+        (
+            ["--vary", "hidden=8", "8"],
+            "--vary: expected name=value,value,..., got 8; separate sizes by 'x', without spaces: --vary hidden=8x8",
+        ),
+        (
+            ["--vary", "hidden=(8,8)"],
+            "--vary: expected sizes of hidden layers, such as 100x100, or none, got '(8'; "
+            "separate sizes by x, and networks by commas: --vary hidden=100x100,300",
+        ),
         (["--vary", "l2=x"], "l2: expected a finite number >= 0, got 'x'"),
         (["--shard", "3"], "--shard: expected i/n with 1 <= i <= n, got 3; for example --shard 2/10"),
         (["--shard", "3/2", "--out", "x"], "shard: expected (i, n) with 1 <= i <= n, got (3, 2)"),

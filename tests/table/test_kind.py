@@ -35,6 +35,22 @@ def test_a_name_for_a_table_with_or_without_a_header_has_a_hint(names, has_heade
         check_choices(names, ["1"], (), {}, has_header)
 
 
+@pytest.mark.parametrize(
+    ("drop", "kinds", "advice"),
+    [
+        (["age,fare"], {}, "--drop age fare"),
+        (["age, sex at birth"], {}, "--drop age 'sex at birth'"),
+        (["age fare"], {}, "--drop age fare"),
+        ((), {"age=number,fare": "category"}, "--kind age=number fare=category"),
+        (["age,height"], {}, None),
+    ],
+)
+def test_several_names_in_one_argument_are_to_be_separated(drop, kinds, advice):
+    with pytest.raises(DataError, match="unknown column") as caught:
+        check_choices(["age", "fare", "sex at birth"], drop, (), kinds)
+    assert str(caught.value).partition("; separate several by spaces: ")[2] == (advice or "")
+
+
 def test_all_faults_are_told():
     with pytest.raises(DataError) as caught:
         check_choices(["age", "sex"], ["age", "Sex"], ["age", "foo"], {"age": "text", "sex": "date:"})
