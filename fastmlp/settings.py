@@ -312,6 +312,8 @@ SETTINGS: dict[str, Accepted] = {
     "precision": _choice(Precision),
 }
 
+#: Advice for those who look for L-BFGS here, which has neither batches nor a state that a checkpoint could have.
+LBFGS = "; lbfgs needs SciPy and all samples at every step: use the estimators, as MLPClassifier(solver='lbfgs')"
 #: Unknown names that a message lists one by one: finding the nearest setting takes 0.2 ms for each.
 MAX_REPORTED = 20
 
@@ -342,7 +344,8 @@ def invalid_settings(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -
         if name not in SETTINGS:
             continue
         if not _accepts(SETTINGS[name], given):
-            yield f"{name}: expected {SETTINGS[name].words}, got {reprlib.repr(given)}"
+            advice = LBFGS if (name, given) == ("optimizer", "lbfgs") else ""
+            yield f"{name}: expected {SETTINGS[name].words}, got {reprlib.repr(given)}{advice}"
         elif isinstance(SETTINGS[name].read(given), float) and dtype is not None:
             rounded = _rounded(given, dtype)
             if not _accepts(SETTINGS[name], rounded):

@@ -124,6 +124,13 @@ def test_an_invalid_value_is_refused_with_the_accepted_values_and_the_given_one(
         Config(**{name: value})
 
 
+def test_lbfgs_is_referred_to_the_estimators():
+    with pytest.raises(
+        ConfigError, match=r"optimizer: expected one of .*, got 'lbfgs'; .* MLPClassifier\(solver='lbfgs'\)$"
+    ):
+        Config(optimizer="lbfgs")
+
+
 def test_all_invalid_settings_are_listed():
     with pytest.raises(ConfigError) as caught:
         Config(hidden=(0,), learning_rate=-1, seed=-5, optimizer="newton")

@@ -395,6 +395,17 @@ def test_the_velocity_contains_the_learning_rate(optimizer, decay_rate):
     assert (distances[False] < 1e-12) == (decay_rate == 0.0)
 
 
+@checks('`solver="lbfgs"`')
+@pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
+@pytest.mark.parametrize(("factor", "is_same"), [(1.0, True), (1e4, False)])
+def test_lbfgs_is_scikit_learn_s_where_it_clips_no_probability(factor, is_same):
+    neural_network = pytest.importorskip("sklearn.neural_network")
+    options = {"hidden_layer_sizes": (5,), "solver": "lbfgs", "max_iter": 10, "random_state": 0}
+    classifiers = [module.MLPClassifier(**options).fit(factor * X, CLASSES) for module in (fastmlp, neural_network)]
+    got, ref = (classifier.loss_ for classifier in classifiers)
+    assert (got == pytest.approx(ref, rel=1e-9)) == is_same
+
+
 @checks('`optimizer="rmsprop"`')
 def test_rmsprop_is_pytorch_s_with_beta2_for_alpha():
     model, run = train(Y, optimizer="rmsprop", beta2=0.9, eps=0.01, n_epochs=4)

@@ -3,7 +3,6 @@
 Encoding and decoding the targets is left to the classifier and the regressor.
 """
 
-import math
 import warnings
 from collections.abc import Iterable
 from typing import Any
@@ -12,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, clone
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
@@ -22,31 +20,19 @@ from fastmlp.data.target import check_weights
 from fastmlp.data.target_scaling import TargetScaling
 from fastmlp.errors import ConfigError, DataError
 from fastmlp.estimator.callbacks import CallbackRunner, CallbackSupport, check_callbacks
-from fastmlp.estimator.config_mapping import config_of, hidden_sizes
+from fastmlp.estimator.config_mapping import LBFGS_BATCH, config_of, hidden_sizes
+from fastmlp.estimator.holdout import hold_out
 from fastmlp.estimator.loop import INTERRUPTED, Loop, PartialFitState, Samples, forward, network_in_training
+from fastmlp.estimator.parameter import LayerArrays, in_float64, initial_params
 from fastmlp.estimator.value_range import aligned, check_range, check_training_range
 from fastmlp.export.from_sklearn import AUTO_BATCH
 from fastmlp.kernels.predict_layout import LARGE_SAMPLES, NON_FINITE_OUTPUTS
 from fastmlp.model.model import Model
-from fastmlp.model.params import Params, Views
+from fastmlp.model.params import Params
 
 MAX_SEED = 2**31 - 1
 #: Options of scikit-learn's `validate_data`: float32 and float64 are kept, all other dtypes are converted to float64.
 _X_OPTIONS: dict[str, Any] = {"accept_sparse": "csr", "dtype": (np.float64, np.float32), "order": "C"}
-
-
-class LayerArrays(list[NDArray[Any]]):
-    """List of a network's weights or biases, one array per layer. Assigning to an item copies into the network."""
-
-    def __init__(self, views: Views) -> None:
-        super().__init__(views)
-        self.views = views
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        self.views[index] = value
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return list, (list(self),)
 
 
 class BaseMLP(CallbackSupport, BaseEstimator):
@@ -68,9 +54,10 @@ class BaseMLP(CallbackSupport, BaseEstimator):
     validation_scores_: list[float] | None
     validation_losses_: list[float] | None
     n_outputs_: int
-    _partial_fit_state: PartialFitState
+    _partial_fit_state: PartialFitState | None
     _is_interrupted: bool
     _is_numeric = False
+    _is_y_sparse = False
 
     @property
     def coefs_(self) -> LayerArrays:
@@ -129,9 +116,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         return samples
 
     def _has_partial_fit(self) -> bool:
-        """True if `partial_fit` is available; otherwise an AttributeError states the reason."""
-        if self.early_stopping:
-            raise AttributeError("partial_fit does not support early_stopping=True")
+        """True if `partial_fit` is available; otherwise an AttributeError states the reason, as in scikit-learn."""
         if self.solver == "lbfgs":
             raise AttributeError("partial_fit is only available for stochastic optimizers. lbfgs is not stochastic.")
         return True
@@ -156,16 +141,19 @@ class BaseMLP(CallbackSupport, BaseEstimator):
 
         With `incremental` it trains for a single epoch, with `is_continued` it starts from the current weights.
         """
+        if incremental and self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
         sizes, functions = hidden_sizes(self.hidden_layer_sizes), check_callbacks(self.callbacks)
         samples = self._training_samples(X, y, sample_weight, is_continued, incremental)
         validation = self._validation_samples(*validation_set)
         sizes = (samples.X.shape[1], *sizes, self.n_outputs_)
         self._random_state = check_random_state(self.random_state)
-        params = self._current_params(sizes) if is_continued else self._initial_params(sizes, samples.X.dtype)
+        params = self._starting_params(sizes, samples.X.dtype, is_continued)
         scaling = self._fit_target_scaling(samples, is_continued)
         check_training_range(samples, validation, self._loss_settings()["loss"], params.dtype, scaling)
-        if self.early_stopping and validation is None:
-            samples, validation = self._split(samples)
+        if self.early_stopping and validation is None and self.solver != "lbfgs":
+            fraction, is_stratified = self.validation_fraction, self._is_stratified()
+            samples, validation = hold_out(samples, fraction, is_stratified, self._random_state)
         seed = int(self._random_state.randint(MAX_SEED))
         batch_size = self._clip_batch_size(samples.X.shape[0])
         config = config_of(self, self._loss_settings(), params.dtype.name, batch_size, seed)
@@ -176,7 +164,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):
             network = network_in_training(self.model_, scaling, is_continued)
             self._init_fit_attributes(validation is not None, is_continued)
             callbacks = CallbackRunner(self, functions, X, y, sample_weight, with_protocol=not incremental)
-            loop = Loop(self, network, samples, validation, callbacks, state, scaling)
+            loop = self._loop_class()(self, network, samples, validation, callbacks, state, scaling)
             self._partial_fit_state = loop.state
             loop.run(incremental)
         except KeyboardInterrupt:  # no step was taken: the weights are random
@@ -192,10 +180,9 @@ class BaseMLP(CallbackSupport, BaseEstimator):
 
     def _training_samples(self, X: Any, y: Any, sample_weight: Any, is_continued: bool, incremental: bool) -> Samples:
         """Check X, y and sample_weight, and encode the targets."""
-        y = y.toarray() if issparse(y) else y
-        options = {**_X_OPTIONS, "multi_output": True, "y_numeric": self._is_numeric}
-        X, y = validate_data(self, X, y, reset=not is_continued, **options)
-        y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+        is_y_sparse = self._is_y_sparse if is_continued else issparse(y)
+        X, y = self._validated_pair(X, y, reset=not is_continued)
+        self._is_y_sparse = is_y_sparse
         weights = None
         if sample_weight is not None:
             weights = check_weights(_check_sample_weight(sample_weight, X, dtype=np.float64), len(y), "sample_weight")
@@ -209,54 +196,41 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         if X_val is None or y_val is None:
             given, missing = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
             raise DataError(f"expected both X_val and y_val, got only {given}; give {missing} too")
-        options = {**_X_OPTIONS, "multi_output": True, "y_numeric": self._is_numeric}
-        X, y = validate_data(self, X_val, y_val, reset=False, **options)
-        y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+        X, y = self._validated_pair(X_val, y_val, reset=False)
         return Samples(aligned(X), self._encode_validation_targets(y), None)
 
-    def _current_params(self, sizes: tuple[int, ...]) -> Params:
-        """The parameters of the fitted network, which must have the given layer sizes."""
-        params = self.model_.params
+    def _validated_pair(self, X: Any, y: Any, reset: bool) -> tuple[Any, NDArray[Any]]:
+        """Samples and targets, checked as scikit-learn does; the targets dense."""
+        options = {**_X_OPTIONS, "multi_output": True, "y_numeric": self._is_numeric}
+        X, y = validate_data(self, X, y.toarray() if issparse(y) else y, reset=reset, **options)
+        return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+
+    def _starting_params(self, sizes: tuple[int, ...], dtype: Any, is_continued: bool) -> Params:
+        """The parameters of the fitted network, which must have the given layer sizes, or random ones."""
+        if not is_continued:
+            params = initial_params(sizes, dtype, self.activation, self._random_state)
+        else:
+            params = self.model_.params
         if params.sizes != sizes:
             raise ConfigError(
                 f"layer sizes: expected those of the fitted network, {params.sizes}, got {sizes}; set warm_start=False "
                 "and call fit to train a new network"
             )
-        return params
-
-    def _initial_params(self, sizes: tuple[int, ...], dtype: Any) -> Params:
-        """Random weights and biases as in scikit-learn: Glorot-uniform, with a third of the variance for sigmoids."""
-        params, factor = Params(sizes, dtype), 2.0 if self.activation in ("logistic", "sigmoid") else 6.0
-        for W, b in zip(params.weights, params.biases, strict=True):
-            limit = math.sqrt(factor / sum(W.shape))
-            W[...] = self._random_state.uniform(-limit, limit, W.shape)
-            b[...] = self._random_state.uniform(-limit, limit, b.shape)
-        return params
-
-    def _split(self, samples: Samples) -> tuple[Samples, Samples]:
-        """Split the samples into training and validation set as scikit-learn does."""
-        train, validation = train_test_split(
-            np.arange(samples.X.shape[0]),
-            random_state=self._random_state,
-            test_size=self.validation_fraction,
-            stratify=samples.y.astype(bool) if self._is_stratified() else None,
-        )
-        if len(validation) < 2:
-            raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
-            )
-        parts = samples.part(train), samples.part(validation)
-        if any(part.weights is not None and part.weights.max() == 0 for part in parts):
-            raise DataError(
-                "sample_weight: expected a positive weight in both the training set and the held-out validation set, "
-                "got 0 for all samples of one of them; give X_val and y_val"
-            )
-        return parts
+        return in_float64(params) if self.solver == "lbfgs" else params
 
     def _is_stratified(self) -> bool:
         return False
 
+    def _loop_class(self) -> type[Loop]:
+        if self.solver != "lbfgs":
+            return Loop
+        from fastmlp.estimator.lbfgs import LbfgsLoop
+
+        return LbfgsLoop
+
     def _clip_batch_size(self, n_samples: int) -> int:
+        if self.solver == "lbfgs":
+            return min(LBFGS_BATCH, n_samples)
         if self.batch_size == "auto":
             return min(AUTO_BATCH, n_samples)
         if self.batch_size > n_samples:
@@ -267,13 +241,20 @@ class BaseMLP(CallbackSupport, BaseEstimator):
     def _init_fit_attributes(self, is_validated: bool, is_continued: bool) -> None:
         """Initialise the attributes that epochs update, unless the fit is continued and they exist."""
         if not is_continued:
-            self.n_layers_, self.t_, self._no_improvement_count = len(self.model_.params.sizes), 0, 0
-            self.loss_curve_: list[float] = []
-            self.out_activation_ = self._out_activation()
-            self.best_loss_, self.best_validation_score_ = (None, None)
+            self.n_layers_, self.t_, self.out_activation_ = len(self.model_.params.sizes), 0, self._out_activation()
             self.validation_scores_, self.validation_losses_, self.repeats_ = None, None, []
+            for name in ("loss_curve_", "best_loss_", "best_validation_score_"):  # of an earlier fit
+                self.__dict__.pop(name, None)
         if is_validated and self.validation_scores_ is None:
             self.validation_scores_, self.validation_losses_ = [], []
+        if self.solver != "lbfgs":
+            self._init_stopping_rule()
+
+    def _init_stopping_rule(self) -> None:
+        """Initialise the attributes that L-BFGS does not have, unless they exist."""
+        if not hasattr(self, "loss_curve_"):
+            self.loss_curve_: list[float] = []
+            self._no_improvement_count, self.best_loss_, self.best_validation_score_ = 0, None, None
         if self.early_stopping and self.best_validation_score_ is None:
             self.best_validation_score_, self._best_theta = -np.inf, self.model_.params.theta.copy()
         if not self.early_stopping and self.best_loss_ is None:

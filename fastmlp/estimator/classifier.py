@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
@@ -28,7 +29,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     Parameters, defaults, attributes and the stopping rule are those of `sklearn.neural_network.MLPClassifier`, which
     describes the parameters that are missing here. With ``shuffle=False`` and the same `random_state`, the weights are
     those of scikit-learn except for rounding; shuffled orders of the samples differ from scikit-learn's. Training uses
-    float32 if the samples are float32, otherwise float64. Sparse samples are made dense a few batches at a time.
+    float32 if the samples are float32, otherwise, and for the solver "lbfgs", float64. Sparse samples are made dense a
+    few batches at a time.
 
     Parameters
     ----------
@@ -38,9 +40,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         An activation of `fastmlp.Config`, or "logistic", which is the same as "sigmoid".
     solver : str, default="adam"
         An optimizer of `fastmlp.Config`. "sgd" is that of scikit-learn: with `momentum`, which is Nesterov's if
-        `nesterovs_momentum`. "lbfgs" is not supported: it uses the whole training set at every step. "rmsprop" has no
-        bias correction: its first step is 1 / sqrt(1 - beta_2) times the learning rate, 31.6 times for beta_2=0.999;
-        0.9 is the usual value.
+        `nesterovs_momentum`. "rmsprop" has no bias correction: its first step is 1 / sqrt(1 - beta_2) times the
+        learning rate, 31.6 times for beta_2=0.999; 0.9 is the usual value. "lbfgs" is SciPy's L-BFGS-B on the loss over
+        the whole training set, for small data; its iterations are scikit-learn's except for rounding, as long as no
+        probability is below 2.2e-16, where scikit-learn clips it. Batches, learning rates and early stopping do not
+        apply to it; `dropout`, `weight_decay` and `schedule` are refused.
     alpha : float, default=0.0001
         Strength of the L2 penalty, which is divided by the number of samples in the batch, or by the sum of their
         weights: ``Config(l2=alpha, l2_scale="batch")``. The paper's ``Config(l2=l2, l2_scale="step")`` is equivalent to
@@ -51,8 +55,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
         Learning rate schedule of scikit-learn. Only used if `solver` is "sgd", "momentum" or "nesterov"; for the others
         the learning rate is constant.
+    max_iter, tol : int, default=200 and float, default=1e-4
+        See scikit-learn. With "lbfgs": the maximum number of iterations, and the magnitude below which all components
+        of the gradient must fall for convergence.
     max_fun : int, default=15000
-        Not used, present for compatibility: it belongs to "lbfgs".
+        With "lbfgs": the maximum number of evaluations of the loss.
     class_weight : dict, list of dict, "balanced" or None, default=None
         Weights of the classes, multiplied by `sample_weight`, in training and on held-out samples; as in other
         classifiers of scikit-learn.
@@ -66,9 +73,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Learning rate schedule for all solvers, used instead of `learning_rate`: a schedule of `fastmlp.Config`, or a
         dict such as ``{"schedule": "step", "step_epochs": 5}``. Schedules with an end reach it at `max_iter`.
     callbacks : callable, list of callable or None, default=None
-        Functions that are called with the estimator after each epoch. Training ends if one of them returns True. An
-        exception in a callback also ends training and is raised by `fit`; the estimator keeps the weights reached so
-        far. Callbacks of scikit-learn are registered with `set_callbacks`.
+        Functions that are called with the estimator after each epoch, or iteration of "lbfgs". Training ends if one of
+        them returns True. An exception in a callback also ends training and is raised by `fit`; the estimator keeps the
+        weights reached so far. Callbacks of scikit-learn are registered with `set_callbacks`.
     n_repeats : int, default=1
         Number of networks to train, with different initial weights and sample orders. Predicted probabilities are
         averaged over them. All fitted attributes except `repeats_` describe the first.
@@ -84,21 +91,24 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     coefs_, intercepts_ : list of ndarray
         Weights (fan_in, fan_out) and biases (fan_out,) of each layer. They can be changed in place and assigned to.
     loss_, best_loss_ : float
-        Loss of the last epoch, and the minimum loss; `best_loss_` is None with early stopping.
+        Loss of the last epoch, and the minimum loss; `best_loss_` is None with early stopping. "lbfgs" sets `loss_`
+        alone, the loss of the weights that training ended with.
     loss_curve_ : list of float
-        Loss of each epoch, including the penalty.
+        Loss of each epoch, including the penalty; missing with "lbfgs", as in scikit-learn.
     validation_scores_, validation_losses_ : list of float or None
         Accuracy and loss on the validation set after each epoch, if there is one.
     best_validation_score_ : float or None
         Maximum validation score, with early stopping.
     n_iter_, t_, n_layers_, n_outputs_, n_features_in_ : int
-        Number of epochs of the last fit, samples seen in training, layers, outputs, and features.
+        Number of epochs or iterations of the last fit, samples seen in training (0 with "lbfgs"), layers, outputs, and
+        features.
     feature_names_in_ : ndarray of str
         Names of the features, if X has feature names that are all strings.
     out_activation_ : str
         "softmax", or "logistic" for two classes and for multilabel targets.
     model_ : fastmlp.Model
-        The network, which predicts the same class labels: its `classes` are `classes_`.
+        The network, which predicts the same class labels: its `classes` are `classes_`. After "lbfgs", which a
+        `fastmlp.Config` does not have, its config names adam.
     repeats_ : list of MLPClassifier
         The other repeats.
 
@@ -110,6 +120,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     >>> classifier = MLPClassifier(random_state=0, tol=0.01).fit(X[:1500], y[:1500])
     >>> bool(classifier.score(X[1500:], y[1500:]) > 0.85)
     True
+    >>> classifier = MLPClassifier(solver="lbfgs", random_state=0).fit(X[:150], y[:150])
+    >>> bool(classifier.loss_ < 0.01), classifier.n_iter_ < 200
+    (True, True)
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -168,7 +181,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ----------
         X : array_like or sparse (n_samples, n_features)
             Training samples.
-        y : array_like (n_samples,) or (n_samples, n_labels)
+        y : array_like (n_samples,), or array_like or sparse (n_samples, n_labels)
             Class labels of any type; or 0 or 1 for each label of a multilabel target.
         sample_weight : array_like (n_samples,), optional
             Sample weights >= 0, not all 0.
@@ -186,7 +199,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ValueError
             If parameters or data are not accepted, or the weights are no longer finite.
         KeyboardInterrupt
-            After Ctrl-C before the first step. Later, training ends with a warning, as in scikit-learn.
+            After Ctrl-C before the first step, or in the first iteration of "lbfgs". Later, training ends with a
+            warning, as in scikit-learn, whose "lbfgs" always raises it.
         """
         is_continued = self.warm_start and hasattr(self, "model_")
         self._fit(X, y, sample_weight, (X_val, y_val), is_continued=is_continued)
@@ -227,7 +241,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self._fit_repeats("partial_fit", X, y, sample_weight, self.classes_)
         return self
 
-    def predict(self, X: Any) -> NDArray[Any]:
+    def predict(self, X: Any) -> Any:
         """Predict the most probable class, or the set of labels, of each sample.
 
         Parameters
@@ -237,12 +251,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
         Returns
         -------
-        ndarray (n_samples,) or (n_samples, n_labels)
-            Predicted classes; or 0 or 1 for each label.
+        ndarray (n_samples,) or (n_samples, n_labels), or csr_matrix (n_samples, n_labels)
+            Predicted classes; or 0 or 1 for each label, sparse if y in training was, as in scikit-learn.
         """
         indices = self._class_indices(self._outputs(X))
-        labels: NDArray[Any] = indices if self._is_multilabel else self.classes_[indices]
-        return labels
+        if self._is_multilabel:
+            return csr_matrix(indices) if self._is_y_sparse else indices
+        return self.classes_[indices]
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
         """Predict the probability of each class or label.
@@ -306,11 +321,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if self.warm_start and set(classes) != set(self.classes_):
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in the previous call to fit. Previously "
-                f"got {self.classes_}, `y` has {classes}"
+                f"got {self.classes_}, `y` has {classes}. Set warm_start=False to train a new network"
             )
         if len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
             raise ValueError(
-                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {classes}."
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {classes}. "
+                "Give all classes to the first call of a new estimator: partial_fit(X, y, classes=all_classes)"
             )
 
     def _encode_labels(self, y: NDArray[Any]) -> NDArray[Any]:

@@ -231,14 +231,12 @@ class Loop:
         state: PartialFitState | None,
         scaling: TargetScaling,
     ) -> None:
-        from fastmlp.training.trainer import Trainer  # imports Numba
-
         self.estimator, self.validation, self.callbacks = estimator, validation, callbacks
         self.scaling, self.model = scaling, network
         self.train, self.n_samples = train, train.X.shape[0]
         standardised = train._replace(y=scaling.apply(train.y))
         evaluated = () if validation is None else (self.model.params.dtype.name,)
-        self.trainer = Trainer(self.model, *standardised, estimator.n_threads, evaluated)
+        self.trainer = self._make_trainer(standardised, evaluated)
         self.rate, self.is_interrupted = LearningRate(estimator, self.model.config), False
         # scikit-learn's squared error is the mean over the outputs, ours the sum; the gradients are the same.
         self.loss_divisor = self.model.n_outputs if LOSSES[self.model.config.loss].output == "identity" else 1
@@ -254,7 +252,7 @@ class Loop:
         self.n_steps_before = self.trainer.n_steps_done
 
     @property
-    def state(self) -> PartialFitState:
+    def state(self) -> PartialFitState | None:
         """State of the optimizer; its arrays are those that training updates, not copies."""
         return PartialFitState(self.model.config.optimizer, self.trainer.arrays[1:3], self.trainer.powers, self.rate)
 
@@ -275,17 +273,24 @@ class Loop:
         except KeyboardInterrupt:
             if self.trainer.n_steps_done == self.n_steps_before:
                 raise
-            self.is_interrupted = True
-            warnings.warn(INTERRUPTED, stacklevel=5)
+            self._warn_of_interrupt()
         finally:
             self._write_back()
             if estimator.early_stopping:
                 estimator.model_.params.theta[:] = estimator._best_theta
 
+    def _make_trainer(self, samples: Samples, evaluated: tuple[str, ...]) -> Any:
+        from fastmlp.training.trainer import Trainer  # imports Numba
+
+        return Trainer(self.model, *samples, self.estimator.n_threads, evaluated)
+
+    def _warn_of_interrupt(self) -> None:
+        self.is_interrupted = True
+        warnings.warn(INTERRUPTED, stacklevel=6)
+
     def check_finite(self) -> None:
         """Raise scikit-learn's ValueError if a weight is not finite; warn if a loss of the last epoch is not."""
-        if not np.isfinite(self.estimator.model_.params.theta).all():
-            raise ValueError(NON_FINITE + self._advice_on_alpha())
+        self._check_weights()
         names = {"loss_": ("loss_curve_", "y", "X", self.train)}
         if self.validation is not None:
             names["validation_losses_"] = ("validation_losses_", "y_val", "X_val", self.validation)
@@ -300,6 +305,10 @@ class Loop:
                 )
                 warnings.warn(NON_FINITE_LOSS.format(name, losses[-1], found), ConvergenceWarning, stacklevel=5)
                 return
+
+    def _check_weights(self) -> None:
+        if not np.isfinite(self.estimator.model_.params.theta).all():
+            raise ValueError(NON_FINITE + self._advice_on_alpha())
 
     def _advice_on_alpha(self) -> str:
         """Sentence for an error where small sample weights, by whose sum alpha is divided, make the L2 term large."""

@@ -149,7 +149,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         ValueError
             If parameters or data are not accepted, or the weights are no longer finite.
         KeyboardInterrupt
-            After Ctrl-C before the first step. Later, training ends with a warning, as in scikit-learn.
+            After Ctrl-C before the first step, or in the first iteration of "lbfgs". Later, training ends with a
+            warning, as in scikit-learn, whose "lbfgs" always raises it.
         """
         is_continued = self.warm_start and hasattr(self, "model_")
         self._fit(X, y, sample_weight, (X_val, y_val), is_continued=is_continued)

@@ -20,7 +20,15 @@ def for_prediction(activation_name: str, loss_name: str) -> Choice:
 
 
 def for_training(
-    activation_name: str, loss_name: str, optimizer: str, *, clips: bool, drops_out: bool, smooths: bool, bf16: bool
+    activation_name: str,
+    loss_name: str,
+    optimizer: str,
+    *,
+    clips: bool,
+    drops_out: bool,
+    smooths: bool,
+    bf16: bool,
+    updates: bool = True,
 ) -> Choice:
     """The kernels of training, but those that gather a batch: `for_samples`.
 
@@ -31,13 +39,17 @@ def for_training(
     clips, drops_out, smooths, bf16 : bool
         Whether the gradient is clipped, units are dropped, the labels of cross-entropy are smoothed, and layers are
         computed in bf16.
+    updates : bool
+        Whether a step updates the weights. If not, it stores the gradient, and the optimizer is not used.
     """
     code = OPTIMIZERS[optimizer].code
     chosen = for_prediction(activation_name, loss_name)
     chosen[at.LOSS_BACKWARD], chosen[at.UPDATE] = loss.BACKWARD[loss_name], update.UPDATES[code]
     if activation_name in activation.BACKWARD:
         chosen[at.ACTIVATION_BACKWARD] = activation.BACKWARD[activation_name]
-    if clips:
+    if not updates:
+        chosen[at.UPDATE] = update.gradient_store
+    elif clips:
         chosen[at.STORED_UPDATE], chosen[at.UPDATE] = chosen[at.UPDATE], update.gradient_store
         chosen[at.CLIPPED_UPDATE] = step.clipped_update
     elif optimizer == "sgd":

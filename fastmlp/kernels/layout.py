@@ -62,7 +62,7 @@ class ParamArrays(NamedTuple):
     m, v : (n_stored,) or (0,)
         Moment estimates; empty where the optimizer has none.
     gradient : (n_stored,) or (0,)
-        The whole gradient; empty unless its norm is clipped.
+        The whole gradient; empty unless its norm is clipped, or it is stored and no weight is updated.
     """
 
     theta: Any
@@ -143,7 +143,7 @@ WEIGHT_TILES, DELTA_TILES, FEATURE_TILES, PREVIOUS_TILES, NEXT_TILES, PACKED = r
 RANK, N_THREADS = range(27, 29)
 # Addresses of kernels, see `fastmlp.kernels.prototypes`; 0 where the network needs none. DESCENT: SGD's update of
 # weights while their gradient is in registers; UPDATE: that of other optimizers, and of biases; where the gradient is
-# clipped, UPDATE stores it and STORED_UPDATE applies it.
+# clipped, UPDATE stores it and STORED_UPDATE applies it; where a step updates nothing, UPDATE stores it.
 PRODUCT, DESCENT, UPDATE, STORED_UPDATE, CLIPPED_UPDATE = range(29, 34)
 ACTIVATION_FORWARD, ACTIVATION_BACKWARD, DROPOUT, LOSS_FORWARD, LOSS_BACKWARD, SMOOTHING_FORWARD = range(34, 40)
 GATHER_ROWS, GATHER_COLUMNS = range(40, 42)

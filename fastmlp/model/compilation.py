@@ -72,6 +72,7 @@ def run_kernels(
     batch_size: int,
     samples: Iterable[str],
     evaluated: Iterable[str] = (),
+    updates: bool = True,
 ) -> list[Kernel]:
     """The kernels of a training, and of the evaluation of the network.
 
@@ -87,6 +88,8 @@ def run_kernels(
     samples, evaluated : iterable of str
         Dtypes of the samples that are trained on, and of those that outputs are computed for. Others than those of
         `SAMPLE_DTYPES`, which are refused with the samples, are ignored.
+    updates : bool
+        Whether a step updates the weights, or stores the gradient.
 
     Examples
     --------
@@ -98,7 +101,7 @@ def run_kernels(
     if sizes is not None:
         bf16 = bf16 and any(uses_bf16(*pair, batch_size) for pair in pairwise(sizes))
     samples, evaluated = ([name for name in names if name in SAMPLE_DTYPES] for names in (samples, evaluated))
-    choices = [implementations_of(config, bf16), *map(for_samples, samples)]
+    choices = [implementations_of(config, bf16, updates), *map(for_samples, samples)]
     kernels = [_of(implementation, config.dtype) for choice in choices for implementation in choice.values()]
     kernels.append(_entry_points(config.dtype)["train_chunk"])
     if evaluated:
@@ -106,7 +109,7 @@ def run_kernels(
     return unique(kernels)
 
 
-def implementations_of(config: Config, bf16: bool) -> dict[int, Implementation]:
+def implementations_of(config: Config, bf16: bool, updates: bool = True) -> dict[int, Implementation]:
     """The kernels that training calls by their address, but those for the samples, see `for_training`."""
     return for_training(
         config.activation,
@@ -116,6 +119,7 @@ def implementations_of(config: Config, bf16: bool) -> dict[int, Implementation]:
         drops_out=dropped_draws(config.dropout) > 0,
         smooths=config.label_smoothing > 0,
         bf16=bf16,
+        updates=updates,
     )
 
 

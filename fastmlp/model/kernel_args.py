@@ -155,10 +155,13 @@ def integers_of(
     return integers
 
 
-def arrays_for_training(config: Config, theta: NDArray[Any]) -> ParamArrays:
-    """The parameters, the optimizer's moment estimates, and the gradient where its norm is clipped."""
-    wanted = [moment in OPTIMIZERS[config.optimizer].moments for moment in "mv"]
-    wanted.append(config.clip_norm > 0)
+def arrays_for_training(config: Config, theta: NDArray[Any], updates: bool = True) -> ParamArrays:
+    """The parameters, the optimizer's moment estimates, and the gradient where its norm is clipped.
+
+    Where a step does not update the weights but stores the gradient: the parameters and the gradient.
+    """
+    wanted = [updates and moment in OPTIMIZERS[config.optimizer].moments for moment in "mv"]
+    wanted.append(not updates or config.clip_norm > 0)
     return ParamArrays(theta, *(aligned_zeros(theta.size if needed else 0, theta.dtype) for needed in wanted))
 
 

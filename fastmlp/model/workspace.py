@@ -37,6 +37,8 @@ class Workspace:
         input is not split into terms.
     n_threads : int
         The largest number of threads.
+    updates : bool
+        Whether a step updates the weights, or stores the gradient.
 
     Attributes
     ----------
@@ -57,6 +59,7 @@ class Workspace:
         batch_size: int,
         pixel_scale: float | None = None,
         n_threads: int = 1,
+        updates: bool = True,
     ) -> None:
         dtype, sizes = params.dtype, params.sizes
         self._size, self._per_line = 0, cpu.LINE_BYTES // dtype.itemsize
@@ -101,7 +104,7 @@ class Workspace:
         scalars[at.PIXEL_SCALE] = 1.0 if pixel_scale is None else pixel_scale
         scalars[at.KEEP_SCALE] = settings.DROPOUT_DRAWS / (settings.DROPOUT_DRAWS - common[at.DROPPED])
         self.layers, self.work = layers, work
-        self._set_addresses(implementations_of(config, bool(layers[:, at.BF16].any())))
+        self._set_addresses(implementations_of(config, bool(layers[:, at.BF16].any()), updates))
 
     def __reduce__(self) -> Any:
         raise TypeError("a workspace has addresses of compiled kernels, which other processes do not have")

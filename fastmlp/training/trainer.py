@@ -119,6 +119,9 @@ class Trainer:
     True
     """
 
+    #: Whether a step updates the weights; if not, it stores the gradient.
+    _updates = True
+
     def __init__(
         self,
         model: Model,
@@ -142,7 +145,7 @@ class Trainer:
             warnings.warn(f"{text}; each epoch is one batch", stacklevel=4)
         self.batch_size = min(self.config.batch_size, n_samples)
         dtype = self.config.dtype if hasattr(X, "indptr") else X.dtype.name
-        announce(run_kernels(self.config, model.params.sizes, self.batch_size, [dtype], evaluated))
+        announce(run_kernels(self.config, model.params.sizes, self.batch_size, [dtype], evaluated, self._updates))
         scale = pixel_scale_of(model.scaling, X)
         flops_per_step = 6 * self.batch_size * sum(W.size for W in model.weights)
         most_threads = min(threads_that_pay(flops_per_step), thread_limit()) if n_threads == "auto" else n_threads
@@ -153,9 +156,10 @@ class Trainer:
             self.batch_size,
             pixel_scale=scale,
             n_threads=most_threads,
+            updates=self._updates,
         )
         self.order = np.arange(n_samples, dtype=np.int32)
-        self.arrays = arrays_for_training(self.config, model.params.theta)
+        self.arrays = arrays_for_training(self.config, model.params.theta, self._updates)
         self.nets = self.workspace.networks(self.arrays)
         self.powers = initial_powers()
         self.loss_sum = np.zeros(self.batch_size + 1)
@@ -244,7 +248,7 @@ class Trainer:
         """Train on some data from step `first` on, in chunks of about CHUNK_S seconds; yield as `_train_in_chunks`."""
         n_steps, step = -(-order.size // self.batch_size), first
         while step < n_steps:
-            stop = min(n_steps, step + max(1, int(self.steps_per_s * self.trials.seconds)))
+            stop = min(n_steps, step + self._steps_of_chunk())
             start = perf_counter()
             n_threads = self._train_chunk(hyper, data, targets, order, step, stop, shuffle, offset)
             seconds = perf_counter() - start
@@ -252,6 +256,9 @@ class Trainer:
             self.trials.record(n_threads, stop - step, seconds)
             step = stop
             yield min(stop * self.batch_size, order.size)
+
+    def _steps_of_chunk(self) -> int:
+        return max(1, int(self.steps_per_s * self.trials.seconds))
 
     def _train_chunk(
         self, hyper: Any, data: Any, targets: Targets, order: Any, first: int, stop: int, shuffle: bool, offset: int

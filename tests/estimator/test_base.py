@@ -216,10 +216,17 @@ def test_other_layer_sizes_than_those_of_the_fitted_network_are_refused(make_cla
         network.set_params(hidden_layer_sizes=4).fit(X, y)
 
 
-@pytest.mark.parametrize("parameters", [{"early_stopping": True}, {"solver": "lbfgs"}, {"class_weight": "balanced"}])
+@pytest.mark.parametrize("parameters", [{"solver": "lbfgs"}, {"class_weight": "balanced"}])
 def test_partial_fit_is_missing_if_it_cannot_work_on_batches(make_classifier, parameters):
     assert not hasattr(make_classifier(**parameters), "partial_fit")
     assert hasattr(make_classifier(), "partial_fit")
+
+
+def test_partial_fit_refuses_early_stopping_as_scikit_learn_does(make_classifier, make_regressor, X, y):
+    for make in (make_classifier, make_regressor):
+        network = make(early_stopping=True, max_iter=2).fit(X, y)
+        with pytest.raises(ValueError, match=r"^partial_fit does not support early_stopping=True$"):
+            network.partial_fit(X, y)
 
 
 def test_weights_that_are_not_finite_are_refused(make_regressor, X, values):

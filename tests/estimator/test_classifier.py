@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array, csr_matrix, issparse
 from sklearn.exceptions import NotFittedError
 
 import fastmlp
@@ -56,6 +57,23 @@ def test_multilabel_targets_are_learnt(make_classifier, X, y):
     assert fitted.score(X, labels) > 0.9
 
 
+def test_sparse_multilabel_targets_give_sparse_predictions(make_classifier, X, y):
+    Y = np.column_stack([y == 0, y != 1]).astype(int)
+    network = make_classifier(max_iter=5, early_stopping=True)
+    ref = network.fit(X, Y, X_val=X, y_val=Y).predict(X)
+    got = network.fit(X, csr_array(Y), X_val=X, y_val=csr_array(Y)).predict(X)
+    assert type(got) is csr_matrix  # as scikit-learn's
+    np.testing.assert_array_equal(got.toarray(), ref)
+    assert network.score(X, csr_array(Y)) == network.score(X, Y)
+    assert isinstance(network.fit(X, Y).predict(X), np.ndarray)
+
+
+def test_the_first_partial_fit_decides_whether_predictions_are_sparse(make_classifier, X, y):
+    Y = np.column_stack([y == 0, y != 1]).astype(int)
+    network = make_classifier().partial_fit(X, csr_array(Y), classes=[0, 1]).partial_fit(X, Y)
+    assert issparse(network.predict(X))
+
+
 def test_a_single_class_has_probability_one(make_classifier, X):
     fitted = make_classifier(max_iter=2).fit(X, np.full(120, "ash"))
     assert set(fitted.predict(X)) == {"ash"}
@@ -90,6 +108,15 @@ def test_partial_fit_refuses_unknown_labels(make_classifier, X, y):
         make_classifier().partial_fit(X, y, classes=[0, 1])
     with pytest.raises(ValueError, match="classes must be passed"):
         make_classifier().partial_fit(X, y)
+    network = make_classifier().partial_fit(X, y, classes=[0, 1, 2])
+    with pytest.raises(ValueError, match=r"'y' has \[3 4 5\]\. Give .* first call of a new estimator: partial_fit\("):
+        network.partial_fit(X, y + 3)
+
+
+def test_a_warm_start_with_other_classes_is_refused(make_classifier, X, y):
+    network = make_classifier(max_iter=1, warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match=r"got \[0 1 2\], `y` has \[3 4 5\]\. Set warm_start=False"):
+        network.fit(X, y + 3)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,6 @@ def test_parameters_that_scikit_learn_lacks_change_the_weights(make_classifier, 
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"solver": "lbfgs"}, "solver: expected .*, got 'lbfgs', which uses the whole training set at every step"),
         ({"activation": "swish"}, "'activation' parameter"),
         ({"hidden_layer_sizes": (4, 0)}, r"must be > 0: expected one integer >= 1 per hidden layer, got \[4, 0\]"),
         ({"schedule": {"schedule": "step", "every": 3}}, "'step_epochs'"),

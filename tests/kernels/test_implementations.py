@@ -73,6 +73,14 @@ def test_the_update_is_that_of_the_optimizer_or_stores_the_gradient_that_is_to_b
     assert clipped[at.CLIPPED_UPDATE] is step.clipped_update
 
 
+def test_without_updates_the_gradient_is_stored_and_nothing_applies_it():
+    names, flags = ("tanh", "huber", "sgd"), COMBINATIONS[0]
+    plain, stored = for_training(*names, **flags), for_training(*names, **flags, updates=False)
+    assert stored == {entry: plain[entry] for entry in plain if entry != at.DESCENT} | {
+        at.UPDATE: update.gradient_store
+    }
+
+
 def test_the_other_kernels_are_those_of_their_entries():
     chosen = for_training("tanh", "cross_entropy", "sgd", clips=False, drops_out=True, smooths=True, bf16=True)
     assert chosen[at.PRODUCT] is matmul.product_block

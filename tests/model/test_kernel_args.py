@@ -162,6 +162,11 @@ def test_training_allocates_only_the_moments_of_the_optimizer_and_the_gradient_t
     assert not any(array.any() for array in (m, v, gradient))
 
 
+def test_without_updates_there_are_no_moments_but_a_gradient():
+    _, m, v, gradient = arrays_for_training(Config(optimizer="adam"), THETA, updates=False)
+    assert (m.size, v.size, gradient.size) == (0, 0, 32)
+
+
 def test_powers_are_1_and_no_step_is_counted_before_the_first_step():
     powers = initial_powers()
     assert powers[entry.STEPS] == 0
