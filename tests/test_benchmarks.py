@@ -17,6 +17,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 
 from benchmarks import (
     compare,
+    first_run_report,
     history,
     instruction_limit,
     machine,
@@ -439,6 +440,7 @@ def test_the_published_tables_are_those_of_the_stored_records(tmp_path):
     copies = [Path(shutil.copy(page, tmp_path)) for page in pages]
     report.fill_pages(record.published(), *copies[:2])
     thread_report.fill_page(copies[1])
+    first_run_report.fill_page(copies[1])
     table_report.fill_page(copies[2])
     for copy, page in zip(copies, pages, strict=True):
         assert copy.read_text(encoding="utf-8") == page.read_text(encoding="utf-8"), "run python -m benchmarks table"
