@@ -18,11 +18,15 @@ from numba.core.compiler import CompilerBase
 from numba.core.compiler_machinery import PassManager, register_pass
 
 
-class _CalledLibrary(JITCodeLibrary):
-    """The LLVM IR of a kernel that others call, neither optimised nor emitted."""
+class _KernelLibrary(JITCodeLibrary):
+    """A library whose functions are not optimised one by one."""
 
     def _optimize_functions(self, ll_module: Any) -> None:
         ll_module.data_layout = self._codegen._data_layout
+
+
+class _CalledLibrary(_KernelLibrary):
+    """The LLVM IR of a kernel that others call, neither optimised nor emitted."""
 
     def finalize(self) -> None:
         self._raise_if_finalized()
@@ -38,11 +42,8 @@ class _CalledLibrary(JITCodeLibrary):
         return self._final_module
 
 
-class _EntryLibrary(JITCodeLibrary):
+class _EntryLibrary(_KernelLibrary):
     """The machine code of an entry point and of all kernels that it calls."""
-
-    def _optimize_functions(self, ll_module: Any) -> None:
-        ll_module.data_layout = self._codegen._data_layout
 
     def finalize(self) -> None:
         self._codegen._check_llvm_bugs()
@@ -109,7 +110,7 @@ class _EntryLowering(typed_passes.NativeLowering):
     """Lowering of an entry point that Python calls."""
 
     _name = "entry_lowering"
-    _library_class: type[JITCodeLibrary] = _EntryLibrary
+    _library_class: type[_KernelLibrary] = _EntryLibrary
 
     def run_pass(self, state: Any) -> bool:
         state.library = self._library_class(state.targetctx.codegen(), state.func_id.func_qualname)
@@ -125,7 +126,7 @@ class _AddressLowering(_EntryLowering):
     _name = "address_lowering"
 
     def run_pass(self, state: Any) -> bool:
-        state.flags.no_compile = state.flags.no_cpython_wrapper = state.flags.no_cfunc_wrapper = True
+        state.flags.no_compile = state.flags.no_cpython_wrapper = True
         return super().run_pass(state)
 
 

@@ -15,10 +15,9 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import CPUDispatcher
 from numba.extending import intrinsic
 
-from fastmlp.codegen import cpu
 from fastmlp.codegen.cache import CacheEntry
-from fastmlp.codegen.compiler import AddressCompiler, signals_deferred
-from fastmlp.codegen.jit import OPTIONS, kernel
+from fastmlp.codegen.compiler import AddressCompiler
+from fastmlp.codegen.jit import OPTIONS, kernel, load_cached
 
 #: The argument types of a prototype, given Numba's type of the parameters: float32 or float64.
 ArgumentTypes = Callable[[types.Float], tuple[types.Type, ...]]
@@ -96,18 +95,14 @@ class Implementation:
         return CacheEntry(self.name, self._types(dtype), self._dispatcher.targetctx.codegen().magic_tuple())
 
     def _load(self, dtype: str) -> tuple[int, Any] | None:
-        cpu.check_vector_bits()
-        for code in self._entry(dtype).load():
-            try:
-                symbol, serialized = pickle.loads(code)
-                with signals_deferred():
-                    library = self._dispatcher.targetctx.codegen().unserialize_library(serialized)
-                address = library.get_pointer_to_function(symbol)
-            except Exception:  # another version's may raise anything; the kernel is compiled again
-                continue
-            if address:  # 0 where the symbol is missing
-                return address, library
-        return None
+        loaded: tuple[int, Any] | None = load_cached(self._entry(dtype), self._rebuild)
+        return loaded
+
+    def _rebuild(self, code: bytes) -> tuple[int, Any] | None:
+        symbol, serialized = pickle.loads(code)
+        library = self._dispatcher.targetctx.codegen().unserialize_library(serialized)
+        address = library.get_pointer_to_function(symbol)
+        return (address, library) if address else None  # 0 where the symbol is missing
 
     def _compile(self, dtype: str) -> tuple[int, Any]:
         dispatcher, argument_types = self._dispatcher, self._types(dtype)

@@ -105,6 +105,20 @@ def is_cached(entry: Any, arguments: tuple[Any, ...]) -> bool:
     return argument_types in entry.overloads or entry._cache.entry(argument_types, entry.targetctx).exists()
 
 
+def load_cached(entry: CacheEntry, rebuild: Callable[[bytes], Any]) -> Any:
+    """The first cached code that `rebuild` accepts, rebuilt; None if the kernel has to be compiled."""
+    cpu.check_vector_bits()
+    for code in entry.load():
+        try:
+            with signals_deferred():
+                rebuilt = rebuild(code)
+        except Exception:  # another version's may raise anything
+            continue
+        if rebuilt is not None:
+            return rebuilt
+    return None
+
+
 class _DispatcherCache(caching._Cache):
     """On-disk cache of an entry point that Python calls, in the form that Numba's dispatcher expects."""
 
@@ -115,15 +129,9 @@ class _DispatcherCache(caching._Cache):
         return CacheEntry(self._name, argument_types, context.codegen().magic_tuple())
 
     def load_overload(self, argument_types: tuple[Any, ...], context: Any) -> Any:
-        cpu.check_vector_bits()
         context.refresh()
-        for code in self.entry(argument_types, context).load():
-            try:
-                with signals_deferred():
-                    return CompileResult._rebuild(context, *pickle.loads(code))
-            except Exception:  # another version's may raise anything; the kernel is compiled again
-                continue
-        return None
+        entry = self.entry(argument_types, context)
+        return load_cached(entry, lambda code: CompileResult._rebuild(context, *pickle.loads(code)))
 
     def save_overload(self, argument_types: tuple[Any, ...], result: Any) -> None:
         self.entry(argument_types, result.target_context).save(serialize.dumps(result._reduce()))

@@ -19,6 +19,7 @@ from fastmlp.codegen.integers import smaller
 from fastmlp.codegen.jit import kernel
 from fastmlp.codegen.simd import address, fma, n_lanes, vload, vload_as, vstore, zeros
 from fastmlp.kernels import layout as at
+from fastmlp.kernels.layout import SAMPLE_DTYPES
 from fastmlp.kernels.loss import loss_forward
 from fastmlp.kernels.matmul import block, matrix
 from fastmlp.kernels.predict_layout import (
@@ -79,7 +80,7 @@ def _scale_samples(dtype: Any) -> Implementation:
 
 
 #: Implementations by the dtype of the samples.
-SCALE = {dtype.__name__: _scale_samples(dtype) for dtype in (np.uint8, np.float32, np.float64)}
+SCALE = {name: _scale_samples(getattr(np, name)) for name in SAMPLE_DTYPES}
 
 
 @kernel

@@ -15,6 +15,7 @@ from fastmlp.codegen.jit import kernel
 from fastmlp.codegen.simd import fma, n_lanes, prefetch, vload, vload_as, vstore
 from fastmlp.codegen.transpose import transpose_block, transpose_samples
 from fastmlp.kernels import layout as at
+from fastmlp.kernels.layout import SAMPLE_DTYPES
 from fastmlp.kernels.prototypes import GATHER_COLUMNS, GATHER_ROWS, call_gather_rows
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -125,10 +126,9 @@ def _gather_columns(dtype: Any) -> Implementation:
     return GATHER_COLUMNS.implementation(function, f"gather_columns_{np.dtype(dtype)}")
 
 
-_DTYPES = {"uint8": np.uint8, "float32": np.float32, "float64": np.float64}
 #: Implementations by the dtype of the samples.
-ROWS = {name: _gather_rows(dtype) for name, dtype in _DTYPES.items()}
-COLUMNS = {name: _gather_columns(dtype) for name, dtype in _DTYPES.items()}
+ROWS = {name: _gather_rows(getattr(np, name)) for name in SAMPLE_DTYPES}
+COLUMNS = {name: _gather_columns(getattr(np, name)) for name in SAMPLE_DTYPES}
 
 
 @kernel
