@@ -6,9 +6,7 @@ Samples and targets are already checked and encoded.
 import math
 import sys
 import warnings
-from functools import reduce
 from numbers import Integral
-from operator import or_
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +14,6 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from fastmlp.config import Config
-from fastmlp.data.check import WINDOW_BYTES
 from fastmlp.data.scaling import largest_magnitude
 from fastmlp.data.target_scaling import TargetScaling
 from fastmlp.estimator.callbacks import CallbackRunner
@@ -68,7 +65,7 @@ def forward(
     model : Model
         The network.
     X : ndarray or CSR matrix (n_samples, n_features)
-        Checked samples. A CSR matrix is converted to dense arrays of at most `WINDOW_BYTES`, one after the other.
+        Checked samples.
     n_threads : int or "auto"
         See `MLPClassifier`. It may have been set since `fit`; an integer of NumPy, as in a parameter grid, is accepted.
     y : ndarray, optional
@@ -86,13 +83,7 @@ def forward(
     """
     n_threads = int(n_threads) if isinstance(n_threads, Integral) else n_threads
     check_threads(n_threads)
-    if not hasattr(X, "indptr"):
-        return model.forward_validated(X, y, n_threads)
-    n_rows = max(1, WINDOW_BYTES // (model.n_features * X.dtype.itemsize))
-    windows = [slice(start, start + n_rows) for start in range(0, X.shape[0], n_rows)]
-    parts = [model.forward_validated(X[rows].toarray(), None if y is None else y[rows], n_threads) for rows in windows]
-    outputs, losses, findings = zip(*parts, strict=True)
-    return np.concatenate(outputs), np.concatenate(losses), reduce(or_, findings)
+    return model.forward_validated(X, y, n_threads)
 
 
 class LearningRate:

@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp.config import Config
-from fastmlp.data.check import check_X, is_as_checked, read_only, refuse_non_finite
+from fastmlp.data.check import WINDOW_BYTES, check_X, is_as_checked, read_only, refuse_non_finite
 from fastmlp.data.label import encode_labels, have_same_labels, is_range, names_of
 from fastmlp.data.scaling import check_representable, warn_if_not_finite
 from fastmlp.data.target import check_loss, check_target
@@ -370,9 +372,9 @@ class Model:
         check_threads(n_threads)
         X = check_representable(self._samples(X), self.scaling, self.config.dtype)
         if self.classes is not None:
-            y = encode_labels(y, len(X), self.classes)
+            y = encode_labels(y, X.shape[0], self.classes)
         else:
-            y = check_target(y, len(X), self.task, self.n_classes)
+            y = check_target(y, X.shape[0], self.task, self.n_classes)
         check_loss(y, self.config.loss, self.config.dtype)
         return self.evaluate_validated(X, y, n_threads)
 
@@ -462,16 +464,27 @@ class Model:
         X = self._samples(X)
         with np.errstate(over="ignore"):
             squares = sum_of_losses([np.sum(np.square(W, dtype=np.float64)) for W in self.weights.read()])
-        return self.evaluate(X, y, n_threads=n_threads).loss + self.config.l2 / (2 * len(X)) * squares
+        return self.evaluate(X, y, n_threads=n_threads).loss + self.config.l2 / (2 * X.shape[0]) * squares
 
     def forward_validated(
         self, X: NDArray[Any], y: NDArray[Any] | None = None, n_threads: Threads = "auto"
     ) -> tuple[NDArray[Any], NDArray[np.float64], int]:
         """Outputs, losses and findings of `Predictor.forward` for validated samples, targets and n_threads."""
+        if hasattr(X, "indptr"):
+            return self._forward_in_windows(X, y, n_threads)
         if y is None:
             return self._current_predictor().forward(X, None, n_threads)
-        targets = Targets.of(y, self.config, for_training=False).checked(len(X), self.n_outputs)
+        targets = Targets.of(y, self.config, for_training=False).checked(X.shape[0], self.n_outputs)
         return self._current_predictor().forward(X, targets.for_prediction(), n_threads)
+
+    def _forward_in_windows(
+        self, X: Any, y: NDArray[Any] | None, n_threads: Threads
+    ) -> tuple[NDArray[Any], NDArray[np.float64], int]:
+        n_rows = max(1, WINDOW_BYTES // (self.n_features * X.dtype.itemsize))
+        windows = [slice(start, start + n_rows) for start in range(0, X.shape[0], n_rows)]
+        parts = [self.forward_validated(X[rows].toarray(), None if y is None else y[rows], n_threads) for rows in windows]
+        outputs, losses, findings = zip(*parts, strict=True)
+        return np.concatenate(outputs), np.concatenate(losses), reduce(or_, findings)
 
     def kernel_data(self, X: NDArray[Any]) -> DataArrays:
         """The kernel arguments for the scaling and for samples from `check_X`, which are not copied."""
