@@ -9,7 +9,9 @@ from typing import Any, TypeGuard
 import numpy as np
 import numpy.typing as npt
 
+from fastmlp.data.dtype import DTYPES, sample_dtype
 from fastmlp.data.frame import column_names, frame_values, has_columns
+from fastmlp.data.sparse import MAX_INDEX, check_sparse, is_sparse, refuse_non_finite_entries
 from fastmlp.errors import DataError, DataTypeError
 from fastmlp.settings import Task
 from fastmlp.table.schema import TableSchema
@@ -17,29 +19,23 @@ from fastmlp.table.schema import TableSchema
 #: Bytes per block of rows. A block and its temporaries stay in L2: the check of 614 MB of float32 for NaN and infinity
 #: takes 0.1 s and 0.3 MB of temporary memory.
 BLOCK_BYTES = 1 << 20
-#: Largest magnitude up to which float32 represents every integer.
-EXACT_IN_FLOAT32 = 1 << 24
 #: Mapped files of this size or larger are not read into memory without a warning.
 LARGE_FILE_BYTES = 1 << 26
 #: Bytes of the window in which sparse samples are converted to dense ones, in training and in prediction.
 WINDOW_BYTES = 1 << 24
-#: Kernels index samples by int32.
-MAX_SAMPLES = (1 << 31) - 1
-
-#: Dtypes of samples that kernels read.
-DTYPES = tuple(np.dtype(name) for name in ("float32", "float64", "uint8"))
 
 Array = npt.NDArray[Any]
 
 
-def check_X(X: npt.ArrayLike, n_features: int | None = None, name: str = "X", *, ensure_finite: bool = True) -> Array:
+def check_X(X: Any, n_features: int | None = None, name: str = "X", *, ensure_finite: bool = True) -> Array:
     """Validate samples, and convert them to a dtype and layout that kernels read.
 
     Parameters
     ----------
-    X : array_like of shape (n_samples, n_features) or (n_samples, ...)
+    X : array_like of shape (n_samples, n_features) or (n_samples, ...), or sparse matrix
         Numbers. Samples of several dimensions, such as images, are flattened, as a view where their layout allows it.
-        Of data frames of pandas and polars, see `fastmlp.data.frame.frame_values`.
+        Of data frames of pandas and polars, see `fastmlp.data.frame.frame_values`; of sparse matrices and arrays of
+        SciPy, `fastmlp.data.sparse.check_sparse`.
     n_features : int, optional
         Expected number of features.
     name : str
@@ -49,17 +45,19 @@ def check_X(X: npt.ArrayLike, n_features: int | None = None, name: str = "X", *,
 
     Returns
     -------
-    numpy.ndarray of shape (n_samples, n_features)
+    numpy.ndarray or CSR matrix of shape (n_samples, n_features)
         uint8, float32 or float64, each row contiguous. Arrays of these dtypes, memory-mapped files included, are not
         copied if their rows are contiguous. Other integers, booleans and float16 become float32, or float64 where
         float32 cannot represent them. A warning names a memory-mapped file of 64 MiB or more that had to be copied.
+        Sparse samples stay sparse, and become CSR.
 
     Raises
     ------
     DataTypeError
-        If X is sparse, masked, or does not consist of real numbers.
+        If X is masked, or does not consist of real numbers.
     DataError
-        If X is empty, ragged, of the wrong shape, or holds NaN or infinity.
+        If X is empty, ragged, of the wrong shape, or holds NaN or infinity, or if indices of a sparse matrix are
+        invalid.
 
     Examples
     --------
@@ -70,9 +68,12 @@ def check_X(X: npt.ArrayLike, n_features: int | None = None, name: str = "X", *,
     >>> check_X([[1, 2], [3, 4]], n_features=2).dtype
     dtype('float32')
     """
+    if is_sparse(X):
+        sparse: Array = check_sparse(X, n_features, name, ensure_finite=ensure_finite)
+        return sparse
     samples = as_array(X, name)
     _check_shape(samples, n_features, name)
-    dtype = _target_dtype(samples)
+    dtype = sample_dtype(samples)
     if _is_readable_in_place(samples, dtype):
         rows = samples.reshape(len(samples), -1)
     else:
@@ -98,7 +99,7 @@ def is_as_checked(X: object, n_features: int) -> TypeGuard[Array]:
     if type(X) is not np.ndarray or X.ndim != 2 or X.dtype not in DTYPES:
         return False
     flags = X.flags
-    return 0 < len(X) <= MAX_SAMPLES and X.shape[1] == n_features and flags.c_contiguous and flags.aligned
+    return 0 < len(X) <= MAX_INDEX and X.shape[1] == n_features and flags.c_contiguous and flags.aligned
 
 
 def check_table(table: object, n_features: int, task: Task) -> TableSchema | None:
@@ -174,7 +175,7 @@ def as_array(values: npt.ArrayLike, name: str) -> Array:
 
 def as_dense(values: npt.ArrayLike, name: str) -> Array:
     """Convert to an array of any dtype; sparse, masked and ragged input is refused."""
-    if hasattr(values, "tocsr") or hasattr(values, "todense"):
+    if is_sparse(values):
         raise DataTypeError(
             f"{name}: expected a dense array, got a sparse {type(values).__name__}; convert it by {name}.toarray()"
         )
@@ -238,17 +239,8 @@ def _check_shape(X: Array, n_features: int | None, name: str) -> None:
         raise DataError(f"{name}: expected at least one feature, got shape {X.shape}")
     if n_features is not None and math.prod(X.shape[1:]) != n_features:
         raise DataError(f"{name}: expected {n_features} features, got {math.prod(X.shape[1:])}")
-    if len(X) > MAX_SAMPLES:
-        raise DataError(f"{name}: expected at most {MAX_SAMPLES} samples, got {len(X)}; train on a part of them")
-
-
-def _target_dtype(X: Array) -> np.dtype[Any]:
-    native = X.dtype.newbyteorder("=")
-    if native in DTYPES:
-        return native
-    wide_integer = X.dtype.kind in "iu" and X.dtype.itemsize >= 4
-    needs_float64 = max(-int(X.min()), int(X.max())) > EXACT_IN_FLOAT32 if wide_integer else X.dtype.itemsize > 4
-    return np.dtype(np.float64 if needs_float64 else np.float32)
+    if len(X) > MAX_INDEX:
+        raise DataError(f"{name}: expected at most {MAX_INDEX} samples, got {len(X)}; train on a part of them")
 
 
 def _is_readable_in_place(X: Array, dtype: np.dtype[Any]) -> bool:
@@ -271,8 +263,11 @@ def _warn_of_copy(X: npt.ArrayLike, dtype: np.dtype[Any], name: str) -> None:
     )
 
 
-def refuse_non_finite(X: Array, name: str, columns: Sequence[str] | None = None) -> None:
-    """Refuse NaN and infinity in an array (n_rows, n_columns); the message has the row and column of the first."""
+def refuse_non_finite(X: Any, name: str, columns: Sequence[str] | None = None) -> None:
+    """Refuse NaN and infinity in an array or CSR matrix (n_rows, n_columns); the message has the place of the first."""
+    if hasattr(X, "indptr"):
+        refuse_non_finite_entries(X, name)
+        return
     if X.dtype.kind != "f":
         return
     for rows in row_blocks(len(X), X.shape[1] * X.itemsize):

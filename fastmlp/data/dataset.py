@@ -1,9 +1,10 @@
 """The class `Dataset`: validated training, test and validation samples with their targets."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
+from typing import Any, Generic, NamedTuple, NoReturn, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -12,18 +13,19 @@ from fastmlp.data.check import Array, check_table, check_X, read_only, row_block
 from fastmlp.data.frame import check_same_names, column_names
 from fastmlp.data.label import as_names, check_classes, names_of
 from fastmlp.data.options import TableOptions
-from fastmlp.data.scaling import SCALES, Floats, fit_scaling
+from fastmlp.data.scaling import Floats, check_scale, fit_scaling
+from fastmlp.data.sparse import is_sparse, shared_view
 from fastmlp.data.target import check_targets, check_task, check_weights
 from fastmlp.data.target_scaling import TargetScaling, check_target_scale, fit_target_scaling
 from fastmlp.errors import DataError
 from fastmlp.table.schema import TableSchema
 from fastmlp.table.summary import summarise_reading
 
-OptionalArray = TypeVar("OptionalArray", bound=Array | None)
+OptionalArray = TypeVar("OptionalArray")
 
 
 class ArrayAttribute(Generic[OptionalArray]):
-    """Attribute of a Dataset that holds an array or None. Each access gives a new view.
+    """Attribute of a Dataset that holds an array, a CSR matrix or None. Each access gives a new view.
 
     So nothing that is done to the view in place, such as assigning to its ``shape`` or ``dtype``, reaches the array
     that is trained on.
@@ -41,15 +43,19 @@ class ArrayAttribute(Generic[OptionalArray]):
         self._name = name
 
     def __get__(self, dataset: "Dataset", owner: type) -> OptionalArray:
-        array: OptionalArray = dataset.__dict__[self._name]
-        if array is None:
-            return array
-        view = array.view()
-        view.flags.writeable &= self._writeable
-        return view
+        view = _view(dataset.__dict__[self._name])
+        if view is not None and not self._writeable:
+            view.flags.writeable = False
+        return cast(OptionalArray, view)
 
     def __set__(self, dataset: "Dataset", array: OptionalArray) -> None:
-        dataset.__dict__[self._name] = None if array is None else array.view()
+        dataset.__dict__[self._name] = _view(array)
+
+
+def _view(array: Any) -> Any:
+    if array is None:
+        return None
+    return shared_view(array) if hasattr(array, "indptr") else array.view()
 
 
 class DataSource(NamedTuple):
@@ -94,17 +100,18 @@ class Dataset:
 
     Parameters
     ----------
-    X_train, X_test : array_like of shape (n_samples, n_features) or (n_samples, ...)
+    X_train, X_test : array_like of shape (n_samples, n_features) or (n_samples, ...), or sparse matrix
         Samples: real, finite numbers. uint8, float32 and float64 arrays with contiguous rows, memory-mapped files
         included, are not copied; no array is written to. Other numbers become float32, or float64 where float32 cannot
         represent them. Data frames of pandas and polars, with any types of numbers, must have the same columns in the
-        same order, and no missing cells; `load_data` encodes texts and fills missing cells.
+        same order, and no missing cells; `load_data` encodes texts and fills missing cells. Sparse matrices and arrays
+        of SciPy, of any format, all sets alike, become CSR and are never made dense; canonical CSR is not copied.
     y_train, y_test : array_like of shape (n_samples,) or (n_samples, n_outputs)
         classification: labels of one type, which are integers, floats with integer values, booleans, strings or dates;
         the test set may lack some classes. multilabel: 0 or 1 for each label. regression: target values.
     scale : {"auto", "none", "unit", "standard", "robust"}
         Scaling of the network's input, see `fastmlp.data.scaling.fit_scaling`: ``auto`` maps uint8 to [0, 1] and
-        standardises floats by the training set.
+        standardises floats by the training set; it divides the features of sparse samples by their largest magnitudes.
     class_names : sequence of str, optional
         One name per class, if the labels are the integers 0 .. n_classes - 1; a class may then lack samples. Without
         names, the classes are the distinct labels of all sets together.
@@ -124,15 +131,16 @@ class Dataset:
 
     Attributes
     ----------
-    X_train, X_test : numpy.ndarray of shape (n_samples, n_features)
-        uint8, float32 or float64, all sets alike; each row is contiguous.
+    X_train, X_test : numpy.ndarray or CSR matrix of shape (n_samples, n_features)
+        uint8, float32 or float64, all sets alike; each row is contiguous. The indices of a CSR matrix are ascending
+        within each row, without duplicates, and read-only.
     y_train, y_test : numpy.ndarray of shape (n_samples,), int32
         The codes 0 .. n_classes - 1 of the labels, read-only: ``classes[y_train]`` are the labels themselves. For other
         tasks the targets (n_samples, n_outputs), copied, read-only, uint8 or float64.
     classes : numpy.ndarray of shape (n_classes,), or None
         The distinct labels in ascending order, read-only: int64, float64, bool, str or datetime64. None for other tasks
         than classification.
-    X_val, y_val : numpy.ndarray or None
+    X_val, y_val : numpy.ndarray, CSR matrix or None
         The validation set, with the same shapes and dtypes.
     weight_train : numpy.ndarray of shape (n_samples,), float64, or None
         The sample weights, copied, read-only.
@@ -154,8 +162,8 @@ class Dataset:
     Raises
     ------
     DataError
-        If shapes, lengths, values or names of columns are invalid or do not match, or table is that of other features
-        or another task.
+        If shapes, lengths, values or names of columns are invalid or do not match, if only some sets are sparse, or if
+        table is that of other features or another task.
     DataTypeError
         If an array does not consist of real numbers, labels are not of one type, or class_names are not strings.
     AttributeError
@@ -182,11 +190,18 @@ class Dataset:
     >>> dataset = Dataset([[0.0], [1.0]], ["dog", "cat"], [[0.5]], ["cat"])
     >>> dataset.classes, dataset.y_train
     (array(['cat', 'dog'], dtype='<U3'), array([1, 0], dtype=int32))
+
+    Sparse samples stay sparse:
+
+    >>> from scipy.sparse import csr_array
+    >>> Dataset(csr_array([[0, 1, 0], [0, 0, 1]]), [0, 1], csr_array([[1, 0, 0]]), [1])
+    <Dataset unnamed: 2 training and 1 test samples, 3 features (sparse float32, 1 non-zeros per sample), 2 classes, \
+scale auto>
     """
 
-    X_train = ArrayAttribute[Array](writeable=True)
-    X_test = ArrayAttribute[Array](writeable=True)
-    X_val = ArrayAttribute[Array | None](writeable=True)
+    X_train = ArrayAttribute[Any](writeable=True)
+    X_test = ArrayAttribute[Any](writeable=True)
+    X_val = ArrayAttribute[Any](writeable=True)
     y_train = ArrayAttribute[Array](writeable=False)
     y_test = ArrayAttribute[Array](writeable=False)
     y_val = ArrayAttribute[Array | None](writeable=False)
@@ -195,9 +210,9 @@ class Dataset:
 
     def __init__(
         self,
-        X_train: npt.ArrayLike,
+        X_train: Any,
         y_train: npt.ArrayLike,
-        X_test: npt.ArrayLike,
+        X_test: Any,
         y_test: npt.ArrayLike,
         scale: str = "auto",
         class_names: Sequence[str] | None = None,
@@ -205,27 +220,26 @@ class Dataset:
         *,
         task: str = "classification",
         weight_train: npt.ArrayLike | None = None,
-        X_val: npt.ArrayLike | None = None,
+        X_val: Any = None,
         y_val: npt.ArrayLike | None = None,
         target_scale: str = "auto",
         table: TableSchema | None = None,
     ) -> None:
         self.source: DataSource | None = None
         self.task = check_task(task)
-        if scale not in SCALES:
-            raise DataError(f"scale: expected one of {', '.join(SCALES)}, got {scale!r}")
-        self.scale, self.target_scale = scale, check_target_scale(target_scale)
+        self.target_scale = check_target_scale(target_scale)
         self.name = name
         self.class_names = None if class_names is None else _check_names(class_names)
         self.X_train, self.X_test, self.X_val = _check_samples(X_train, X_test, X_val)
-        self.weight_train = check_weights(weight_train, len(self.X_train), "weight_train")
-        self.n_features = int(self.X_train.shape[1])
+        self.scale = check_scale(scale, self.X_train)
+        n_samples, self.n_features = map(int, self.X_train.shape)
+        self.weight_train = check_weights(weight_train, n_samples, "weight_train")
         self.table = check_table(table, self.n_features, self.task)
         if (X_val is None) != (y_val is None):
             raise DataError(f"X_val and y_val: expected both or neither, got only {'y' if X_val is None else 'X'}_val")
-        given = {"y_train": (y_train, len(self.X_train)), "y_test": (y_test, len(self.X_test))}
+        given = {"y_train": (y_train, n_samples), "y_test": (y_test, self.X_test.shape[0])}
         if self.X_val is not None and y_val is not None:
-            given["y_val"] = y_val, len(self.X_val)
+            given["y_val"] = y_val, self.X_val.shape[0]
         targets, classes = check_targets(given, self.task, self.class_names)
         self.y_train, self.y_test, self.y_val = targets["y_train"], targets["y_test"], targets.get("y_val")
         self.n_classes = int(self.y_train.shape[1]) if classes is None else len(classes)
@@ -246,9 +260,12 @@ class Dataset:
         raise AttributeError(f"{name}: a Dataset is immutable; make a new one, by Dataset(...) or dataset.replace(...)")
 
     def __repr__(self) -> str:
+        X, numbers = self.X_train, str(self.X_train.dtype)
+        if hasattr(X, "indptr"):
+            numbers = f"sparse {numbers}, {X.nnz / X.shape[0]:.3g} non-zeros per sample"
         return (
-            f"<Dataset {self.name or 'unnamed'}: {len(self.X_train)} training and {len(self.X_test)} test samples, "
-            f"{self.n_features} features ({self.X_train.dtype}), {self.n_classes} {self._kind}, scale {self.scale}>"
+            f"<Dataset {self.name or 'unnamed'}: {X.shape[0]} training and {len(self.y_test)} test samples, "
+            f"{self.n_features} features ({numbers}), {self.n_classes} {self._kind}, scale {self.scale}>"
         )
 
     def replace(
@@ -420,7 +437,7 @@ class Dataset:
         -------
         str
             64 hexadecimal digits, over the dtype, shape and bytes of X_train, y_train, X_test and y_test, and of
-            weight_train, X_val and y_val where they exist.
+            weight_train, X_val and y_val where they exist; of sparse samples, over indptr, indices and data.
 
         Examples
         --------
@@ -431,23 +448,36 @@ class Dataset:
         digest = hashlib.sha256()
         more = (array for array in (self.weight_train, self.X_val, self.y_val) if array is not None)
         for array in (self.X_train, self.y_train, self.X_test, self.y_test, *more):
-            digest.update(f"{array.dtype.newbyteorder('<').str} {array.shape}\n".encode())
-            for rows in row_blocks(len(array), array[0].nbytes):
-                digest.update(np.ascontiguousarray(array[rows], dtype=array.dtype.newbyteorder("<")).data)
+            if not hasattr(array, "indptr"):
+                _update_digest(digest, array, array.dtype)
+                continue
+            digest.update(f"csr {array.shape}\n".encode())
+            for part, dtype in ((array.indptr, np.int64), (array.indices, np.int64), (array.data, array.dtype)):
+                _update_digest(digest, part, np.dtype(dtype))
         return digest.hexdigest()
 
 
-def _check_samples(
-    X_train: npt.ArrayLike, X_test: npt.ArrayLike, X_val: npt.ArrayLike | None
-) -> tuple[Array, Array, Array | None]:
+def _update_digest(digest: "hashlib._Hash", array: Array, dtype: np.dtype[Any]) -> None:
+    """Add an array, converted to a dtype, to a digest."""
+    little_endian = dtype.newbyteorder("<")
+    digest.update(f"{little_endian.str} {array.shape}\n".encode())
+    for rows in row_blocks(len(array), math.prod(array.shape[1:]) * dtype.itemsize):
+        digest.update(np.ascontiguousarray(array[rows], dtype=little_endian).data)
+
+
+def _check_samples(X_train: Any, X_test: Any, X_val: Any) -> tuple[Any, Any, Any]:
     """Validate all samples, and convert them to a common dtype."""
     names = column_names(X_train, "X_train")
     for name, X in {"X_test": X_test, "X_val": X_val}.items():
         check_same_names(column_names(X, name), names, name, "X_train")
+        if X is not None and is_sparse(X) != is_sparse(X_train):
+            expected, given = ("sparse", "dense") if is_sparse(X_train) else ("dense", "sparse")
+            remedy = f"scipy.sparse.csr_array({name})" if is_sparse(X_train) else f"{name}.toarray()"
+            raise DataError(f"{name}: expected {expected} samples, as X_train, got {given} ones; convert by {remedy}")
     train = check_X(X_train, None, "X_train")
     test = check_X(X_test, train.shape[1], "X_test")
     val = None if X_val is None else check_X(X_val, train.shape[1], "X_val")
-    common = np.result_type(train, test) if val is None else np.result_type(train, test, val)
+    common = np.result_type(*(X.dtype for X in (train, test, val) if X is not None))
     train, test = train.astype(common, copy=False), test.astype(common, copy=False)
     return train, test, val if val is None else val.astype(common, copy=False)
 

@@ -1,8 +1,12 @@
-"""Scaling of features by a factor and an offset, fitted to the training samples, and checks of its result."""
+"""Scaling of features by a factor and an offset, fitted to the training samples, and checks of its result.
+
+Samples are dense, or CSR matrices, which are never made dense.
+"""
 
 import math
 import warnings
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +19,9 @@ SCALES = ("auto", "none", "unit", "standard", "robust")
 
 #: Features with a smaller spread are treated as constant: 1 / spread would overflow float32.
 SMALLEST_SPREAD = 1e-37
+
+#: Entries of a sparse matrix that are reduced at once: their temporaries, of 8 bytes each, stay in L2.
+BLOCK_ENTRIES = 1 << 16
 
 #: What an error about values beyond the range of a precision advises; also true of an estimator, whose precision is the
 #: dtype of its samples.
@@ -32,12 +39,47 @@ class Moments(NamedTuple):
     high: Floats
 
 
-def fit_scaling(X: Array, scale: str) -> tuple[Floats, Floats]:
+def check_scale(scale: str, X: Any) -> str:
+    """Refuse an unknown scale, and one that sparse samples do not have.
+
+    Parameters
+    ----------
+    scale : str
+        One of `SCALES`.
+    X : numpy.ndarray or CSR matrix
+        Validated samples.
+
+    Returns
+    -------
+    str
+        The scale.
+
+    Raises
+    ------
+    DataError
+        If it is not accepted.
+
+    Examples
+    --------
+    >>> check_scale("robust", np.ones((2, 1)))
+    'robust'
+    """
+    if scale not in SCALES:
+        raise DataError(f"scale: expected one of {', '.join(SCALES)}, got {scale!r}")
+    if scale == "robust" and hasattr(X, "indptr"):
+        raise DataError(
+            "scale: expected one that keeps zeros, for sparse samples, got 'robust', which subtracts the median; "
+            "choose 'unit' or 'standard', which only divide, or make the samples dense by .toarray()"
+        )
+    return scale
+
+
+def fit_scaling(X: Any, scale: str) -> tuple[Floats, Floats]:
     """Fit the map ``x * factor + offset`` from a raw sample to the network's input.
 
     Parameters
     ----------
-    X : numpy.ndarray of shape (n_samples, n_features), uint8, float32 or float64
+    X : numpy.ndarray or CSR matrix of shape (n_samples, n_features), uint8, float32 or float64
         Training samples.
     scale : {"auto", "none", "unit", "standard", "robust"}
         ``none`` leaves values unchanged. ``unit`` maps 0..255 of uint8, or the range of each float feature, to [0, 1].
@@ -46,15 +88,20 @@ def fit_scaling(X: Array, scale: str) -> tuple[Floats, Floats]:
         of the number of samples; where the quartiles are equal, as of an indicator that is rarely 1, half the range is
         1. ``auto`` is ``unit`` for uint8 and ``standard`` for floats. A constant feature of floats becomes 0.
 
+        Of sparse samples of any dtype, zeros remain zeros: ``unit`` gives each feature the largest magnitude 1, as
+        scikit-learn's MaxAbsScaler, so that indicators stay as they are; ``standard`` gives it standard deviation 1, as
+        StandardScaler(with_mean=False), and leaves constant features as they are; ``auto`` is ``unit``; ``robust`` is
+        refused.
+
     Returns
     -------
     factor, offset : numpy.ndarray of shape (n_features,), float64
-        Bitwise the same on every machine.
+        Bitwise the same on every machine. Every offset is 0 for sparse samples.
 
     Raises
     ------
     DataError
-        If values beyond 1e150 make the statistics overflow.
+        If values beyond 1e150 make the statistics overflow, or the scale is unknown, or robust for sparse samples.
 
     Examples
     --------
@@ -67,10 +114,12 @@ def fit_scaling(X: Array, scale: str) -> tuple[Floats, Floats]:
            [ 1.,  0.]])
     """
     is_uint8 = X.dtype == np.uint8
+    if check_scale(scale, X) == "none":
+        return np.ones(X.shape[1]), np.zeros(X.shape[1])
+    if hasattr(X, "indptr"):
+        return _fit_divisors(X, scale), np.zeros(X.shape[1])
     if scale == "auto":
         scale = "unit" if is_uint8 else "standard"
-    if scale == "none":
-        return np.ones(X.shape[1]), np.zeros(X.shape[1])
     if scale == "unit" and is_uint8:
         return np.full(X.shape[1], 1 / 255), np.zeros(X.shape[1])
     moments = fit_moments(X)
@@ -128,11 +177,14 @@ def fit_moments(X: Array) -> Moments:
             squares += block.sum(axis=0) + shift * shift * ((n - len(block)) * (len(block) / n))
         std = np.sqrt(squares / n)
     if not (np.isfinite(std).all() and np.isfinite(high - low).all()):
-        largest = max(float(high.max()), -float(low.min()))
-        if math.isnan(largest):
-            raise DataError("X_train: expected finite numbers, got nan; the samples have been changed, drop or fill it")
-        raise DataError(f"X_train: got values up to {largest:g}, whose sums overflow; scale them down")
+        _refuse_large(max(float(high.max()), -float(low.min())))
     return Moments(mean, std, low, high)
+
+
+def _refuse_large(largest: float) -> NoReturn:
+    if math.isnan(largest):
+        raise DataError("X_train: expected finite numbers, got nan; the samples have been changed, drop or fill it")
+    raise DataError(f"X_train: got values up to {largest:g}, whose sums overflow; scale them down")
 
 
 def _fit_quartiles(X: Array) -> Floats:
@@ -150,12 +202,64 @@ def _centre_and_divide(centre: Floats, spread: Floats, moments: Moments) -> tupl
     return factor, -np.where(is_constant, moments.low, centre) * factor
 
 
+def _fit_divisors(X: Any, scale: str) -> Floats:
+    """Factors of the features of a CSR matrix, which make the largest magnitude or the standard deviation 1."""
+    largest = _largest_magnitudes(X)
+    spread = _standard_deviations(X) if scale == "standard" else largest
+    if not np.isfinite(spread).all():
+        _refuse_large(float(largest.max()))
+    return 1 / np.where(spread < SMALLEST_SPREAD, 1.0, spread)
+
+
+def _largest_magnitudes(X: Any) -> Floats:
+    """Largest magnitude of each feature, float64 of shape (n_features,)."""
+    if not hasattr(X, "indptr"):
+        return np.asarray(np.maximum(abs(X.max(axis=0)), abs(X.min(axis=0))), np.float64)
+    largest = np.zeros(X.shape[1], X.dtype)
+    for entries in _entry_blocks(X):
+        np.maximum.at(largest, X.indices[entries], abs(X.data[entries]))
+    return np.asarray(largest, np.float64)
+
+
+def _standard_deviations(X: Any) -> Floats:
+    """Population standard deviation of each feature of a CSR matrix; 0 for a constant feature."""
+    n, n_features = X.shape
+    count, total, squares = np.zeros(n_features, np.int64), np.zeros(n_features), np.zeros(n_features)
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        for entries in _entry_blocks(X):
+            columns = X.indices[entries]
+            count += np.bincount(columns, minlength=n_features)
+            total += np.bincount(columns, X.data[entries], n_features)
+        mean = total / n
+        for entries in _entry_blocks(X):
+            columns = X.indices[entries]
+            squares += np.bincount(columns, np.square(X.data[entries] - mean[columns]), n_features)
+        squares += (n - count) * np.square(mean)  # of the zeros that are not stored
+        std = np.sqrt(squares / n)
+    # A constant without a zero is detected by its range, see `_centre_and_divide`.
+    full = np.flatnonzero(count == n)
+    if full.size:
+        low, high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
+        for entries in _entry_blocks(X):
+            np.minimum.at(low, X.indices[entries], X.data[entries])
+            np.maximum.at(high, X.indices[entries], X.data[entries])
+        std[full[low[full] == high[full]]] = 0.0
+    return np.asarray(std, np.float64)
+
+
+def _entry_blocks(X: Any) -> Iterator[slice]:
+    """Blocks of the entries of a CSR matrix, with at least as many entries as there are features, if it has them."""
+    step = max(BLOCK_ENTRIES, X.shape[1])
+    for start in range(0, X.data.size, step):
+        yield slice(start, start + step)
+
+
 def check_representable(X: Array, scaling: tuple[Floats, Floats] | None, precision: str, name: str = "X") -> Array:
     """Refuse samples that a precision cannot represent, before or after scaling.
 
     Parameters
     ----------
-    X : numpy.ndarray of shape (n_samples, n_features)
+    X : numpy.ndarray or CSR matrix of shape (n_samples, n_features)
         Validated samples.
     scaling : tuple of numpy.ndarray, optional
         Factor and offset of each feature.
@@ -166,7 +270,7 @@ def check_representable(X: Array, scaling: tuple[Floats, Floats] | None, precisi
 
     Returns
     -------
-    numpy.ndarray
+    numpy.ndarray or CSR matrix
         X.
 
     Raises
@@ -216,7 +320,7 @@ def accepts_small_samples(scaling: tuple[Floats, Floats] | None, precision: str)
     return bool(is_near and abs(scaling[1]).max() <= float(np.finfo(precision).max) / 4)
 
 
-def _check_range(X: Array, factor: Floats, offset: Floats, limit: float, precision: str, name: str) -> None:
+def _check_range(X: Any, factor: Floats, offset: Floats, limit: float, precision: str, name: str) -> None:
     """Refuse values that are beyond the limit of a precision as they are, or times factor plus offset."""
     largest_factor = float(abs(factor).max())
     if X.dtype == np.uint8 or (X.dtype == precision and largest_factor <= 1.0 and not offset.any()):
@@ -228,7 +332,7 @@ def _check_range(X: Array, factor: Floats, offset: Floats, limit: float, precisi
     if largest / 2 * largest_factor + float(abs(offset).max()) / 2 <= limit / 2:
         return
     with np.errstate(over="ignore"):
-        scaled = np.maximum(abs(X.max(axis=0)), abs(X.min(axis=0))) / 2.0 * abs(factor) + abs(offset) / 2
+        scaled = _largest_magnitudes(X) / 2 * abs(factor) + abs(offset) / 2
     if scaled.max() > limit / 2:
         column = int(scaled.argmax())
         raise DataError(

@@ -396,7 +396,10 @@ class Model:
         predictor = self._current_predictor()
         if predictor.checks_samples:
             self._check_values(samples)
-        outputs, _, findings = predictor.forward(samples, None, n_threads)
+        if hasattr(samples, "indptr"):
+            outputs, _, findings = self.forward_validated(samples, None, n_threads)
+        else:
+            outputs, _, findings = predictor.forward(samples, None, n_threads)
         if findings & LARGE_SAMPLES:
             self._check_values(samples)
         return warn_if_not_finite(outputs, samples) if findings & NON_FINITE_OUTPUTS else outputs

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastmlp.data import check
-from fastmlp.data.check import check_table, check_X, is_as_checked, read_only, row_blocks
+from fastmlp.data.check import as_array, check_table, check_X, is_as_checked, read_only, row_blocks
 from fastmlp.errors import DataError, DataTypeError
 from fastmlp.table.schema import Column, TableSchema
 
@@ -166,7 +166,7 @@ class Sparse:
         (np.array([["2020-01-01"]], dtype="datetime64[D]"), "got dtype datetime64"),
         (np.zeros((2, 2), dtype=[("a", "f4")]), "expected real numbers"),
         (np.ma.masked_array(np.ones((2, 2)), mask=[[0, 1], [0, 0]]), r"got a masked array; fill it by X\.filled"),
-        (Sparse(), r"expected a dense array, got a sparse Sparse; convert it by X\.toarray"),
+        (Sparse(), r"expected a dense array or a sparse one of SciPy, got a sparse Sparse"),
         (None, "got dtype object"),
     ],
 )
@@ -175,10 +175,12 @@ def test_samples_that_are_not_real_numbers_are_refused(X, message):
         check_X(X)
 
 
-def test_a_sparse_matrix_of_scipy_is_refused():
+def test_a_sparse_matrix_of_scipy_is_accepted_as_samples_alone():
     sparse = pytest.importorskip("scipy.sparse")
-    with pytest.raises(DataTypeError, match="toarray"):
-        check_X(sparse.eye(3, format="csr"))
+    X = sparse.eye(3, format="csr")
+    assert check_X(X) is X
+    with pytest.raises(DataTypeError, match=r"^y: expected a dense array, got a sparse .*; convert it by y\.toarray"):
+        as_array(X, "y")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from fastmlp.data import Dataset
 from fastmlp.errors import DataError, DataTypeError
@@ -251,3 +252,92 @@ def test_the_memory_of_the_samples_cannot_be_resized():
         samples.resize(1, 1)
     with pytest.raises(ValueError, match="cannot resize"):
         dataset.X_train.resize(1, 1)
+
+
+# sparse samples
+
+SPARSE = np.where(X % 3 == 1, X, 0)
+
+
+def make_sparse(kind=sparse.csr_array, **options):
+    return make(kind(SPARSE), X_test=kind(SPARSE[:2]), X_val=kind(SPARSE[2:]), y_val=y[2:], **options)
+
+
+@pytest.mark.parametrize("kind", [sparse.csr_array, sparse.csr_matrix, sparse.csc_array, sparse.coo_matrix])
+def test_sparse_samples_become_csr(kind):
+    dataset = make_sparse(kind)
+    for samples, ref in ((dataset.X_train, SPARSE), (dataset.X_test, SPARSE[:2]), (dataset.X_val, SPARSE[2:])):
+        assert (samples.format, samples.dtype) == ("csr", np.float32)
+        np.testing.assert_array_equal(samples.toarray(), ref)
+    assert (
+        dataset.replace(scale="none").checksum() == dataset.checksum() == pickle.loads(pickle.dumps(dataset)).checksum()
+    )
+    assert repr(dataset) == (
+        "<Dataset unnamed: 6 training and 2 test samples, 2 features (sparse float32, 0.667 non-zeros per sample), "
+        "3 classes, scale auto>"
+    )
+
+
+def test_canonical_csr_is_shared_and_shielded_from_assignments():
+    samples = sparse.csr_array(SPARSE)
+    dataset = make(samples, X_test=samples[:2])
+    assert np.shares_memory(dataset.X_train.data, samples.data)
+    samples.indices, samples.data = samples.indices[:1], samples.data[:1]
+    dataset.X_train.data = np.zeros(0)
+    np.testing.assert_array_equal(dataset.X_train.toarray(), SPARSE)
+    assert not dataset.X_train.indices.flags.writeable
+
+
+def test_the_dtype_of_sparse_sets_is_common():
+    samples = sparse.csr_array(SPARSE)
+    dataset = make(samples.astype(np.uint8), X_test=samples[:2].astype(np.float64))
+    assert (dataset.X_train.dtype, dataset.X_test.dtype) == (np.float64, np.float64)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"X_test": SPARSE},
+            r"X_test: expected sparse samples, as X_train, got dense ones; .* scipy\.sparse\.csr_array",
+        ),
+        ({"X_val": SPARSE, "y_val": y}, "X_val: expected sparse samples, as X_train"),
+        (
+            {"X_train": SPARSE},
+            r"X_test: expected dense samples, as X_train, got sparse ones; convert by X_test\.toarray",
+        ),
+        ({"scale": "robust"}, "scale: expected one that keeps zeros, for sparse samples, got 'robust'.* 'unit' or"),
+        ({"y_test": y}, "y_test: expected"),
+    ],
+)
+def test_dense_sets_beside_sparse_ones_and_a_scale_that_centres_are_refused(given, message):
+    samples = sparse.csr_array(SPARSE)
+    with pytest.raises(DataError, match=f"^{message}"):
+        make(**{"X_train": samples, "X_test": samples[:2]} | given)
+
+
+def test_sparse_targets_are_refused():
+    with pytest.raises(DataTypeError, match=r"^y_train: expected a dense array, got a sparse csr_array"):
+        make(y_train=sparse.csr_array(SPARSE), task="multilabel")
+
+
+def test_the_checksum_of_sparse_samples_depends_on_their_numbers_and_places_alone():
+    samples = sparse.csr_array(SPARSE)
+    wide = samples.copy()
+    wide.indices, wide.indptr = wide.indices.astype(np.int64), wide.indptr.astype(np.int64)
+    ref = make(samples, X_test=samples[:2]).checksum()
+    assert make(wide, X_test=sparse.csc_matrix(wide[:2])).checksum() == ref
+    assert make(SPARSE, X_test=SPARSE[:2]).checksum() != ref
+    moved = samples.copy()
+    moved.indices[0] = 1 - moved.indices[0]
+    changed = samples.copy()
+    changed.data[0] += 1
+    assert len({ref, *(make(other, X_test=samples[:2]).checksum() for other in (moved, changed))}) == 3
+
+
+def test_the_scaling_of_sparse_samples_keeps_zeros():
+    dataset = make_sparse()
+    factor, offset = dataset.scaling()
+    np.testing.assert_array_equal(factor, 1 / SPARSE.max(axis=0).astype(float))
+    assert not offset.any()
+    assert not factor.flags.writeable

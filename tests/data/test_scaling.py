@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, random_array
+from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
-from fastmlp.data import check
+from fastmlp.data import check, scaling
 from fastmlp.data.scaling import (
     MAX_DISTANCE,
     accepts_small_samples,
@@ -183,3 +184,82 @@ def test_small_samples_are_accepted_where_no_offset_is_large(factor, offset, pre
     assert accepts_small_samples(scaling, precision) is ref
     if ref:
         check_representable(np.full((2, 2), 1e-3), scaling, precision)
+
+
+# sparse samples
+
+
+def random_samples(dtype="float64", n=60, n_features=40):
+    X = random_array((n, n_features), density=0.2, format="csr", rng=np.random.default_rng(3))
+    X.data = ((X.data - 0.3) * 100).astype(np.int64).astype(dtype)
+    return X
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+@pytest.mark.parametrize("block", [1, 1 << 16])
+def test_sparse_samples_are_scaled_as_by_scikit_learn(dtype, block, monkeypatch):
+    monkeypatch.setattr(scaling, "BLOCK_ENTRIES", block)
+    X = random_samples(dtype)
+    for scale, scaler in (("unit", MaxAbsScaler()), ("standard", StandardScaler(with_mean=False))):
+        factor, offset = fit_scaling(X, scale)
+        np.testing.assert_allclose(1 / factor, scaler.fit(X.astype(np.float64)).scale_, rtol=1e-14)
+        assert not offset.any()
+
+
+def test_auto_is_unit_for_sparse_samples_of_any_dtype():
+    for dtype in ("uint8", "float32"):
+        X = random_samples(dtype)
+        np.testing.assert_array_equal(fit_scaling(X, "auto"), fit_scaling(X, "unit"))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_unit_scaling_of_sparse_samples_from_zero_up_is_that_of_dense_ones(dtype):
+    X = abs(random_samples(dtype))
+    (factor, _), (ref, offset) = fit_scaling(X, "unit"), fit_scaling(X.toarray(), "unit")
+    np.testing.assert_array_equal(factor, ref)
+    assert not offset.any()
+
+
+def test_constant_sparse_features_stay_as_they_are():
+    X = np.zeros((49, 5))
+    X[:, 0], X[:, 1], X[0, 2], X[:, 4] = 0.1, -7.0, 3.0, np.arange(1, 50)
+    factor, _ = fit_scaling(csr_array(X), "standard")
+    assert factor[[0, 1, 3]].tolist() == [1, 1, 1]
+    np.testing.assert_allclose(factor[[2, 4]], 1 / X[:, [2, 4]].std(axis=0), rtol=1e-14)
+    assert fit_scaling(csr_array(X), "unit")[0].tolist() == [1 / 0.1, 1 / 7, 1 / 3, 1, 1 / 49]
+
+
+def test_a_matrix_without_a_non_zero_has_factors_of_one():
+    for scale in ("unit", "standard", "none"):
+        assert fit_scaling(csr_array((3, 2)), scale)[0].tolist() == [1, 1]
+
+
+def test_sparse_values_whose_squares_overflow_are_refused():
+    X = csr_array([[1e200, 0.0], [-1e200, 1.0]])
+    with pytest.raises(DataError, match=r"^X_train: got values up to 1e\+200, whose sums overflow"):
+        fit_scaling(X, "standard")
+    assert fit_scaling(X, "unit")[0].tolist() == [1e-200, 1.0]
+
+
+def test_the_scaling_of_a_wide_matrix_takes_memory_for_its_features_alone():
+    X = random_array((300, 1 << 18), density=1e-3, format="csr", dtype=np.float32, rng=1)
+    tracemalloc.start()
+    fit_scaling(X, "unit")
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 32 * X.shape[1]
+
+
+def test_sparse_values_beyond_the_range_of_float32_are_refused():
+    X = csr_array([[0.0, 1e39]])
+    with pytest.raises(DataError, match=r"^X: got values up to 1e\+39, beyond float32's range"):
+        check_representable(X, None, "float32")
+    X = csr_array([[0.0, -1e30, 0.0]])
+    with pytest.raises(DataError, match=r"^X: got values of feature 1 \(counted from 0\)"):
+        check_representable(X, (np.full(3, 1e10), np.zeros(3)), "float32")
+    assert check_representable(X, (np.array([1e10, 1.0, 1.0]), np.zeros(3)), "float32") is X
+
+
+def test_robust_scaling_of_sparse_samples_is_refused():
+    with pytest.raises(DataError, match=r"^scale: expected one that keeps zeros, for sparse samples, got 'robust'"):
+        fit_scaling(random_samples(), "robust")
