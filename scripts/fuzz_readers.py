@@ -42,6 +42,7 @@ import pyarrow
 import pyarrow.pandas_compat  # on demand, later
 import pyarrow.parquet
 import pyarrow.vendored.version  # on demand, later
+import scipy.sparse
 
 import fastmlp
 import fastmlp.data.table  # on demand, later
@@ -486,6 +487,12 @@ def make_npz(folder: Path, save: Callable[..., None]) -> None:
     save(folder / "x.npz", **PART_ARRAYS, **OPTIONAL_ARRAYS)
 
 
+def make_sparse(folder: Path) -> None:
+    for name in SPARSE:
+        samples = scipy.sparse.csr_array(np.where(X > 0, X, 0)).asformat(name.removesuffix(".npz"))
+        scipy.sparse.save_npz(folder / name, samples, compressed=False)
+
+
 def make_idx(folder: Path, suffix: str) -> None:
     for part, n_dims in PARTS.items():
         shape = (20, 3, 3)[:n_dims]
@@ -629,6 +636,12 @@ def read_samples(folder: Path, name: str) -> Any:
     return load_samples(folder / name)
 
 
+def read_sparse(folder: Path) -> Any:
+    """Read sparse samples, and make them dense unless a changed shape says that they are many."""
+    read = [load_samples(folder / name) for name in SPARSE]
+    return [X.toarray() if np.prod(X.shape) < 10_000 else X.nnz for X in read]
+
+
 def parts_of(data: fastmlp.Dataset) -> Any:
     """The arrays of a data set, and what they mean."""
     arrays = data.X_train, data.y_train, data.X_test, data.y_test, data.weight_train, data.X_val, data.y_val
@@ -684,6 +697,7 @@ SPARSE_ARFF = ARFF.split("@data")[0] + "@data\n{0 1, 1 'y z'}\n{2 'a b'}\n{}\n"
 IDX = {suffix: tuple(f"{part}-idx{n}-ubyte{suffix}" for part, n in PARTS.items()) for suffix in ("", ".gz")}
 MNIST, CIFAR10 = (partial(read_named, name=name) for name in ("mnist", "cifar10"))
 NPY = tuple(f"{name}.npy" for name in PART_ARRAYS | OPTIONAL_ARRAYS)
+SPARSE = ("csr.npz", "csc.npz", "coo.npz")
 NONE, BYTES, ALL = Protection
 READERS = {
     "model": Reader(partial(make_model, suffix="npz"), ("model.npz",), "zip", read_model, ALL),
@@ -697,6 +711,7 @@ READERS = {
     ),
     "npy": Reader(make_npy, NPY, "npy", read_data),
     "samples.npy": Reader(make_npy, ("X_test.npy",), "npy", partial(read_samples, name="X_test.npy")),
+    "sparse": Reader(make_sparse, SPARSE, "zip", read_sparse, BYTES),
     "idx": Reader(partial(make_idx, suffix=""), IDX[""], "idx", MNIST),
     "idx.gz": Reader(partial(make_idx, suffix=".gz"), IDX[".gz"], "idx.gz", MNIST, BYTES),
     "cifar10 binary": Reader(partial(make_cifar10, version="bin"), ("data_batch_2.bin",), "records", CIFAR10),

@@ -93,7 +93,7 @@ def resolve_settings(settings: GivenSettings, preset: Preset, dataset: Dataset) 
         The preset.
     """
     chosen: Preset = ("paper" if dataset.table is None else "tabular") if preset == "auto" else preset
-    config = _config_of(settings.given, chosen, dataset.task, len(dataset.X_train))
+    config = _config_of(settings.given, chosen, dataset.task, len(dataset.y_train))
     return resolve_and_report(config, dataset), chosen
 
 

@@ -199,7 +199,8 @@ def predict_command(
     model : path
         Network to use: model.npz of a trained run, or an exported .npz or .safetensors file.
     file : path
-        Samples: a table with the columns that the network was trained on, in any order; or .npy, .npz or idx.
+        Samples: a table with the columns that the network was trained on, in any order; or .npy, .npz (sparse ones,
+        too) or idx.
     out : path
         File to write instead of stdout; an existing file is replaced.
     n_threads : int or auto
@@ -215,7 +216,8 @@ def predict_command(
         X, ids = _encode(network.table, X)
         network.table = None  # from here on it takes features
     header, rows = _predictions(network, X, n_threads)
-    header, rows = [*ids, *header], ([*row[0], *row[1]] for row in zip(_rows_of(ids, len(X)), rows, strict=True))
+    if ids:
+        header, rows = [*ids, *header], ([*row[:-1], *row[-1]] for row in zip(*ids.values(), rows, strict=True))
     if out is None:
         _write_table(sys.stdout, header, rows)
     elif out.exists() and not out.is_file():  # a device, or a folder, which is reported
@@ -234,7 +236,7 @@ def _check_other_file(out: Path, read: Iterable[Path]) -> None:
 
 
 def _headline(config: Config, dataset: Dataset) -> str:
-    samples = f"{len(dataset.X_train):,} training and {len(dataset.X_test):,} test samples"
+    samples = f"{len(dataset.y_train):,} training and {len(dataset.y_test):,} test samples"
     network = "-".join(map(str, (dataset.n_features, *config.hidden, n_outputs_of(dataset, config))))
     optimizer = f"{config.optimizer}, learning rate {config.learning_rate:g}"
     return f"{dataset.name or 'data'}: {samples}\n{network}, {config.activation}, {optimizer}, {config.precision}"
@@ -322,16 +324,11 @@ def _encode(table: TableSchema, rows: Any) -> tuple[np.ndarray[Any, Any], dict[s
     }
 
 
-def _rows_of(columns: dict[str, Any], n_rows: int) -> Iterable[Iterable[object]]:
-    return zip(*columns.values(), strict=True) if columns else ((),) * n_rows
-
-
-def _predictions(
-    model: Model, X: np.ndarray[Any, Any], n_threads: Threads
-) -> tuple[list[str], Iterable[Iterable[object]]]:
+def _predictions(model: Model, X: Any, n_threads: Threads) -> tuple[list[str], Iterable[Iterable[object]]]:
     """Names of the columns, and one row per sample."""
     if model.task == "regression":
-        values = model.predict(X, n_threads=n_threads).reshape(len(X), -1)
+        values = model.predict(X, n_threads=n_threads)
+        values = values.reshape(len(values), -1)
         return [f"prediction_{j}" for j in range(values.shape[1])] if values.shape[1] > 1 else ["prediction"], values
     probs, labels = model.predict_proba(X, n_threads=n_threads), model.predict(X, n_threads=n_threads)
     if model.classes is None:

@@ -1,4 +1,7 @@
-"""Data sets in NumPy files: ``.npz`` archives, read into memory, and folders of ``.npy`` files, memory-mapped."""
+"""Data sets in NumPy files: ``.npz`` archives, read into memory, and folders of ``.npy`` files, memory-mapped.
+
+In a folder, samples may be sparse: SciPy's ``.npz`` files, read into memory.
+"""
 
 import warnings
 from collections.abc import Collection
@@ -9,6 +12,7 @@ import numpy as np
 
 from fastmlp.data.check import Array
 from fastmlp.data.dataset import Dataset
+from fastmlp.data.sparse_file import load_sparse
 from fastmlp.data.split import split_rows
 from fastmlp.data.target import task_of
 from fastmlp.errors import DataError, DataNotFoundError, FileFormatError
@@ -18,6 +22,8 @@ from fastmlp.io.npz import Npz
 
 SPLIT_NAMES = ("X_train", "y_train", "X_test", "y_test")
 UNSPLIT_NAMES = ("X", "y")
+#: Names of samples in small letters.
+SAMPLE_NAMES = ("x_train", "x_test", "x_val")
 #: Optional arrays beside them; see `Dataset`.
 OPTIONAL_NAMES = ("weight_train", "X_val", "y_val")
 
@@ -80,7 +86,8 @@ def load_npy(path: Path, scale: str = "auto", task: str | None = None) -> Datase
     ----------
     path : pathlib.Path
         The folder of X_train.npy, y_train.npy, X_test.npy and y_test.npy, or one of these files; in capitals or small
-        letters. Optional files are weight_train.npy, X_val.npy and y_val.npy.
+        letters. Optional files are weight_train.npy, X_val.npy and y_val.npy. Sparse samples are in X_train.npz,
+        X_test.npz and X_val.npz, written by `scipy.sparse.save_npz`.
     scale, task : str
         See `fastmlp.data.Dataset`; without a task it is inferred from y_train.
 
@@ -88,14 +95,18 @@ def load_npy(path: Path, scale: str = "auto", task: str | None = None) -> Datase
     -------
     Dataset
         uint8, float32 and float64 samples in row-major order stay in the files, opened read-only; others are converted
-        in memory, with a warning for files of 64 MiB or more.
+        in memory, with a warning for files of 64 MiB or more. Sparse samples are read into memory, as CSR.
 
     Raises
     ------
     DataNotFoundError
         If one of the four files is missing.
+    DataError
+        If the same samples are in two files, or some sets are sparse and some are not.
     FileFormatError
         If a file is truncated, oversized, foreign, or holds pickled objects.
+    MissingExtraError
+        If samples are sparse, and SciPy is not installed.
 
     Examples
     --------
@@ -112,17 +123,42 @@ def load_npy(path: Path, scale: str = "auto", task: str | None = None) -> Datase
     (3, False)
     """
     folder = path if path.is_dir() else path.parent
-    stems = [file.stem for file in folder.glob("*.npy")]
-    names = _find_names(SPLIT_NAMES, stems)
+    files = _files_of(folder)
+    names = _find_names(SPLIT_NAMES, files)
+    is_npz = path.is_file() and path.suffix.lower() == ".npz"
+    if is_npz and (not names or path.stem.lower() not in SAMPLE_NAMES):
+        raise DataNotFoundError(
+            f"{path}: expected samples with targets, got a sparse matrix alone; write X_train.npz and X_test.npz by "
+            "scipy.sparse.save_npz, and y_train.npy and y_test.npy by numpy.save, into a folder, and give the folder"
+        )
     if not names:
         expected = ", ".join(f"{name}.npy" for name in SPLIT_NAMES)
-        raise DataNotFoundError(f"{folder}: expected the files {expected}, got a folder without all of them")
-    X_train, y_train, X_test, y_test = (map_npy(folder / f"{name}.npy") for name in names)
-    optional: dict[str, Any] = {
-        name: map_npy(folder / f"{spelled}.npy") for name, spelled in _find_optional(stems).items()
-    }
+        raise DataNotFoundError(
+            f"{folder}: expected the files {expected}, got a folder without all of them; sparse samples are expected "
+            "in X_train.npz and X_test.npz of scipy.sparse.save_npz"
+        )
+    X_train, y_train, X_test, y_test = (_read(files[name]) for name in names)
+    optional: dict[str, Any] = {name: _read(files[spelled]) for name, spelled in _find_optional(files).items()}
     name, task = folder.resolve().name, task or task_of(y_train)
     return Dataset(X_train, y_train, X_test, y_test, scale, name=name, task=task, **optional)
+
+
+def _files_of(folder: Path) -> dict[str, Path]:
+    """The ``.npy`` files in a folder, and the ``.npz`` files that samples may be in, by their names without suffix."""
+    files = {file.stem: file for file in folder.glob("*.npy")}
+    for file in folder.glob("*.npz"):
+        if file.stem.lower() not in SAMPLE_NAMES:
+            continue
+        if file.stem in files:
+            raise DataError(
+                f"{folder}: expected one file with {file.stem}, got {file.stem}.npy and {file.name}; remove one"
+            )
+        files[file.stem] = file
+    return files
+
+
+def _read(path: Path) -> Any:
+    return map_npy(path) if path.suffix == ".npy" else load_sparse(path)
 
 
 def load_test_set(path: Path) -> tuple[Array, Array]:

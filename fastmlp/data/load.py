@@ -17,6 +17,7 @@ from fastmlp.data.folder import data_folder, expand_user
 from fastmlp.data.idx_pair import is_idx, load_idx_path, load_idx_test_set
 from fastmlp.data.options import TableOptions
 from fastmlp.data.registry import DATA_SETS, fetch, find_data_set
+from fastmlp.data.sparse_file import is_sparse_file, load_sparse
 from fastmlp.data.target import task_of
 from fastmlp.errors import DataError, DataNotFoundError, DataTypeError, LeftOutWarning
 from fastmlp.io.npy import map_npy
@@ -28,8 +29,8 @@ from fastmlp.table.schema import TableSchema, is_frame
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-Arrays = tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike, npt.ArrayLike]
-FileKind = Literal["npy", "npz", "idx", "table"]
+Arrays = tuple[Any, npt.ArrayLike, Any, npt.ArrayLike]
+FileKind = Literal["npy", "npz", "sparse", "idx", "table"]
 
 
 class Labelled(NamedTuple):
@@ -37,7 +38,7 @@ class Labelled(NamedTuple):
 
     Attributes
     ----------
-    X : numpy.ndarray or pandas.DataFrame
+    X : numpy.ndarray, CSR matrix or pandas.DataFrame
         Features, or the raw rows of a table.
     y : numpy.ndarray
         Labels, or target values.
@@ -85,7 +86,8 @@ def load_data(
         a ``.npz`` or ``.npy`` file, of an idx file, or of a folder of ``.npy`` or idx files; or a data frame of pandas
         or polars, or a mapping of names to columns; or (X_train, y_train, X_test, y_test); or a Dataset. The content of
         a file decides how it is read, not its name. A table is delimited text, such as CSV, or a Parquet, ARFF or Excel
-        file, compressed or not.
+        file, compressed or not. X_train and X_test may be sparse: matrices of SciPy, or in a folder the files
+        X_train.npz and X_test.npz that `scipy.sparse.save_npz` wrote.
     data_dir : path-like, optional
         The folder of named data sets. By default that of the environment variable ``FASTMLP_DATA``, or else one in the
         user's cache directory.
@@ -192,8 +194,8 @@ def load_samples(
     Parameters
     ----------
     path : path-like
-        A table; a ``.npy`` file, which is memory-mapped; or a ``.npz`` file with the array X, or with one array per
-        column.
+        A table; a ``.npy`` file, which is memory-mapped; or a ``.npz`` file with the array X, with one array per
+        column, or with a sparse matrix of SciPy.
     read : ReadOptions
         How a table is read.
     table : TableSchema, optional
@@ -201,7 +203,7 @@ def load_samples(
 
     Returns
     -------
-    numpy.ndarray of shape (n_samples, ...), or pandas.DataFrame
+    numpy.ndarray of shape (n_samples, ...), CSR matrix, or pandas.DataFrame
         The values in the file, or the rows of a table. A model's ``predict`` checks that they match its input.
 
     Raises
@@ -232,6 +234,8 @@ def load_samples(
         return read_table(path, read, table).frame
     if kind == "npy":
         return map_npy(path)
+    if kind == "sparse":
+        return load_sparse(path)
     if kind == "npz":
         return samples_of_npz(path) if (columns := columns_of_npz(path)) is None else columns
     return load_idx_test_set(path)[0]
@@ -428,15 +432,18 @@ def _kind_of(path: Path) -> FileKind:
         raise DataNotFoundError(f"{path} cannot be read: {error.strerror}") from error
     if magic == b"\x93NUMPY":
         return "npy"
-    if magic.startswith(b"PK") and _holds_arrays(path):
-        return "npz"
+    if magic.startswith(b"PK") and (kind := _kind_of_archive(path)) is not None:
+        return kind
     return "idx" if is_idx(path) else "table"
 
 
-def _holds_arrays(path: Path) -> bool:
-    """Whether an archive is a ``.npz`` file, and not an Excel file; a damaged one is taken for what its name says."""
+def _kind_of_archive(path: Path) -> FileKind | None:
+    """The kind of a ``.npz`` file; None for an Excel file; a damaged archive is taken for what its name says."""
     try:
         with open_regular(path) as file, zipfile.ZipFile(file) as archive:
-            return any(name.endswith(".npy") for name in archive.namelist())
+            names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
     except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError):
-        return path.suffix.lower() == ".npz"
+        return "npz" if path.suffix.lower() == ".npz" else None
+    if is_sparse_file(names):
+        return "sparse"
+    return "npz" if names else None

@@ -46,7 +46,7 @@ class Header(NamedTuple):
     n_bytes: int
 
 
-def read_npy_header(stream: Readable, n_bytes: int, place: str) -> Header:
+def read_npy_header(stream: Readable, n_bytes: int, place: str, *, accepts_empty: bool = False) -> Header:
     """Read the header of an array, and check it against the length of the file.
 
     Parameters
@@ -57,6 +57,8 @@ def read_npy_header(stream: Readable, n_bytes: int, place: str) -> Header:
         Length of the file or member.
     place : str
         Name of the file or member in error messages.
+    accepts_empty : bool
+        Whether the array may be empty.
 
     Returns
     -------
@@ -68,7 +70,7 @@ def read_npy_header(stream: Readable, n_bytes: int, place: str) -> Header:
     FileFormatError
         If the header is damaged or implies another length, or the array is of objects.
     DataError
-        If the array is empty.
+        If the array is empty, unless that is accepted.
 
     Examples
     --------
@@ -100,7 +102,7 @@ def read_npy_header(stream: Readable, n_bytes: int, place: str) -> Header:
     start, content = len(magic) + n_length + n_header, math.prod(shape) * dtype.itemsize
     if n_bytes != start + content:
         raise FileFormatError(f"{place}: expected {start + content:,} bytes according to its header, got {n_bytes:,}")
-    if content == 0:
+    if content == 0 and not accepts_empty:
         raise DataError(f"{place} is empty: its shape is {shape}")
     return Header(shape, dtype, "F" if is_column_major else "C", start, content)
 

@@ -123,9 +123,32 @@ class Npz(Mapping[str, Array]):
             return read_npy_header(stream, self._members[name].file_size, self._place(name))
 
     def __getitem__(self, name: str) -> Array:
+        return self.read(name)
+
+    def read(self, name: str, *, accepts_empty: bool = False) -> Array:
+        """Read an array.
+
+        Parameters
+        ----------
+        name : str
+            Name of the array.
+        accepts_empty : bool
+            Whether it may be empty.
+
+        Returns
+        -------
+        numpy.ndarray
+
+        Raises
+        ------
+        KeyError
+            If there is no array of this name.
+        FileFormatError, DataError
+            As `header` does, and if the array is damaged.
+        """
         member = self._members[name]
         with self._open(member) as stream:
-            header = read_npy_header(stream, member.file_size, self._place(name))
+            header = read_npy_header(stream, member.file_size, self._place(name), accepts_empty=accepts_empty)
             raw = read_up_to(stream, header.n_bytes, preallocate=member.compress_type == zipfile.ZIP_STORED)
             stream.read(1)  # zipfile compares the CRC-32 sum of a compressed member only after its end
         if len(raw) < header.n_bytes:

@@ -45,8 +45,8 @@ def describe_study(dataset: Dataset) -> dict[str, dict[str, Any]]:
         "data": {
             "name": dataset.name or "unnamed",
             "checksum": dataset.checksum(),
-            "n_train": len(dataset.X_train),
-            "n_test": len(dataset.X_test),
+            "n_train": len(dataset.y_train),
+            "n_test": len(dataset.y_test),
             "n_features": dataset.n_features,
             "n_classes": dataset.n_classes,
             "majority_accuracy": dataset.majority_accuracy,

@@ -152,8 +152,13 @@ def _data_source(dataset: Dataset) -> Iterator[DataSource]:
         return
     with tempfile.TemporaryDirectory(prefix="fastmlp-") as folder:
         for name in (*SPLIT_NAMES, *OPTIONAL_NAMES):
-            if getattr(dataset, name) is not None:
-                np.save(Path(folder, name), getattr(dataset, name))
+            array = getattr(dataset, name)
+            if hasattr(array, "indptr"):
+                from scipy.sparse import save_npz
+
+                save_npz(Path(folder, f"{name}.npz"), array, compressed=False)
+            elif array is not None:
+                np.save(Path(folder, name), array)
         yield DataSource(folder, folder, dataset.scale, dataset.task, dataset.target_scale)
 
 

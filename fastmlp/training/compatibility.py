@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.data.label import have_same_labels, list_labels
+from fastmlp.data.scaling import Floats, check_representable
+from fastmlp.data.sparse import check_indices
 from fastmlp.data.target import check_loss
 from fastmlp.errors import ConfigError, DataError, DataTypeError
 from fastmlp.metrics import root_mean_square
@@ -39,9 +41,9 @@ def n_outputs_of(dataset: Dataset, config: Config) -> int:
         raise ConfigError(f"loss: expected one of {accepted} for the task {dataset.task}, got {config.loss!r}")
     if config.class_weight == "balanced" and dataset.task != "classification":
         raise ConfigError(f"class_weight: expected 'none' for the task {dataset.task}, got 'balanced'")
-    if dataset.classes is not None and dataset.n_classes > _max_classes(dataset.classes, len(dataset.X_train)):
+    if dataset.classes is not None and dataset.n_classes > _max_classes(dataset.classes, len(dataset.y_train)):
         raise DataError(
-            f"y_train: expected class labels, got {dataset.n_classes} different ones for {len(dataset.X_train)} "
+            f"y_train: expected class labels, got {dataset.n_classes} different ones for {len(dataset.y_train)} "
             "samples; to predict numbers, use the task regression and a loss such as squared_error"
         )
     for name in ("y_train", "y_test", "y_val"):
@@ -97,6 +99,34 @@ def warn_about_target_scale(dataset: Dataset) -> None:
     if rms > MAX_TARGET_RMS:
         text = f"y_train: expected targets of a root mean square near 1, got {rms:.3g}; divide the targets by it"
         warnings.warn(text, stacklevel=3)
+
+
+def check_samples(dataset: Dataset, scaling: tuple[Floats, Floats] | None, precision: str) -> None:
+    """Check that a precision can represent all samples, as they are and scaled, and that they can be read.
+
+    The indices of sparse samples, whose memory the data set may share, are checked again: kernels trust them.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The samples.
+    scaling : tuple of ndarray, optional
+        Factor and offset of each feature.
+    precision : {"float32", "float64"}
+        Dtype of the network.
+
+    Raises
+    ------
+    DataError
+        As `fastmlp.data.scaling.check_representable` and `fastmlp.data.sparse.check_indices` do.
+    """
+    for name in ("X_train", "X_test", "X_val"):
+        X = getattr(dataset, name)
+        if X is None:
+            continue
+        if hasattr(X, "indptr"):
+            check_indices(X.indptr, X.indices, X.data, X.shape, name)
+        check_representable(X, scaling, precision, name)
 
 
 def check_compatibility(dataset: Dataset, config: Config, model: Model | None) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fastmlp.config import Config
 from fastmlp.data import Dataset
-from fastmlp.data.scaling import check_representable, largest_magnitude
+from fastmlp.data.scaling import largest_magnitude
 from fastmlp.data.target import balanced_weights, check_weights
 from fastmlp.data.target_scaling import TargetScaling
 from fastmlp.errors import DataError, DivergedError, FileFormatError
@@ -23,7 +23,7 @@ from fastmlp.seeding import Purpose, stream, uniform
 from fastmlp.settings import LOSSES
 from fastmlp.training import standardisation
 from fastmlp.training.checkpoint import RESTART_HINT, Checkpoint, State, holds_checkpoint, run_identity
-from fastmlp.training.compatibility import check_compatibility, n_outputs_of, warn_about_target_scale
+from fastmlp.training.compatibility import check_compatibility, check_samples, n_outputs_of, warn_about_target_scale
 from fastmlp.training.early_stopping import Monitor, Plateau, monitored_column
 from fastmlp.training.history import History, Progress, Row, columns_of
 from fastmlp.training.precision import resolve
@@ -130,9 +130,7 @@ def train(
     model.config, model.class_names = config, dataset.class_names or model.class_names
     model.classes, model.table = dataset.classes, dataset.table or model.table
     model.scaling = model.scaling or dataset.scaling()
-    for name in ("X_train", "X_test", "X_val"):
-        if getattr(dataset, name) is not None:
-            check_representable(getattr(dataset, name), model.scaling, config.dtype, name)
+    check_samples(dataset, model.scaling, config.dtype)
     scaling = standardisation.target_scaling_of(dataset, config)
     if scaling.is_identity:
         warn_about_target_scale(dataset)
@@ -193,7 +191,7 @@ class _TrainingLoop:
         X, y, weights = dataset.X_train, dataset.y_train, dataset.weight_train
         self.X_val, self.y_val = dataset.X_val, dataset.y_val
         if config.early_stopping != "none" and self.X_val is None:
-            train, val = _hold_out(len(X), config)
+            train, val = _hold_out(len(y), config)
             self.X_val, self.y_val = X[val], y[val]
             X, y, weights = X[train], y[train], weights if weights is None else weights[train]
         if weights is not None and not weights.any():
@@ -202,7 +200,7 @@ class _TrainingLoop:
             )
         if config.class_weight == "balanced":
             weights = check_weights(balanced_weights(y, weights), len(y), "weight_train")
-        self.n_samples = len(X)
+        self.n_samples = len(y)
         self.trainer = Trainer(model, X, scaling.apply(y), weights, n_threads)
         self.targets_val = None if self.y_val is None else scaling.apply(self.y_val)
         self.targets_test = scaling.apply(dataset.y_test)
@@ -314,7 +312,7 @@ class _TrainingLoop:
         row |= {"train_s": self.train_s, "eval_s": perf_counter() - end}
         return cast(Row, row)
 
-    def evaluate(self, part: str, X: NDArray[Any], y: NDArray[Any]) -> dict[str, float]:
+    def evaluate(self, part: str, X: Any, y: NDArray[Any]) -> dict[str, float]:
         """Loss and score on the validation or the test set, whose targets are standardised as those of training.
 
         They are those of the returned model on the targets themselves, but for rounding.

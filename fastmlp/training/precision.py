@@ -14,9 +14,9 @@ from fastmlp.settings import BF16_TERMS
 def resolve(config: Config, X: Any) -> tuple[Config, str]:
     """Replace the precision of a config by the one that it is run in on this machine.
 
-    ``auto`` becomes bf16x3 where the CPU has AMX and the samples are uint8, otherwise float32. A bf16 precision becomes
-    float32 where the CPU has no bf16 instructions that make it faster than float32, or where they may not be used.
-    Layers that are too small for bf16 (`fastmlp.settings.uses_bf16`) are computed in float32 in every precision.
+    ``auto`` becomes bf16x3 where the CPU has AMX and the samples are dense uint8, otherwise float32. A bf16 precision
+    becomes float32 where the CPU has no bf16 instructions that make it faster than float32, or where they may not be
+    used. Layers that are too small for bf16 (`fastmlp.settings.uses_bf16`) are computed in float32 in every precision.
 
     Parameters
     ----------
@@ -78,6 +78,8 @@ def _reason_for_float32(requested: str, X: Any) -> str:
     instructions = cpu.bf16_instructions()
     if requested == "auto" and instructions != "amx":
         return "this CPU has no AMX"
+    if requested == "auto" and hasattr(X, "indptr"):
+        return "the samples are sparse"
     if requested == "auto" and X.dtype != np.uint8:
         return f"the samples are {X.dtype.name}, and not uint8"
     if instructions == "avx512bf16" and BF16_TERMS[requested] > 1:

@@ -136,8 +136,10 @@ def prepare_run(dataset: Dataset, *configs: Config) -> None:
     for config in configs:
         held_out = dataset.X_train if config.early_stopping != "none" else None
         validation = held_out if dataset.X_val is None else dataset.X_val
+        # Sparse samples are trained on in dense windows, in the dtype of the network.
+        trained = config.dtype if hasattr(dataset.X_train, "indptr") else dataset.X_train.dtype.name
         evaluated = {X.dtype.name for X in (dataset.X_test, validation) if X is not None}
         sizes = dataset.n_features, *config.hidden, n_outputs_of(dataset, config)
-        batch_size = min(config.batch_size, len(dataset.X_train))
-        kernels += run_kernels(config, sizes, batch_size, [dataset.X_train.dtype.name], sorted(evaluated))
+        batch_size = min(config.batch_size, len(dataset.y_train))
+        kernels += run_kernels(config, sizes, batch_size, [trained], sorted(evaluated))
     prepare(unique(kernels))
