@@ -43,6 +43,22 @@ def blobs():
     return gaussian_blobs()
 
 
+def sparse_and_dense(scale="unit", dtype=np.float32, **options):
+    """A sparse data set of counts, and the same one dense."""
+    from scipy.sparse import csr_array
+
+    rng = np.random.default_rng(0)
+    X = np.where(rng.random((100, 40)) < 0.15, rng.integers(1, 9, (100, 40)), 0).astype(dtype)
+    y = (X[:, :20].sum(axis=1) > X[:, 20:].sum(axis=1)).astype(int)
+    sets = ((kind(X[:80]), y[:80], kind(X[80:]), y[80:]) for kind in (csr_array, np.asarray))
+    return [Dataset(*arrays, scale, name="counts", **options) for arrays in sets]
+
+
+@pytest.fixture(scope="session")
+def make_sparse_and_dense():
+    return sparse_and_dense
+
+
 class SmallDisk:
     """A mounted file system, and a file on it that leaves as little free space as a test needs."""
 

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.data.label import have_same_labels, list_labels
-from fastmlp.data.scaling import Floats, check_representable
 from fastmlp.data.sparse import check_indices
 from fastmlp.data.target import check_loss
 from fastmlp.errors import ConfigError, DataError, DataTypeError
@@ -101,48 +100,25 @@ def warn_about_target_scale(dataset: Dataset) -> None:
         warnings.warn(text, stacklevel=3)
 
 
-def check_samples(dataset: Dataset, scaling: tuple[Floats, Floats] | None, precision: str) -> None:
-    """Check that a precision can represent all samples, as they are and scaled, and that they can be read.
-
-    The indices of sparse samples, whose memory the data set may share, are checked again: kernels trust them.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        The samples.
-    scaling : tuple of ndarray, optional
-        Factor and offset of each feature.
-    precision : {"float32", "float64"}
-        Dtype of the network.
-
-    Raises
-    ------
-    DataError
-        As `fastmlp.data.scaling.check_representable` and `fastmlp.data.sparse.check_indices` do.
-    """
-    for name in ("X_train", "X_test", "X_val"):
-        X = getattr(dataset, name)
-        if X is None:
-            continue
-        if hasattr(X, "indptr"):
-            check_indices(X.indptr, X.indices, X.data, X.shape, name)
-        check_representable(X, scaling, precision, name)
-
-
 def check_compatibility(dataset: Dataset, config: Config, model: Model | None) -> None:
     """Check the types of the arguments of `fastmlp.train`, and that a given model fits the data and the config.
+
+    The indices of sparse samples, whose memory may be shared with the user, are checked again: kernels trust them.
 
     Raises
     ------
     DataTypeError, ConfigError
         If an argument has the wrong type.
     DataError, ConfigError
-        If the model does not fit the data or the config.
+        If the model does not fit the data or the config, or indices of sparse samples have become invalid.
     """
     if not isinstance(dataset, Dataset):
         raise DataTypeError(f"dataset: expected a fastmlp.Dataset, got a {type(dataset).__name__}; see load_data")
     if not isinstance(config, Config):
         raise ConfigError(f"config: expected a fastmlp.Config, got a {type(config).__name__}")
+    for name in ("X_train", "X_test", "X_val"):
+        if hasattr(X := getattr(dataset, name), "indptr"):
+            check_indices(X.indptr, X.indices, X.data, X.shape, name)
     if model is None:
         return
     if not isinstance(model, Model):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fastmlp.config import Config
 from fastmlp.data import Dataset
-from fastmlp.data.scaling import largest_magnitude
+from fastmlp.data.scaling import check_representable, largest_magnitude
 from fastmlp.data.target import balanced_weights, check_weights
 from fastmlp.data.target_scaling import TargetScaling
 from fastmlp.errors import DataError, DivergedError, FileFormatError
@@ -23,7 +23,7 @@ from fastmlp.seeding import Purpose, stream, uniform
 from fastmlp.settings import LOSSES
 from fastmlp.training import standardisation
 from fastmlp.training.checkpoint import RESTART_HINT, Checkpoint, State, holds_checkpoint, run_identity
-from fastmlp.training.compatibility import check_compatibility, check_samples, n_outputs_of, warn_about_target_scale
+from fastmlp.training.compatibility import check_compatibility, n_outputs_of, warn_about_target_scale
 from fastmlp.training.early_stopping import Monitor, Plateau, monitored_column
 from fastmlp.training.history import History, Progress, Row, columns_of
 from fastmlp.training.precision import resolve
@@ -130,7 +130,9 @@ def train(
     model.config, model.class_names = config, dataset.class_names or model.class_names
     model.classes, model.table = dataset.classes, dataset.table or model.table
     model.scaling = model.scaling or dataset.scaling()
-    check_samples(dataset, model.scaling, config.dtype)
+    for name in ("X_train", "X_test", "X_val"):
+        if getattr(dataset, name) is not None:
+            check_representable(getattr(dataset, name), model.scaling, config.dtype, name)
     scaling = standardisation.target_scaling_of(dataset, config)
     if scaling.is_identity:
         warn_about_target_scale(dataset)

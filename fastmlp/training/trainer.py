@@ -187,8 +187,7 @@ class Trainer:
         report : callable, optional
             Called after each chunk but the last with the number of samples seen and their mean loss.
         first : int
-            The step to start with: greater than 0 to resume an epoch whose `state` has been restored. For dense samples
-            only.
+            The step to start with: greater than 0 to resume an epoch whose `state` has been restored.
 
         Returns
         -------
@@ -223,10 +222,12 @@ class Trainer:
         n_rows = self.batch_size * max(1, WINDOW_BYTES // (row_bytes * self.batch_size))
         for start in range(0, self.order.size, n_rows):
             rows = self.order[start : start + n_rows]
+            if (n_done := first - start // self.batch_size) * self.batch_size >= rows.size:
+                continue
             window = self.X[rows].toarray().astype(self.model.params.dtype, copy=False)
             order, offset = np.arange(rows.size, dtype=np.int32), start // self.batch_size
             data = self._kernel_data(window)
-            chunks = self._train_steps(hyper, data, self.targets.part(rows), order, False, offset)
+            chunks = self._train_steps(hyper, data, self.targets.part(rows), order, False, offset, max(0, n_done))
             yield from (start + n_seen for n_seen in chunks)
 
     def _kernel_data(self, X: NDArray[Any]) -> DataArrays:

@@ -11,6 +11,7 @@ from time import perf_counter
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 import fastmlp
 from fastmlp.cli import RESULTS
@@ -388,3 +389,41 @@ def test_train_refuses_other_numbers_of_threads(word, run):
     code, _, err = run("train", "--threads", word)
     assert code == 2
     assert f"--threads: expected auto or an integer from 1 to 1024, got {word:.200}" in err
+
+
+# sparse samples
+
+
+@pytest.fixture
+def sparse_folder(make_sparse_and_dense, tmp_path):
+    data, _ = make_sparse_and_dense()
+    for part in ("train", "test"):
+        sparse.save_npz(tmp_path / f"X_{part}.npz", getattr(data, f"X_{part}"))
+        np.save(tmp_path / f"y_{part}.npy", getattr(data, f"y_{part}"))
+    return tmp_path
+
+
+def test_train_evaluate_and_predict_with_sparse_samples(sparse_folder, run, spawn):
+    data = ["--data", sparse_folder]
+    code, out, err = run("train", *data, "--hidden", "8", "--n-epochs", "3", "--out", sparse_folder / "out")
+    assert code == 0
+    assert "80 training and 20 test samples\n40-8-2, sigmoid" in err
+    model = sparse_folder / "out" / "model.npz"
+    assert run("evaluate", model, *data)[1].strip() in out
+    code, predicted, _ = run("predict", model, sparse_folder / "X_test.npz")
+    X = sparse.load_npz(sparse_folder / "X_test.npz")
+    assert code == 0
+    header, *rows = csv.reader(predicted.splitlines())
+    assert header == ["label", "0", "1"]
+    assert [int(row[0]) for row in rows] == fastmlp.load_model(model).predict(X).tolist()
+    process = spawn("predict", model, sparse_folder / "X_test.npz", stdout=subprocess.PIPE)
+    assert (process.communicate(timeout=60)[0], process.returncode) == (predicted, 0)
+
+
+def test_sparse_samples_without_targets_are_refused_with_the_files_to_write(sparse_folder, tmp_path, run):
+    alone = tmp_path / "alone" / "X.npz"
+    alone.parent.mkdir()
+    (sparse_folder / "X_train.npz").rename(alone)
+    code, _, err = run("train", "--data", alone)
+    assert code == 2
+    assert "expected samples with targets, got a sparse matrix alone; write X_train.npz and X_test.npz by" in err

@@ -3,6 +3,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 import fastmlp
 from fastmlp.data import check
@@ -344,3 +345,61 @@ def test_a_column_of_other_bytes_than_text_is_refused(tmp_path):
     np.savez(tmp_path / "x.npz", a=np.array([b"\xff"]))
     with pytest.raises(FileFormatError, match=r"x\.npz \(\d+ bytes\) is not an intact \.npz file: .*utf-8"):
         columns_of_npz(tmp_path / "x.npz")
+
+
+# sparse samples
+
+SPARSE = np.where(X % 3, 0, X)
+TARGETS = {name: array for name, array in PARTS.items() if name[0] == "y"}
+
+
+def write_sparse_folder(folder, parts=(("X_train", SPARSE), ("X_test", SPARSE[:3])), spell=str):
+    for name, array in parts:
+        sparse.save_npz(folder / f"{spell(name)}.npz", sparse.csr_array(array))
+    return write_folder(folder, {spell(name): array for name, array in TARGETS.items()})
+
+
+@pytest.mark.parametrize("spell", [str, str.lower])
+def test_a_folder_of_sparse_samples_is_read(spell, tmp_path):
+    parts = (("X_train", SPARSE), ("X_test", SPARSE[:3]), ("X_val", SPARSE[5:]))
+    write_sparse_folder(tmp_path, parts, spell)
+    write_folder(tmp_path, {spell("y_val"): y[5:], spell("weight_train"): np.arange(10.0)})
+    dataset = load_npy(tmp_path, scale="none")
+    for name, ref in parts:
+        np.testing.assert_array_equal(getattr(dataset, name).toarray(), ref)
+    assert (dataset.X_train.format, dataset.X_train.dtype, dataset.task) == ("csr", np.uint8, "classification")
+    assert (dataset.name, dataset.weight_train[9], dataset.y_val.tolist()) == (tmp_path.name, 9, y[5:].tolist())
+
+
+def test_the_path_of_sparse_samples_of_a_folder_loads_all(tmp_path):
+    assert load_npy(write_sparse_folder(tmp_path) / "X_test.npz").X_train.shape == X.shape
+
+
+@pytest.mark.parametrize("name", ["X_train.npz", "new.npz"])
+def test_sparse_samples_without_targets_are_refused_with_the_files_to_write(name, tmp_path):
+    if name == "new.npz":  # beside a data set that it is no part of
+        write_sparse_folder(tmp_path)
+    path = tmp_path / name
+    sparse.save_npz(path, sparse.csr_array(SPARSE))
+    message = (
+        rf"{name}: expected samples with targets, got a sparse matrix alone; write X_train\.npz and X_test\.npz by"
+    )
+    with pytest.raises(DataNotFoundError, match=message):
+        load_npy(path)
+
+
+def test_samples_in_two_files_and_sparse_beside_dense_ones_are_refused(tmp_path):
+    write_sparse_folder(tmp_path)
+    np.save(tmp_path / "X_test.npy", X[:3])
+    with pytest.raises(DataError, match=r"expected one file with X_test, got X_test\.npy and X_test\.npz; remove one"):
+        load_npy(tmp_path)
+    (tmp_path / "X_test.npz").unlink()
+    with pytest.raises(DataError, match=r"^X_test: expected sparse samples, as X_train, got dense ones"):
+        load_npy(tmp_path)
+
+
+def test_a_foreign_archive_in_place_of_sparse_samples_is_refused(tmp_path):
+    write_sparse_folder(tmp_path)
+    np.savez(tmp_path / "X_test.npz", X=X)
+    with pytest.raises(FileFormatError, match=r"X_test\.npz: expected a sparse matrix, as scipy"):
+        load_npy(tmp_path)

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 import fastmlp.data
 from fastmlp.data import Dataset, load_data, load_samples
-from fastmlp.errors import DataError, DataNotFoundError, DataTypeError, FileFormatError
+from fastmlp.errors import DataError, DataNotFoundError, DataTypeError, FileFormatError, MissingExtraError
 
 X = np.arange(20.0).reshape(10, 2)
 y = np.arange(10) % 2
@@ -148,3 +149,48 @@ def test_samples_of_another_file_type_are_refused(tmp_path):
     message = r"X\.txt: expected a table \(.*\), got an empty file"
     with pytest.raises(FileFormatError, match=message):
         load_samples(tmp_path / "X.txt")
+
+
+# sparse samples
+
+
+@pytest.fixture
+def sparse_folder(tmp_path):
+    for part, rows in (("train", slice(None)), ("test", slice(3))):
+        sparse.save_npz(tmp_path / f"X_{part}.npz", sparse.csc_array(X[rows] * (X[rows] % 3 == 1)))
+        np.save(tmp_path / f"y_{part}.npy", y[rows])
+    return tmp_path
+
+
+def test_a_folder_of_sparse_samples_is_loaded_and_loaded_again_by_its_source(sparse_folder):
+    dataset = load_data(sparse_folder, scale="standard")
+    assert dataset.X_train.format == "csr"
+    assert load_data(dataset.source.name_or_path, **dataset.source.keywords()).checksum() == dataset.checksum()
+    with pytest.raises(DataError, match=r"test: expected only for a table, since .* is a file or folder of arrays"):
+        load_data(sparse_folder, test=sparse_folder / "X_test.npz")
+
+
+@pytest.mark.parametrize("kind", [sparse.csr_array, sparse.coo_matrix, sparse.lil_matrix])
+@pytest.mark.parametrize(("labels", "task"), [(y, "classification"), (np.eye(2, dtype=int)[y], "multilabel")])
+def test_a_tuple_with_sparse_samples_is_a_data_set(labels, task, kind):
+    dataset = load_data((kind(X), labels, kind(X[:3]), labels[:3]))
+    assert (dataset.task, dataset.X_test.format, dataset.X_test.shape) == (task, "csr", (3, 2))
+
+
+def test_sparse_samples_for_prediction_are_csr(sparse_folder):
+    got = load_samples(sparse_folder / "X_test.npz")
+    assert got.format == "csr"
+    np.testing.assert_array_equal(got.toarray(), X[:3] * (X[:3] % 3 == 1))
+
+
+def test_the_test_set_of_a_sparse_folder_is_evaluated(sparse_folder):
+    labelled = fastmlp.data.load_labelled(str(sparse_folder))
+    assert (labelled.X.format, labelled.X.shape, labelled.y.tolist()) == ("csr", (3, 2), [0, 1, 0])
+
+
+def test_missing_scipy_is_reported(sparse_folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    with pytest.raises(
+        MissingExtraError, match=r"needs SciPy, which is not installed. Run: pip install \"fastmlp\[sklearn"
+    ):
+        load_samples(sparse_folder / "X_test.npz")

@@ -5,7 +5,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from fastmlp.errors import DataNotFoundError, FileFormatError, OutputError
+from fastmlp.errors import DataError, DataNotFoundError, FileFormatError, OutputError
 from fastmlp.io.npz import Npz, read_npz, write_npz
 
 ARRAYS = {"y": np.arange(3)}
@@ -175,3 +175,12 @@ def test_a_small_file_may_be_compressed(path):
         np.savez_compressed(path, **dict(arrays))
     with read_npz(path, "ramp", 1) as (header, arrays):
         assert (header["start"], arrays["y"].tolist()) == (0, [0, 1, 2])
+
+
+def test_an_empty_array_is_read_where_it_is_accepted(tmp_path):
+    np.savez_compressed(tmp_path / "x.npz", x=np.zeros((0, 3), np.float32))
+    with Npz(tmp_path / "x.npz") as arrays:
+        with pytest.raises(DataError, match="is empty"):
+            arrays["x"]
+        got = arrays.read("x", accepts_empty=True)
+    assert (got.shape, got.dtype) == ((0, 3), np.float32)

@@ -41,6 +41,17 @@ def test_arrays_with_class_names_weights_and_a_validation_set_reach_other_proces
     assert [r["weights_sha256"] for r in got.records()] == [r["weights_sha256"] for r in ref.records()]
 
 
+def test_sparse_samples_reach_other_processes(make_sparse_and_dense, config):
+    sparse, dense = make_sparse_and_dense()
+    studies = [
+        fastmlp.repeat(data, config, 2, 2, backend=name) for data, name in ((dense, "threads"), (sparse, "processes"))
+    ]
+    ref, got = ([record["weights_sha256"] for record in study.records()] for study in studies)
+    assert got == ref
+    assert studies[1].about["data"]["n_train"] == 80
+    assert studies[1].about["data"]["checksum"] != studies[0].about["data"]["checksum"]
+
+
 @pytest.mark.parametrize("target_scale", ["auto", "none"])
 def test_the_scaling_of_targets_reaches_other_processes(target_scale, blobs):
     y = 10.0 + 3.0 * blobs.y_train

@@ -86,6 +86,15 @@ def test_a_run_that_is_interrupted_many_times_gives_the_same_bits(changes, blobs
     assert results(got) == results(train(blobs, config))
 
 
+def test_a_run_on_sparse_samples_gives_the_same_bits(make_sparse_and_dense, tmp_path, monkeypatch, short_chunks):
+    monkeypatch.setattr("fastmlp.training.trainer.WINDOW_BYTES", 1 << 12)  # several within an epoch
+    sparse, dense = make_sparse_and_dense()
+    config = SMALL.replace(batch_size=8)
+    got, n_calls = train_with_interruptions(sparse, config, tmp_path, 7)
+    assert n_calls > 5
+    assert results(got) == results(train(sparse, config)) == results(train(dense, config))
+
+
 def test_a_run_that_is_killed_resumes_from_the_last_checkpoint(blobs, tmp_path, short_chunks, frequent_checkpoints):
     def die(progress):
         if (progress.epoch, progress.n_seen) == (3, 64):

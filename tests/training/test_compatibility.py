@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 import fastmlp
 from fastmlp.config import Config
@@ -121,6 +122,14 @@ def test_targets_that_are_invalid_for_the_loss_are_refused_in_every_set(part, lo
     data = Dataset(X, sets["y_train"], X, sets["y_test"], task="regression", X_val=X, y_val=sets["y_val"])
     with pytest.raises(DataError, match=f"{part}: {error}"):
         train(data, SMALL.replace(loss=loss))
+
+
+def test_sparse_samples_whose_indices_were_edited_are_refused():
+    X = csr_array(np.eye(4, dtype=np.float32))
+    data = Dataset(X, [0, 1, 0, 1], X, [0, 1, 0, 1])
+    X.indices[2] = 4
+    with pytest.raises(DataError, match=r"^X_train: expected indices from 0 to 3 in a sparse matrix, got one of 4"):
+        train(data)
 
 
 def test_a_feature_too_far_from_zero_for_float32_is_refused_in_float32():

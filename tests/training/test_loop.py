@@ -500,3 +500,56 @@ def test_a_run_uses_its_core_from_the_first_chunk_to_the_last(blobs):
     train(blobs, Config(hidden=(4,), n_epochs=2), progress=lambda _: in_use.append(parallel._cores.in_use.copy()))
     assert in_use == 2 * [{threading.get_ident(): 1}]
     assert parallel._cores.in_use == {}
+
+
+# sparse samples
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer": "adam", "dropout": 0.2, "l2": 1e-3},
+        {"early_stopping": "loss", "patience": 2, "n_epochs": 6},
+        {"precision": "float64", "class_weight": "balanced", "shuffle": False},
+    ],
+    ids=["adam", "early stopping", "float64"],
+)
+def test_sparse_and_dense_samples_give_the_same_bits(changes, dtype, make_sparse_and_dense, monkeypatch):
+    monkeypatch.setattr("fastmlp.training.trainer.WINDOW_BYTES", 1 << 13)
+    config = SMALL.replace(**changes)
+    for scale in ("none", "unit")[: 1 if dtype is np.uint8 else 2]:  # dense bytes are scaled as pixels are
+        sparse, dense = (train(data, config) for data in make_sparse_and_dense(scale, dtype))
+        assert bits(sparse.model) == bits(dense.model)
+        for column in set(sparse.history.columns) - {"train_s", "eval_s"}:
+            assert sparse.history[column] == dense.history[column]
+
+
+def test_a_network_predicts_and_evaluates_sparse_samples_as_dense_ones(make_sparse_and_dense):
+    sparse, dense = make_sparse_and_dense()
+    model = train(sparse, SMALL).model
+    for X in (sparse.X_test, sparse.X_test.tocsc(), sparse.X_test.tocoo()):
+        np.testing.assert_array_equal(model.predict_proba(X), model.predict_proba(dense.X_test))
+    np.testing.assert_array_equal(model.predict(sparse.X_test[[3]]), model.predict(dense.X_test[3:4]))
+    assert model.evaluate(sparse.X_test, sparse.y_test) == model.evaluate(dense.X_test, dense.y_test)
+
+
+def test_a_sparse_validation_set_is_monitored(make_sparse_and_dense):
+    sparse, dense = (
+        Dataset(data.X_train, data.y_train, data.X_test, data.y_test, "unit", X_val=data.X_test, y_val=data.y_test)
+        for data in make_sparse_and_dense()
+    )
+    config = SMALL.replace(early_stopping="score")
+    runs = [train(data, config) for data in (sparse, dense)]
+    assert runs[0].history["val_loss"] == runs[0].history["test_loss"]
+    assert bits(runs[0].model) == bits(runs[1].model)
+
+
+def test_an_extreme_sparse_sample_of_the_test_set_is_reported_as_divergence(make_sparse_and_dense):
+    data, _ = make_sparse_and_dense("none", np.float64)
+    X_test = data.X_test.copy()
+    X_test.data[:] = 1e300
+    data = Dataset(data.X_train, [0.5] * 80, X_test, [0.5] * 20, "none", task="regression")
+    with pytest.raises(DivergedError, match=r"test_loss: .*X_test") as caught:
+        train(data, SMALL.replace(loss="squared_error", activation="relu", precision="float64"))
+    assert caught.value.largest == {"y_test": 0.5, "X_test": 1e300}

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 import fastmlp
 from fastmlp.codegen import amx, cpu
@@ -49,6 +50,15 @@ def test_float32_and_float64_need_no_bf16_instructions(machine, precision):
 def test_amx_supports_every_bf16_precision(machine, precision):
     machine("amx")
     assert resolved(precision) == resolved(precision, FLOAT32) == (precision, "")
+
+
+def test_auto_is_float32_for_sparse_samples(machine):
+    machine("amx")
+    assert resolved("auto", csr_array(UINT8)) == (
+        "float32",
+        "precision auto: float32, since the samples are sparse",
+    )
+    assert resolved("bf16x3", csr_array(UINT8)) == ("bf16x3", "")
 
 
 def test_auto_is_bf16x3_for_uint8_samples_on_amx(machine):
