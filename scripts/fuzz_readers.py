@@ -49,6 +49,7 @@ import fastmlp.data.table  # on demand, later
 from fastmlp.data import cifar10, load_samples
 from fastmlp.data.cifar10 import BATCHES, N_PIXELS
 from fastmlp.data.idx import PARTS
+from fastmlp.data.sparse_file import load_sparse
 from fastmlp.errors import FastMLPError
 from fastmlp.io.manifest import NO_CHECKSUM, add_checksum, remove_checksum
 from fastmlp.io.npz import read_npz
@@ -638,7 +639,7 @@ def read_samples(folder: Path, name: str) -> Any:
 
 def read_sparse(folder: Path) -> Any:
     """Read sparse samples, and make them dense unless a changed shape says that they are many."""
-    read = [load_samples(folder / name) for name in SPARSE]
+    read = [load_sparse(folder / name) for name in SPARSE]
     return [X.toarray() if np.prod(X.shape) < 10_000 else X.nnz for X in read]
 
 

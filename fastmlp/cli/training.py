@@ -92,7 +92,7 @@ def train_command(
     scale : str
         none; unit: map to [0, 1]; standard: mean 0 and standard deviation 1 on the training set; robust: median and
         quartiles; auto: unit for bytes, standard for floats, robust for tables, unit for those
-        of pixels.
+        of pixels. Sparse samples are divided only: unit, which auto means, by the largest magnitude.
     target_scale : str
         auto: standardise numbers to predict for the training, which changes no unit in results; none: as they are.
     out : path
