@@ -84,7 +84,7 @@ class DataOptions:
     ----------
     data : str
         digits, cifar10, mnist or fashion-mnist, or a path: a table (delimited text such as CSV, Parquet, ARFF or Excel,
-        compressed or not), .npz, .npy, or idx files.
+        compressed or not), .npz, .npy, or idx files, or a folder with sparse samples in X_train.npz and X_test.npz.
     data_dir : path
         Folder of the named data sets; by default $FASTMLP_DATA, or else the user's cache folder.
     target : str
