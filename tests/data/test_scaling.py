@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from scipy.sparse import csr_array, random_array
+from scipy.sparse import csr_array, random
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
 from fastmlp.data import check, scaling
@@ -190,7 +190,7 @@ def test_small_samples_are_accepted_where_no_offset_is_large(factor, offset, pre
 
 
 def random_samples(dtype="float64", n=60, n_features=40):
-    X = random_array((n, n_features), density=0.2, format="csr", rng=np.random.default_rng(3))
+    X = random(n, n_features, density=0.2, format="csr", random_state=3)
     X.data = ((X.data - 0.3) * 100).astype(np.int64).astype(dtype)
     return X
 
@@ -242,7 +242,7 @@ def test_sparse_values_whose_squares_overflow_are_refused():
 
 
 def test_the_scaling_of_a_wide_matrix_takes_memory_for_its_features_alone():
-    X = random_array((300, 1 << 18), density=1e-3, format="csr", dtype=np.float32, rng=1)
+    X = random(300, 1 << 18, density=1e-3, format="csr", dtype=np.float32, random_state=1)
     tracemalloc.start()
     fit_scaling(X, "unit")
     _, peak_bytes = tracemalloc.get_traced_memory()

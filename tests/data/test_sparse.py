@@ -156,10 +156,10 @@ def test_invalid_arrays_of_an_edited_matrix_are_refused(edit, kind):
 
 def test_invalid_places_of_other_formats_are_refused():
     X = sparse.coo_array(DENSE)
-    X.coords = (X.coords[0], X.coords[1] + 100)
+    X.col = X.col + 100
     with pytest.raises(DataError, match=r"^X: expected indices from 0 to 5"):
         check_sparse(X)
-    X.coords = (X.coords[0], X.coords[1][:2])
+    X.col = X.col[:2]
     with pytest.raises(DataError, match=r"^X: expected 8 numbers in indices"):
         check_sparse(X)
     X = sparse.bsr_array(DENSE, blocksize=(2, 3))
@@ -176,7 +176,7 @@ def test_indices_are_within_range_up_to_the_last():
 
 
 def test_the_check_of_a_large_matrix_takes_little_memory():
-    X = sparse.random(2000, 1 << 20, density=1e-4, format="csr", dtype=np.float32, rng=0)
+    X = sparse.random(2000, 1 << 20, density=1e-4, format="csr", dtype=np.float32, random_state=0)
     tracemalloc.start()
     check_X(X)
     _, peak_bytes = tracemalloc.get_traced_memory()

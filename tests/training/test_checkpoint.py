@@ -86,8 +86,7 @@ def test_a_run_that_is_interrupted_many_times_gives_the_same_bits(changes, blobs
     assert results(got) == results(train(blobs, config))
 
 
-def test_a_run_on_sparse_samples_gives_the_same_bits(make_sparse_and_dense, tmp_path, monkeypatch, short_chunks):
-    monkeypatch.setattr("fastmlp.training.trainer.WINDOW_BYTES", 1 << 12)  # several within an epoch
+def test_a_run_on_sparse_samples_gives_the_same_bits(make_sparse_and_dense, tmp_path, short_chunks):
     sparse, dense = make_sparse_and_dense()
     config = SMALL.replace(batch_size=8)
     got, n_calls = train_with_interruptions(sparse, config, tmp_path, 7)

@@ -515,8 +515,7 @@ def test_a_run_uses_its_core_from_the_first_chunk_to_the_last(blobs):
     ],
     ids=["adam", "early stopping", "float64"],
 )
-def test_sparse_and_dense_samples_give_the_same_bits(changes, dtype, make_sparse_and_dense, monkeypatch):
-    monkeypatch.setattr("fastmlp.training.trainer.WINDOW_BYTES", 1 << 13)
+def test_sparse_and_dense_samples_give_the_same_bits(changes, dtype, make_sparse_and_dense):
     config = SMALL.replace(**changes)
     for scale in ("none", "unit")[: 1 if dtype is np.uint8 else 2]:  # dense bytes are scaled as pixels are
         sparse, dense = (train(data, config) for data in make_sparse_and_dense(scale, dtype))
