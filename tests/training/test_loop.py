@@ -16,6 +16,7 @@ from fastmlp.data import Dataset
 from fastmlp.errors import ConfigError, DataError, DivergedError, FastMLPError
 from fastmlp.seeding import Purpose, stream, uniform
 from fastmlp.settings import ACTIVATIONS, OPTIMIZERS, Init, Precision
+from fastmlp.study.run import digest
 from fastmlp.training.loop import _hold_out, train
 
 SMALL = Config(hidden=(7, 6), n_epochs=3, batch_size=16)
@@ -519,7 +520,7 @@ def test_sparse_and_dense_samples_give_the_same_bits(changes, dtype, make_sparse
     config = SMALL.replace(**changes)
     for scale in ("none", "unit")[: 1 if dtype is np.uint8 else 2]:  # dense bytes are scaled as pixels are
         sparse, dense = (train(data, config) for data in make_sparse_and_dense(scale, dtype))
-        assert bits(sparse.model) == bits(dense.model)
+        assert digest(sparse.model) == digest(dense.model)
         for column in set(sparse.history.columns) - {"train_s", "eval_s"}:
             assert sparse.history[column] == dense.history[column]
 
@@ -541,7 +542,7 @@ def test_a_sparse_validation_set_is_monitored(make_sparse_and_dense):
     config = SMALL.replace(early_stopping="score")
     runs = [train(data, config) for data in (sparse, dense)]
     assert runs[0].history["val_loss"] == runs[0].history["test_loss"]
-    assert bits(runs[0].model) == bits(runs[1].model)
+    assert digest(runs[0].model) == digest(runs[1].model)
 
 
 def test_an_extreme_sparse_sample_of_the_test_set_is_reported_as_divergence(make_sparse_and_dense):
