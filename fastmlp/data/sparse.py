@@ -38,7 +38,7 @@ def is_sparse(X: object) -> bool:
 def check_sparse(X: Any, n_features: int | None = None, name: str = "X", *, ensure_finite: bool = True) -> Any:
     """Validate sparse samples, and convert them to canonical CSR of a dtype that kernels read.
 
-    A single row with 50 non-zeros takes 11 us (Zen 5); SciPy's constructor of a CSR matrix alone takes 8.
+    A single row with 50 non-zeros takes 9 us, 7 without `ensure_finite`, and 20,000 rows with 60 each 0.6 ms (Zen 5).
 
     Parameters
     ----------
