@@ -14,6 +14,8 @@ from benchmarks import (
     instruction_limit,
     record,
     report,
+    sparse,
+    sparse_report,
     table_report,
     thread_report,
     threads,
@@ -83,6 +85,7 @@ def table() -> None:
     thread_report.fill_page()
     table_report.fill_page()
     first_run_report.fill_page()
+    sparse_report.fill_page()
 
 
 @app.command(name="threads")
@@ -177,6 +180,33 @@ def measure_first_run(
     print(f"{first_run_report.tables(result)}\n\nwritten: {path}")
     if first_run_report.is_complete(result):
         first_run_report.fill_page()
+
+
+@app.command(name="sparse")
+def measure_sparse(*, only: Names = (), pairs: int = sparse_report.MIN_PAIRS) -> None:
+    """Measure the estimator on sparse input beside scikit-learn's: times and memory; write a record.
+
+    The chapter of docs/performance.md shows the newest record of all cases.
+
+    Parameters
+    ----------
+    only
+        Cases whose name contains one of these texts, by default all. Names are fit-COLUMNS-HIDDEN-BATCH-SOLVER, such as
+        fit-20000-10-200-adam, and predict-COLUMNS-HIDDEN.
+    pairs
+        Pairs of fits, or of rounds of predictions, per case, after the fit or prediction whose memory is measured.
+    """
+    cases = sparse.chosen(only)
+    if not any(cases.values()):
+        known = ", ".join(name for named in sparse.CASES.values() for name in named)
+        sys.exit(f"--only: expected texts that are in some of {known}, got {' '.join(only)}")
+    if pairs < 1:
+        sys.exit(f"--pairs: expected an integer from 1, got {pairs}")
+    result = sparse.run(cases, pairs)
+    path = record.save(result, "sparse-")
+    print(f"{sparse_report.tables(result)}\n\nwritten: {path}")
+    if sparse_report.is_complete(result):
+        sparse_report.fill_page()
 
 
 @app.command(name="combinations")

@@ -1,4 +1,4 @@
-"""The machine: its description in records, pinning of processes to cores, and the memory of a process."""
+"""The machine: its description in records, and pinning of processes to cores."""
 
 import os
 import platform
@@ -15,7 +15,9 @@ import llvmlite.binding as llvm
 from benchmarks import instruction_limit, processor
 from fastmlp.codegen import cpu
 
-PACKAGES = ("numpy", "numba", "llvmlite", "scikit-learn", "torch", "jax", "jaxlib", "keras", "onnxruntime")
+PACKAGES = (
+    "numpy", "scipy", "numba", "llvmlite", "scikit-learn", "torch", "jax", "jaxlib", "keras", "onnxruntime"
+)  # fmt: skip
 #: Variables that limit the instructions of fastmlp's kernels.
 LIMITS = ("FASTMLP_VECTOR_BITS", "NUMBA_CPU_FEATURES", "NUMBA_CPU_NAME")
 #: Read by OpenBLAS, MKL, OpenMP and Accelerate when they are loaded; XLA uses the CPU affinity.
@@ -71,24 +73,6 @@ def describe(n_threads: int) -> dict:
         "n_threads": n_threads,
         "versions": {"python": sys.version.split()[0], **{name: _version(name) for name in PACKAGES}},
     }
-
-
-def peak_memory_mb() -> float:
-    """Peak resident memory of this process in MB (1e6 bytes)."""
-    try:
-        # Not getrusage: on Linux its value survives exec, so that a small child process reports its parent's peak.
-        with open("/proc/self/status") as lines:
-            return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024 / 1e6
-    except (OSError, StopIteration):
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
-
-
-def anonymous_memory_mb() -> float:
-    """Anonymous resident memory of this process in MB (1e6 bytes), without pages of mapped files; Linux only."""
-    with open("/proc/self/status") as lines:
-        return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) * 1024 / 1e6
 
 
 def _commit() -> str | None:

@@ -188,6 +188,8 @@ def _share(share: float) -> str:
 
 
 def duration(seconds: float) -> str:
+    if seconds >= 0.9995:  # 1 to three digits
+        return f"{seconds:.3g} s"
     return f"{seconds * 1e3:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.3g} µs"
 
 

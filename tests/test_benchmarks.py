@@ -333,7 +333,7 @@ def test_the_short_tables_show_the_kinds_with_the_best_and_the_worst_ratios(two_
     ]
     assert rows[11] == "|  | 8-5-3<br>1 sample | 8-5-3<br>5,000 samples |"
     assert rows[13:15] == [
-        "| **fastmlp**, time per call, AVX-512 | **15.6 ms** | **1e+03 ms** |",
+        "| **fastmlp**, time per call, AVX-512 | **15.6 ms** | **1 s** |",
         "| fastest rival | ONNX Runtime, 0.50 x | ONNX Runtime, 0.50 x |",
     ]
     assert "an old CPU with AVX2, one thread" in rows[-1]

@@ -16,7 +16,7 @@ DATA_MB = 60_000 * 3072 / 1e6
 #: By the command line, which prevents that Numba imports scipy.linalg (16 MB).
 PROGRAM = """
 import json, sys
-from benchmarks.machine import peak_memory_mb
+from benchmarks.memory import peak_memory_mb
 import fastmlp
 imported = peak_memory_mb()
 from fastmlp.__main__ import main

@@ -20,7 +20,7 @@ ALLOWED_MB = 20
 PROGRAM = """
 import json, sys
 import fastmlp
-from benchmarks.machine import anonymous_memory_mb
+from benchmarks.memory import anonymous_memory_mb
 dataset = fastmlp.load_data(sys.argv[1])
 fastmlp.warmup()
 before = anonymous_memory_mb()
