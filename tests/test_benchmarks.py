@@ -27,6 +27,7 @@ from benchmarks import (
     record,
     report,
     rivals,
+    sparse_report,
     table_report,
     tables,
     thread_model,
@@ -441,6 +442,7 @@ def test_the_published_tables_are_those_of_the_stored_records(tmp_path):
     report.fill_pages(record.published(), *copies[:2])
     thread_report.fill_page(copies[1])
     first_run_report.fill_page(copies[1])
+    sparse_report.fill_page(copies[1])
     table_report.fill_page(copies[2])
     for copy, page in zip(copies, pages, strict=True):
         assert copy.read_text(encoding="utf-8") == page.read_text(encoding="utf-8"), "run python -m benchmarks table"
