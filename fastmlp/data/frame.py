@@ -1,6 +1,7 @@
 """Data frames and columns of pandas and polars as arrays of real numbers; neither library is imported."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -121,11 +122,14 @@ def frame_values(values: Any, name: str) -> npt.NDArray[Any]:
            [nan,  0.]])
     """
     if _is_column(values):
-        return _numbers(values, name, values.name)
+        return _numbers(values, name)
     if hasattr(values, "iloc") and len({*values.dtypes}) == 1 and _is_plain(values.dtypes.iloc[0]):
         return np.asarray(values)
     columns = values.get_columns() if hasattr(values, "get_columns") else [column for _, column in values.items()]
-    arrays = [_numbers(column, name, column.name) for column in columns]
+    arrays = [_numbers(column, name) for column in columns]
+    for column, array in zip(columns, arrays, strict=True):
+        if array.ndim > 1:  # an Array or Struct of polars
+            raise _no_numbers(column, name)
     # Booleans and bytes together are not uint8, which would be scaled as pixels are.
     dtypes = {np.dtype(np.int8) if array.dtype == bool else array.dtype for array in arrays}
     cells = np.empty((len(values), len(arrays)), np.result_type(*dtypes) if dtypes else np.float64)
@@ -142,21 +146,25 @@ def _is_plain(dtype: object) -> bool:
     return isinstance(dtype, np.dtype) and dtype.kind in "biuf"
 
 
-def _numbers(column: Any, name: str, label: object) -> npt.NDArray[Any]:
+def _numbers(column: Any, name: str) -> npt.NDArray[Any]:
     """The cells of a column as real numbers."""
     cells = column.to_numpy()
     if _is_plain(cells.dtype):
         return np.asarray(cells)
-    try:
-        if cells.dtype.kind not in "cMm":
+    # Dates with a time zone are objects in NumPy, which convert to floats.
+    if not {cells.dtype.kind, getattr(column.dtype, "kind", "")} & {*"cMm"}:
+        # ArithmeticError: of integers beyond float64's range, and of decimals that are a signalling NaN.
+        with suppress(TypeError, ValueError, ArithmeticError):
             # pandas has several kinds of missing cells, polars None, which NumPy converts to NaN.
             is_pandas = hasattr(column, "isna")
             floats = column.to_numpy(dtype=np.float64, na_value=np.nan) if is_pandas else cells.astype(np.float64)
             return np.asarray(floats)
-    except (TypeError, ValueError):
-        pass
-    place = "" if label is None else f" in column {label!r}"
-    raise DataTypeError(
+    raise _no_numbers(column, name)
+
+
+def _no_numbers(column: Any, name: str) -> DataTypeError:
+    place = "" if column.name is None else f" in column {column.name!r}"
+    return DataTypeError(
         f"{name}: expected real numbers, got {column.dtype}{place}; convert the column to numbers, or give the table "
         "to fastmlp.load_data, which encodes texts, categories and dates"
     )

@@ -1,5 +1,7 @@
 """Data frames of pandas and polars with all types of columns, as arrays and in a `Dataset`."""
 
+from decimal import Decimal
+
 import numpy as np
 import pytest
 
@@ -57,11 +59,19 @@ def test_a_missing_cell_is_refused_by_the_name_of_its_column(make, cells):
         Dataset(FRAME, frame["age"], FRAME, [0, 1, 1, 0])
 
 
-@pytest.mark.parametrize("dtype", ["object", "string", "category", "datetime64[s]", "complex", "period[D]"])
+@pytest.mark.parametrize(
+    "dtype", ["object", "string", "category", "datetime64[s]", "datetime64[ns, UTC]", "complex", "period[D]"]
+)
 def test_a_column_without_numbers_is_refused_by_its_name(dtype):
     column = pd.Series(["2020-01-01"] * 4 if dtype != "complex" else [1j] * 4).astype(dtype)
     with pytest.raises(DataTypeError, match=r"^X: expected real numbers, got .* in column 'born'; convert .*load_data"):
         check_X(FRAME.assign(born=column))
+
+
+@pytest.mark.parametrize("cells", [[10**400] * 4, [Decimal("sNaN")] * 4], ids=["integer", "decimal"])
+def test_objects_beyond_float64_are_refused_by_their_name(cells):
+    with pytest.raises(DataTypeError, match=r"^X: expected real numbers, got object in column 'code'"):
+        check_X(FRAME.assign(code=pd.Series(cells, dtype=object)))
 
 
 @pytest.mark.parametrize("dtype", ["object", "string", "category"])
@@ -75,6 +85,8 @@ def test_polars_columns_without_numbers_are_refused_by_their_names():
         check_X(polars_frame({"age": AGES, "sex": ["f", "m", "m", "f"]}))
     with pytest.raises(DataTypeError, match=r"^X: expected real numbers, got Date in column 'born'"):
         check_X(polars_frame({"age": AGES, "born": np.array(["2020-01-01"] * 4, "datetime64[D]")}))
+    with pytest.raises(DataTypeError, match=r"^X: expected real numbers, got Array.* in column 'place'"):
+        check_X(polars_frame({"age": AGES, "place": np.eye(4)}))
 
 
 def test_the_dtype_is_the_common_one_of_the_columns():
