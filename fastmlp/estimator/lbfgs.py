@@ -36,8 +36,9 @@ class LbfgsLoop(Loop):
             estimator.n_iter_ = _check_optimize_result("lbfgs", result, estimator.max_iter)
             self._set_loss(result.fun)
             self._point = result.x
-        except _StopFit:
-            pass
+        except _StopFit as stop:
+            if stop.__cause__ is not None:
+                raise stop.__cause__ from None
         except KeyboardInterrupt:
             if estimator.n_iter_ == 0:
                 raise
@@ -92,7 +93,11 @@ class LbfgsLoop(Loop):
         self._write_back()
         if self.validation is not None:
             self._validate(self.validation)
-        if self.callbacks.end_epoch():
+        try:
+            is_last = self.callbacks.end_epoch()
+        except StopIteration as error:  # with which SciPy would end without an error
+            raise _StopFit from error
+        if is_last:
             raise _StopFit
 
     def _set_loss(self, loss: float) -> None:
@@ -105,4 +110,4 @@ class LbfgsLoop(Loop):
 
 
 class _StopFit(Exception):  # noqa: N818 -- no error
-    """A callback requests the end of training."""
+    """A callback requests the end of training, or raised the StopIteration that is the cause."""

@@ -224,6 +224,20 @@ def test_callbacks_are_called_after_every_iteration_and_may_end_training():
     np.testing.assert_array_equal(seen[-1][2], weights(ref))
 
 
+@pytest.mark.parametrize("error", [ZeroDivisionError, StopIteration])
+def test_an_exception_in_a_callback_is_raised_and_the_weights_of_the_last_iteration_are_kept(error):
+    def callback(network):
+        if network.n_iter_ == 4:
+            raise error("in the callback")
+
+    network = make_both()[0].set_params(callbacks=callback)
+    with pytest.raises(error, match="in the callback"):
+        network.fit(X, SUMS[:, 0] > 0)
+    ref, _ = fit_both(max_iter=4)
+    assert (network.n_iter_, network.loss_) == (4, ref.loss_)
+    np.testing.assert_array_equal(weights(network), weights(ref))
+
+
 def test_ctrl_c_warns_and_keeps_the_weights_of_the_last_iteration():
     def interrupt(network):
         if network.n_iter_ == 4:
