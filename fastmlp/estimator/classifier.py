@@ -42,9 +42,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         An optimizer of `fastmlp.Config`. "sgd" is that of scikit-learn: with `momentum`, which is Nesterov's if
         `nesterovs_momentum`. "rmsprop" has no bias correction: its first step is 1 / sqrt(1 - beta_2) times the
         learning rate, 31.6 times for beta_2=0.999; 0.9 is the usual value. "lbfgs" is SciPy's L-BFGS-B on the loss over
-        the whole training set, for small data; its iterations are scikit-learn's except for rounding, as long as no
-        probability is below 2.2e-16, where scikit-learn clips it. Batches, learning rates and early stopping do not
-        apply to it; `dropout`, `weight_decay` and `schedule` are refused.
+        the whole training set, for small data; its iterations are scikit-learn's except for rounding, as long as at all
+        weights that its line search tries no probability is below 2.2e-16, where scikit-learn clips it. Batches,
+        learning rates and early stopping do not apply to it; `dropout`, `weight_decay` and `schedule` are refused.
     alpha : float, default=0.0001
         Strength of the L2 penalty, which is divided by the number of samples in the batch, or by the sum of their
         weights: ``Config(l2=alpha, l2_scale="batch")``. The paper's ``Config(l2=l2, l2_scale="step")`` is equivalent to
@@ -75,7 +75,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     callbacks : callable, list of callable or None, default=None
         Functions that are called with the estimator after each epoch, or iteration of "lbfgs". Training ends if one of
         them returns True. An exception in a callback also ends training and is raised by `fit`; the estimator keeps the
-        weights reached so far. Callbacks of scikit-learn are registered with `set_callbacks`.
+        weights reached so far. With "lbfgs", changes of `coefs_` by callbacks have no effect. Callbacks of scikit-learn
+        are registered with `set_callbacks`.
     n_repeats : int, default=1
         Number of networks to train, with different initial weights and sample orders. Predicted probabilities are
         averaged over them. All fitted attributes except `repeats_` describe the first.

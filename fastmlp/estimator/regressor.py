@@ -36,7 +36,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     ----------
     loss : {"squared_error", "poisson", "huber"}, default="squared_error"
         Half the squared error, half the Poisson deviance of exp(output), which requires y >= 0, or the Huber loss. As
-        in scikit-learn, `loss_` is the mean over the outputs, or for "poisson" the sum. Gradients are those of the sum.
+        in scikit-learn, `loss_` is the mean over the outputs, or for "poisson" the sum. Gradients are those of the sum:
+        with "lbfgs" and more than some 1,000 outputs, the line search fails for this reason, as in scikit-learn.
     hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter,\
     shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction,\
     beta_1, beta_2, epsilon, n_iter_no_change, max_fun, dropout, weight_decay, schedule, callbacks, n_repeats,\
@@ -161,6 +162,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> "MLPRegressor":
         """Train for one epoch on the given samples, starting from the current weights and state of the optimizer.
+
+        Missing with the solver "lbfgs", as in `MLPClassifier`; scikit-learn's regressor then has one, equivalent to
+        `fit` with ``warm_start=True``.
 
         Parameters
         ----------

@@ -11,6 +11,7 @@ from sklearn.datasets import load_digits, make_multilabel_classification
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.neural_network import MLPClassifier as SklearnClassifier
 from sklearn.neural_network import MLPRegressor as SklearnRegressor
+from sklearn.utils.class_weight import compute_sample_weight
 
 from fastmlp import MLPClassifier, MLPRegressor
 
@@ -184,10 +185,24 @@ def test_parameters_that_need_minibatches_are_refused(parameters, message):
         MLPClassifier(solver="lbfgs", **parameters).fit(X, SUMS[:, 0] > 0)
 
 
-@pytest.mark.parametrize("parameters", [{"class_weight": {False: 5.0}}, {"label_smoothing": 0.3}])
-def test_class_weights_and_label_smoothing_change_the_weights(parameters):
-    plain, changed = (make_both()[0].set_params(**more).fit(X, SUMS[:, 0] > 0) for more in ({}, parameters))
-    assert abs(weights(plain) - weights(changed)).max() > 1e-3
+@pytest.mark.parametrize("kind", [{False: 5.0}, "balanced"], ids=["dict", "balanced"])
+def test_class_weights_are_sample_weights(kind, small_batches):
+    y = SUMS[:, 0] > 1
+    ref = make_both()[0].fit(X, y, compute_sample_weight(kind, y))
+    np.testing.assert_array_equal(weights(make_both()[0].set_params(class_weight=kind).fit(X, y)), weights(ref))
+
+
+def test_label_smoothing_changes_the_weights():
+    plain, smooth = (make_both()[0].set_params(label_smoothing=s).fit(X, SUMS[:, 0] > 0) for s in (0.0, 0.3))
+    assert abs(weights(plain) - weights(smooth)).max() > 1e-3
+
+
+def test_changes_of_weights_by_callbacks_have_no_effect():
+    def callback(network):
+        network.coefs_[0][:] = 0
+
+    ref, changed = (make_both()[0].set_params(callbacks=c).fit(X, SUMS[:, 0] > 0) for c in (None, callback))
+    np.testing.assert_array_equal(weights(changed), weights(ref))
 
 
 def test_standardised_targets_of_any_unit_are_learnt():
