@@ -75,6 +75,16 @@ def test_a_weight_counts_as_many_copies_of_a_sample():
     np.testing.assert_allclose(gradient, ref, rtol=1e-10, atol=1e-14)
 
 
+def test_a_batch_whose_weights_are_all_0_has_no_part_in_loss_and_gradient():
+    weights = np.where(np.arange(N) < 20, 0, WEIGHTS)
+    (loss, gradient), (ref_loss, ref) = (
+        each.loss_and_gradient(each.point)
+        for each in (make(weights=weights), make(X=X[20:], y=LABELS[20:], weights=weights[20:]))
+    )
+    assert loss == ref_loss
+    np.testing.assert_array_equal(gradient, ref)
+
+
 @pytest.mark.parametrize("n_threads", [2, 3])
 def test_the_number_of_threads_changes_no_bit(n_threads):
     one, several = (make(n_threads=n) for n in (1, n_threads))
