@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmlp.data.check import Array, as_array, as_dense, refuse_non_finite
-from fastmlp.data.frame import column_names
+from fastmlp.data.frame import check_same_names, column_names
 from fastmlp.data.label import TYPES, check_labels, codes_of, distinct_labels
 from fastmlp.errors import DataError
 from fastmlp.settings import Task
@@ -49,9 +49,12 @@ def check_targets(
     """
     if task != "classification":
         n_outputs, targets = None if class_names is None else len(class_names), {}
+        first, (y_first, _) = next(iter(given.items()))
         for name, (y, n_samples) in given.items():
             targets[name] = check_target(y, n_samples, task, n_outputs, name)
             n_outputs = int(targets[name].shape[1])
+            if n_outputs > 1:  # a single column may have any name
+                check_same_names(column_names(y, name), column_names(y_first, first), name, first)
         return targets, None
     labels = {name: check_labels(y, n_samples, name) for name, (y, n_samples) in given.items()}
     if class_names is None:
@@ -124,7 +127,8 @@ def check_target(
         raise DataError(f"{name}: expected shape (n_samples, {n_outputs}), got {values.shape}")
     if task == "regression":
         values = values.astype(np.float64, order="C")
-        refuse_non_finite(values, name, column_names(y, name))
+    refuse_non_finite(values, name, column_names(y, name))
+    if task == "regression":
         return values
     if not np.isin(values, (0, 1)).all():
         raise DataError(f"{name}: expected 0 or 1 for each label of a sample, got other numbers")

@@ -53,6 +53,9 @@ def test_a_missing_cell_is_refused_by_the_name_of_its_column(make, cells):
         Dataset(frame, [0, 1, 1, 0], FRAME[["fare", "age"]], [0, 1, 1, 0])
     with pytest.raises(DataError, match=r"y_train: .* column 'age' \(rows"):
         Dataset(FRAME, frame, FRAME, frame, task="regression")
+    labels = make({"young": [0, 1, 1, 0], "old": [True, None, False, True]})
+    with pytest.raises(DataError, match=r"y_train: .* got nan at row 1, column 'old' \(rows"):
+        Dataset(FRAME, labels, FRAME, labels, task="multilabel")
     with pytest.raises(DataError, match=r"weight_train: .* column 'age' \(rows"):
         Dataset(FRAME, [0, 1, 1, 0], FRAME, [0, 1, 1, 0], weight_train=frame["age"])
     with pytest.raises((DataError, DataTypeError), match=r"y_train: .*drop the samples without a label"):
@@ -104,6 +107,9 @@ def test_other_columns_or_another_order_than_in_training_are_refused():
         Dataset(FRAME, y, FRAME[FRAME.columns[::-1]], y)
     with pytest.raises(DataError, match=r"X_val: .* got no column 'age'; add it"):
         Dataset(FRAME, y, FRAME, y, X_val=FRAME.drop(columns="age"), y_val=y)
+    with pytest.raises(DataError, match=r"y_test: expected the columns of y_train in their order"):
+        Dataset(FRAME, FRAME, FRAME, FRAME[FRAME.columns[::-1]], task="regression")
+    assert Dataset(FRAME, FRAME[["age"]], FRAME, FRAME["fare"], task="regression").y_test.shape == (4, 1)
     for others in (VALUES, pd.DataFrame(VALUES)):  # without names
         assert Dataset(FRAME, y, others, y).n_features == 3
 
