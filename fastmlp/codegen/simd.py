@@ -91,6 +91,17 @@ def n_lanes(_: Any, array: Any) -> Any:
 
 
 @intrinsic
+def pointer(_: Any, address: Any, dtype: Any) -> Any:
+    """The pointer to numbers of type `dtype` at an address, an integer."""
+    pointer_type = types.CPointer(dtype.instance_type)
+
+    def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        return builder.inttoptr(args[0], context.get_value_type(pointer_type))
+
+    return pointer_type(types.int64, dtype), emit
+
+
+@intrinsic
 def vload(_: Any, array: Any, index: Any) -> Any:
     """Load ``array[index : index + lanes]``; no alignment is required."""
     vector = Vector(array.dtype)

@@ -21,8 +21,6 @@ from fastmlp.table.schema import TableSchema
 BLOCK_BYTES = 1 << 20
 #: Mapped files of this size or larger are not read into memory without a warning.
 LARGE_FILE_BYTES = 1 << 26
-#: Bytes of the window in which sparse samples are converted to dense ones, in training and in prediction.
-WINDOW_BYTES = 1 << 24
 
 Array = npt.NDArray[Any]
 

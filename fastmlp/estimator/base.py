@@ -14,7 +14,6 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from fastmlp.data.check import is_as_checked
 from fastmlp.data.scaling import warn_if_not_finite
 from fastmlp.data.target import check_weights
 from fastmlp.data.target_scaling import TargetScaling
@@ -24,7 +23,7 @@ from fastmlp.estimator.config_mapping import LBFGS_BATCH, config_of, hidden_size
 from fastmlp.estimator.holdout import hold_out
 from fastmlp.estimator.loop import INTERRUPTED, Loop, PartialFitState, Samples, forward, network_in_training
 from fastmlp.estimator.parameter import LayerArrays, in_float64, initial_params
-from fastmlp.estimator.value_range import aligned, check_range, check_training_range
+from fastmlp.estimator.value_range import aligned, check_range, check_training_range, readable_in_place
 from fastmlp.export.from_sklearn import AUTO_BATCH
 from fastmlp.kernels.predict_layout import LARGE_SAMPLES, NON_FINITE_OUTPUTS
 from fastmlp.model.model import Model
@@ -148,7 +147,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         validation = self._validation_samples(*validation_set)
         sizes = (samples.X.shape[1], *sizes, self.n_outputs_)
         self._random_state = check_random_state(self.random_state)
-        params = self._starting_params(sizes, samples.X.dtype, is_continued)
+        params = self._starting_params(sizes, samples.X, is_continued)
         scaling = self._fit_target_scaling(samples, is_continued)
         check_training_range(samples, validation, self._loss_settings()["loss"], params.dtype, scaling)
         if self.early_stopping and validation is None and self.solver != "lbfgs":
@@ -205,11 +204,15 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         X, y = validate_data(self, X, y.toarray() if issparse(y) else y, reset=reset, **options)
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
-    def _starting_params(self, sizes: tuple[int, ...], dtype: Any, is_continued: bool) -> Params:
-        """The parameters of the fitted network, which must have the given layer sizes, or random ones."""
+    def _starting_params(self, sizes: tuple[int, ...], X: Any, is_continued: bool) -> Params:
+        """The parameters of the fitted network, which must have the given layer sizes, or random ones.
+
+        They are stored as the kernels take them for samples like X.
+        """
         if not is_continued:
-            params = initial_params(sizes, dtype, self.activation, self._random_state)
+            params = initial_params(sizes, X.dtype, self.activation, self._random_state, row_per_feature=issparse(X))
         else:
+            self.model_.store_first_layer(row_per_feature=issparse(X))
             params = self.model_.params
         if params.sizes != sizes:
             raise ConfigError(
@@ -256,7 +259,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):
             self.loss_curve_: list[float] = []
             self._no_improvement_count, self.best_loss_, self.best_validation_score_ = 0, None, None
         if self.early_stopping and self.best_validation_score_ is None:
-            self.best_validation_score_, self._best_theta = -np.inf, self.model_.params.theta.copy()
+            self.best_validation_score_, self._best_params = -np.inf, self.model_.params.copy()
         if not self.early_stopping and self.best_loss_ is None:
             self.best_loss_ = np.inf
 
@@ -302,11 +305,11 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         if not hasattr(self, "model_"):
             check_is_fitted(self)
         # scikit-learn would at most refuse NaN and infinity, which the kernels look for: 50 us less for one sample.
-        is_plain = is_as_checked(X, self.n_features_in_) and X.dtype.kind == "f"
-        if not is_plain or hasattr(self, "feature_names_in_"):
-            X, is_plain = self._validated(X), False
+        samples = None if hasattr(self, "feature_names_in_") else readable_in_place(X, self.n_features_in_)
+        is_checked = samples is None
+        X = self._validated(X) if samples is None else samples
         outputs, _, findings = forward(self.model_, X, self.n_threads)
-        if is_plain and findings & LARGE_SAMPLES:
+        if findings & LARGE_SAMPLES and not is_checked:
             self._validated(X)
         outputs = warn_if_not_finite(outputs, X) if findings & NON_FINITE_OUTPUTS else outputs
         if not self.repeats_:

@@ -19,6 +19,7 @@ from fastmlp.data.target_scaling import TargetScaling
 from fastmlp.estimator.callbacks import CallbackRunner
 from fastmlp.metrics import exponents
 from fastmlp.model.model import Model
+from fastmlp.model.params import laid_out_as
 from fastmlp.parallel import Threads, check_threads, core_in_use
 from fastmlp.settings import LOSSES, OPTIMIZERS
 from fastmlp.training.early_stopping import Plateau
@@ -149,12 +150,15 @@ class PartialFitState(NamedTuple):
         Powers of its decay rates, see `fastmlp.kernels.optimizer_state`.
     rate : LearningRate
         The learning rate.
+    row_per_feature : bool
+        The layout of the moment estimates, see `fastmlp.model.params.Params`.
     """
 
     optimizer: str
     moments: tuple[NDArray[Any], ...]
     powers: NDArray[np.float64]
     rate: LearningRate
+    row_per_feature: bool
 
 
 def network_in_training(model: Model, scaling: TargetScaling, is_continued: bool) -> Model:
@@ -233,19 +237,17 @@ class Loop:
         self.loss_divisor = self.model.n_outputs if LOSSES[self.model.config.loss].output == "identity" else 1
         self.print = print if estimator.verbose else _print_nothing
         if state is not None and state.optimizer == self.model.config.optimizer:
-            for array, stored in zip(
-                (self.trainer.arrays.m, self.trainer.arrays.v, self.trainer.powers),
-                (*state.moments, state.powers),
-                strict=True,
-            ):
-                array[:] = stored
-            self.rate = state.rate
+            for array, moment in zip(self.trainer.arrays[1:3], state.moments, strict=True):
+                if array.size:
+                    array[:] = laid_out_as(self.model.params, moment, state.row_per_feature)
+            self.trainer.powers[:], self.rate = state.powers, state.rate
         self.n_steps_before = self.trainer.n_steps_done
 
     @property
     def state(self) -> PartialFitState | None:
         """State of the optimizer; its arrays are those that training updates, not copies."""
-        return PartialFitState(self.model.config.optimizer, self.trainer.arrays[1:3], self.trainer.powers, self.rate)
+        moments, row_per_feature = self.trainer.arrays[1:3], self.model.params.row_per_feature
+        return PartialFitState(self.model.config.optimizer, moments, self.trainer.powers, self.rate, row_per_feature)
 
     def run(self, incremental: bool) -> None:
         """Train for one epoch if `incremental`, otherwise for up to ``max_iter`` epochs.
@@ -268,7 +270,8 @@ class Loop:
         finally:
             self._write_back()
             if estimator.early_stopping:
-                estimator.model_.params.theta[:] = estimator._best_theta
+                best, params = estimator._best_params, estimator.model_.params
+                params.theta[:] = laid_out_as(params, best.theta, best.row_per_feature)
 
     def _make_trainer(self, samples: Samples, evaluated: tuple[str, ...]) -> Any:
         from fastmlp.training.trainer import Trainer  # imports Numba
@@ -361,7 +364,7 @@ class Loop:
             is_stalled = not score >= estimator.best_validation_score_ + estimator.tol  # NaN is no improvement
             if score > estimator.best_validation_score_:
                 estimator.best_validation_score_ = score
-                estimator._best_theta = estimator.model_.params.theta.copy()
+                estimator._best_params = estimator.model_.params.copy()
         else:
             tol = self.scaling.loss_of_targets(estimator.tol)
             is_stalled = not estimator.loss_ <= estimator.best_loss_ - tol

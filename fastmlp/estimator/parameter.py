@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmlp.data.check import row_blocks
 from fastmlp.model.params import Params, Views
 
 
@@ -23,8 +24,17 @@ class LayerArrays(list[NDArray[Any]]):
         return list, (list(self),)
 
 
-def initial_params(sizes: tuple[int, ...], dtype: Any, activation: str, random_state: np.random.RandomState) -> Params:
+def initial_params(
+    sizes: tuple[int, ...],
+    dtype: Any,
+    activation: str,
+    random_state: np.random.RandomState,
+    row_per_feature: bool = False,
+) -> Params:
     """Random weights and biases as in scikit-learn: Glorot-uniform, with a third of the variance for sigmoids.
+
+    row_per_feature : see `fastmlp.model.params.Params`. The numbers are drawn block by block, which needs less memory
+    than all of a layer's at once, and gives the same.
 
     Examples
     --------
@@ -32,10 +42,11 @@ def initial_params(sizes: tuple[int, ...], dtype: Any, activation: str, random_s
     >>> params.weights[0].ravel().round(3).tolist(), params.biases[0].round(3).tolist()
     ([0.138, 0.609], [0.291])
     """
-    params, factor = Params(sizes, dtype), 2.0 if activation in ("logistic", "sigmoid") else 6.0
+    params, factor = Params(sizes, dtype, row_per_feature), 2.0 if activation in ("logistic", "sigmoid") else 6.0
     for W, b in zip(params.weights, params.biases, strict=True):
         limit = math.sqrt(factor / sum(W.shape))
-        W[...] = random_state.uniform(-limit, limit, W.shape)
+        for rows in row_blocks(len(W), 8 * W.shape[1]):
+            W[rows] = random_state.uniform(-limit, limit, W[rows].shape)
         b[...] = random_state.uniform(-limit, limit, b.shape)
     return params
 
@@ -50,7 +61,7 @@ def in_float64(params: Params) -> Params:
     """
     if params.dtype == np.float64:
         return params
-    converted = Params(params.sizes, np.float64)
+    converted = Params(params.sizes, np.float64, params.row_per_feature)
     converted.weights.assign(params.weights)
     converted.biases.assign(params.biases)
     return converted

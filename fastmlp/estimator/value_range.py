@@ -3,10 +3,11 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import issparse
 
+from fastmlp.data.check import is_as_checked
 from fastmlp.data.scaling import check_representable
+from fastmlp.data.sparse import check_sparse
 from fastmlp.data.target import check_loss
 from fastmlp.data.target_scaling import TargetScaling
 from fastmlp.estimator.loop import Samples
@@ -72,12 +73,12 @@ def check_range(X: Any, dtype: np.dtype[Any], name: str = "X") -> Any:
     fastmlp.errors.DataError: X: got values up to 1e+39, beyond float32's range; train in float64, or scale the data
     """
     if X.dtype != dtype:
-        check_representable(_numbers(X), None, dtype.name, name)
+        check_representable(X, None, dtype.name, name)
     return X
 
 
 def aligned(X: Any) -> Any:
-    """Samples that the kernels can read: aligned to their dtype; CSR samples as they are.
+    """Samples that the kernels can read: aligned to their dtype; CSR samples in canonical format.
 
     Examples
     --------
@@ -85,9 +86,19 @@ def aligned(X: Any) -> Any:
     >>> aligned(X).flags.aligned
     True
     """
-    return X if issparse(X) else np.require(X, requirements="A")
+    return check_sparse(X, ensure_finite=False) if issparse(X) else np.require(X, requirements="A")
 
 
-def _numbers(X: Any) -> NDArray[Any]:
-    """The samples; of CSR samples the stored numbers and a zero."""
-    return np.append(X.data, X.dtype.type(0))[:, None] if issparse(X) else X
+def readable_in_place(X: Any, n_features: int) -> Any:
+    """Samples that scikit-learn's checks would return as they are, apart from their values; otherwise None.
+
+    Examples
+    --------
+    >>> X = np.zeros((1, 2))
+    >>> readable_in_place(X, 2) is X, readable_in_place([[0.0, 0.0]], 2)
+    (True, None)
+    """
+    if not issparse(X):
+        return X if is_as_checked(X, n_features) and X.dtype.kind == "f" else None
+    is_plain = X.format == "csr" and X.ndim == 2 and X.shape[0] > 0 and X.shape[1] == n_features
+    return aligned(X) if is_plain and X.dtype in (np.float32, np.float64) else None

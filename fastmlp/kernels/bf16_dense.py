@@ -16,7 +16,7 @@ from fastmlp.kernels.bf16_matmul import bf16_product
 from fastmlp.kernels.bf16_pack import block_transpose, columns_panel_pack, rows_panel_pack, rows_split, samples_pack
 from fastmlp.kernels.dense import bias_forward, prefetch_next_panel
 from fastmlp.kernels.matmul import matrix
-from fastmlp.kernels.prototypes import BF16_FIRST_LAYER, BF16_LAYER, BF16_UPDATE, call_update
+from fastmlp.kernels.prototypes import BF16_LAYER, BF16_UPDATE, FIRST_LAYER, call_update
 from fastmlp.kernels.team import share_of_rows
 
 #: Factor of operands that are not the weights or deltas of pixels.
@@ -69,7 +69,7 @@ def deltas_split(net, layer, factor, m):
     rows_split(dZ, factor, sizes, common[at.TERMS], common[at.TILE_HEIGHT], work, common[at.DELTA_TILES])
 
 
-@BF16_FIRST_LAYER.implementation
+@FIRST_LAYER.implementation
 def bf16_fused_update_forward(data, order, net, layer, previous, next_batch, c):
     """`fused_update_forward` with bf16 products.
 

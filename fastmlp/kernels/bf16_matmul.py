@@ -139,7 +139,7 @@ def _emit_vectors(
             zeros = [[zero] * vectors for _ in range(rows)]
             chains.append(emit_sums(builder, zeros, a_rows, b_rows, I64(WORDS // 2), _add_pairs))
         for r in range(rows):
-            targets, sources = C.vectors(C.row(r), vectors), start.vectors(start.row(r), vectors)
+            targets, sources = C.vectors(C.row(I64(r)), vectors), start.vectors(start.row(I64(r)), vectors)
             for even, odd, source, target in zip(*(chain[r] for chain in chains), sources, targets, strict=True):
                 C.store(builder.fadd(start.load(source), builder.fadd(even, odd)), target)
 

@@ -23,7 +23,7 @@ from fastmlp.kernels.optimizer_state import L2, LR, N_COEFFICIENTS
 from fastmlp.kernels.prototypes import call_descent, call_gather_columns, call_gather_rows, call_product, call_update
 from fastmlp.kernels.sampling import prefetch_rows, transpose
 from fastmlp.kernels.team import VECTORS_PER_LINE, barrier_wait, share_of_columns, share_of_rows, whole_lines
-from fastmlp.kernels.update import column_squares
+from fastmlp.kernels.update import column_squares, row_squares
 
 #: Row stride and number of rows of biases as a block of weights. Typed: Numba compiles a function again for a literal.
 BIAS_STRIDE, BIAS_ROWS = np.int64(0), np.int64(1)
@@ -33,6 +33,23 @@ BIAS_STRIDE, BIAS_ROWS = np.int64(0), np.int64(1)
 def layer_row(net, i):
     """Row i of the table of layers."""
     return address(net.layers, i * at.N_LAYER_ENTRIES)
+
+
+@kernel
+def has_row_per_feature(net, i):
+    """Whether layer i has its weights stored with one row per input: the first one, for sparse samples."""
+    return i == 0 and net.common[at.CONVERT] != 0
+
+
+@kernel
+def share_of_weights(net, i):
+    """The block of a layer's weights that a thread updates: (offset in theta, rows, columns)."""
+    layer = layer_row(net, i)
+    if has_row_per_feature(net, i):
+        first, n_columns = share_of_columns(net, layer[at.FAN_OUT])
+        return layer[at.W] + first, layer[at.FAN_IN], n_columns
+    first, n_rows = share_of_rows(net.common, layer)
+    return layer[at.W] + first * layer[at.W_STRIDE], n_rows, layer[at.FAN_IN]
 
 
 @kernel
@@ -196,9 +213,12 @@ def sum_of_squares(array, net, with_biases):
     work, out, n_layers = net.work, net.common[at.COLUMN_SQUARES], net.common[at.N_LAYERS]
     for i in range(n_layers):
         layer = layer_row(net, i)
-        width = whole_lines(net, layer[at.FAN_IN])
-        columns = share_of_columns(net, width)
-        column_squares(array, layer[at.W], layer[at.W_STRIDE], layer[at.FAN_OUT], columns, work, out)
+        width, W, stride = whole_lines(net, layer[at.FAN_IN]), layer[at.W], layer[at.W_STRIDE]
+        inputs = share_of_columns(net, width)
+        if has_row_per_feature(net, i):
+            row_squares(array, W, stride, layer[at.FAN_OUT], inputs, work, net.common[at.COLUMNS], out)
+        else:
+            column_squares(array, W, stride, layer[at.FAN_OUT], inputs, work, out)
         out += width
     for i in range(n_layers if with_biases else 0):
         layer = layer_row(net, i)
@@ -228,11 +248,12 @@ def input_gradient(data, order, net, layer, batch):
 
 
 @kernel
-def gradient_scale(net, scale, start, n):
-    """Multiply a whole number of vectors of the gradient by ``work[scale]``."""
+def gradient_scale(net, scale, start, stride, n_rows, n_columns):
+    """Multiply a block of the gradient, whole vectors wide, by ``work[scale]``."""
     gradient, factor = net.params.gradient, broadcast(net.work, scale)
-    for i in range(start, start + n, n_lanes(net.work)):
-        vstore(gradient, i, vload(gradient, i) * factor)
+    for r in range(n_rows):
+        for i in range(start + r * stride, start + r * stride + n_columns, n_lanes(net.work)):
+            vstore(gradient, i, vload(gradient, i) * factor)
 
 
 @kernel
@@ -245,11 +266,10 @@ def gradient_clip(net, max_norm):
     if norm > max_norm:
         net.work[scale] = max_norm / norm
         for i in range(net.common[at.N_LAYERS]):
-            layer = layer_row(net, i)
-            rows, biases = share_of_rows(net.common, layer), share_of_columns(net, layer[at.FAN_OUT])
-            stride = layer[at.W_STRIDE]
-            gradient_scale(net, scale, layer[at.W] + rows[0] * stride, rows[1] * stride)
-            gradient_scale(net, scale, layer[at.B] + biases[0], biases[1])
+            layer, (W, n_rows, n_columns) = layer_row(net, i), share_of_weights(net, i)
+            gradient_scale(net, scale, W, layer[at.W_STRIDE], n_rows, n_columns)
+            bias, n_biases = share_of_columns(net, layer[at.FAN_OUT])
+            gradient_scale(net, scale, layer[at.B] + bias, BIAS_STRIDE, BIAS_ROWS, n_biases)
 
 
 @kernel
@@ -258,8 +278,8 @@ def stored_gradient_update(net, c):
     params, common = net.params, net.common
     for i in range(common[at.N_LAYERS]):
         layer = layer_row(net, i)
-        (row, n_rows), (bias, n_biases) = share_of_rows(common, layer), share_of_columns(net, layer[at.FAN_OUT])
-        W, stride, b = layer[at.W] + row * layer[at.W_STRIDE], layer[at.W_STRIDE], layer[at.B] + bias
+        (W, n_rows, n_columns), (bias, n_biases) = share_of_weights(net, i), share_of_columns(net, layer[at.FAN_OUT])
+        stride, b = layer[at.W_STRIDE], layer[at.B] + bias
         dW, db = matrix(params.gradient, W, stride), matrix(params.gradient, b, 0)
-        call_update(common[at.STORED_UPDATE], (params, W, stride, dW, n_rows, layer[at.FAN_IN], c))
+        call_update(common[at.STORED_UPDATE], (params, W, stride, dW, n_rows, n_columns, c))
         call_update(common[at.STORED_UPDATE], (params, b, 0, db, 1, n_biases, address(c, N_COEFFICIENTS)))

@@ -1,4 +1,4 @@
-"""The choice, layer by layer, between float products (`dense`) and bf16 products (`bf16_dense`).
+"""The choice, layer by layer, between float products (`dense`), bf16 products (`bf16_dense`) and sparse samples.
 
 The arguments are those of `fastmlp.kernels.dense`.
 """
@@ -16,19 +16,24 @@ from fastmlp.kernels.dense import (
     layer_row,
     samples_as_rows,
 )
-from fastmlp.kernels.prototypes import call_bf16_first_layer, call_bf16_layer, call_bf16_update
+from fastmlp.kernels.prototypes import call_bf16_layer, call_bf16_update, call_first_layer
 
 #: No batch: (first place in the order, number of samples).
 NO_BATCH = (np.int64(0), np.int64(0))
 
 
+@kernel(forceinline=True)
+def has_own_kernel(net, first_layer):
+    """Whether the first layer has bf16 products or sparse samples, for which FIRST_LAYER is called."""
+    return first_layer[at.BF16] > 0 or net.common[at.CONVERT] != 0
+
+
 @kernel
 def first_layer_update_forward(data, order, net, batches, c):
-    """`fused_update_forward` of the batches (previous, next), with bf16 products where the layer has them."""
+    """`fused_update_forward` of the batches (previous, next), or with bf16 products, or of sparse samples."""
     (previous, next_batch), layer = batches, layer_row(net, 0)
-    if layer[at.BF16] > 0:
-        arguments = data, order, net, layer, previous, next_batch, c
-        call_bf16_first_layer(net.common[at.BF16_FIRST_LAYER], arguments)
+    if has_own_kernel(net, layer):
+        call_first_layer(net.common[at.FIRST_LAYER], (data, order, net, layer, previous, next_batch, c))
         return
     fused_update_forward(data, order, net, layer, previous, next_batch, c)
 
@@ -37,9 +42,8 @@ def first_layer_update_forward(data, order, net, batches, c):
 def first_layer_gradient(data, order, net, batch, c):
     """``dW = A^T dZ`` of the first layer, stored at the offset of W in theta."""
     layer = layer_row(net, 0)
-    if layer[at.BF16] > 0:  # whose UPDATE stores the gradient
-        arguments = data, order, net, layer, batch, NO_BATCH, c
-        call_bf16_first_layer(net.common[at.BF16_FIRST_LAYER], arguments)
+    if has_own_kernel(net, layer):  # whose UPDATE stores the gradient
+        call_first_layer(net.common[at.FIRST_LAYER], (data, order, net, layer, batch, NO_BATCH, c))
         return
     input_gradient(data, order, net, layer, batch)
 

@@ -59,7 +59,7 @@ def add_losses(loss_sum, targets, order, batch, columns_and_weight, net):
 @kernel
 def add_penalty(loss_sum, hyper, net, batch, total):
     """Add the penalty of (1) for a batch of weight `total`, times its size, where l2 is divided by that weight."""
-    if hyper[L2_PER_WEIGHT] > 0.0 and total > 0.0:
+    if hyper[L2_PER_WEIGHT] > 0.0 and hyper[HYPER_L2] > 0.0 and total > 0.0:
         penalty = 0.5 * hyper[HYPER_L2] / total * sum_of_squares(net.params.theta, net, np.int64(0))
         if net.common[at.RANK] == 0:
             loss_sum[net.common[at.BATCH]] += penalty * batch[1]
@@ -76,7 +76,13 @@ def pointers(data, targets, net):
     )
     return (
         DataArrays(
-            address(data.X, 0), data.sample_bytes, data.itemsize, address(data.factor, 0), address(data.offset, 0)
+            address(data.X, 0),
+            data.sample_bytes,
+            data.itemsize,
+            address(data.factor, 0),
+            address(data.offset, 0),
+            address(data.indptr, 0),
+            address(data.indices, 0),
         ),
         TargetPointers(
             address(targets.labels, 0),
@@ -86,7 +92,12 @@ def pointers(data, targets, net):
             np.int64(targets.weights.size > 0),
         ),
         NetworkArrays(
-            params, address(net.layers, 0), address(net.work, 0), address(net.common, 0), address(net.barrier, 0)
+            params,
+            address(net.layers, 0),
+            address(net.work, 0),
+            address(net.common, 0),
+            address(net.barrier, 0),
+            address(net.entries, 0),
         ),
     )
 
@@ -154,7 +165,8 @@ def train_chunk(data, targets, order, net, state, loss_sum, integers):
                 arguments = data, order, net, batch, hyper[HYPER_CLIP], c
                 call_clipped_update(common[at.CLIPPED_UPDATE], arguments)
                 previous = NO_BATCH
-        bias_forward(net, first_layer, share_of_rows(common, first_layer), (np.int64(0), next_batch[1]))
+        if common[at.CONVERT] == 0:
+            bias_forward(net, first_layer, share_of_rows(common, first_layer), (np.int64(0), next_batch[1]))
         first_layer_update_forward(data, order, net, (previous, next_batch), c)
         if not barrier_wait(net):
             break

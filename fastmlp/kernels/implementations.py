@@ -1,9 +1,11 @@
 """The kernels that a network calls by their address, by its settings."""
 
 from fastmlp.codegen.indirect import Implementation
-from fastmlp.kernels import activation, bf16_dense, loss, matmul, sampling, step, update
+from fastmlp.kernels import activation, bf16_dense, loss, matmul, sampling, sparse, step, update
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.predict import SCALE as SCALE
+from fastmlp.kernels.sparse import CONVERSIONS as CONVERSIONS
+from fastmlp.kernels.sparse import sparse_predict as sparse_predict
 from fastmlp.settings import OPTIMIZERS
 
 #: A choice of kernels, by the entry of `common` that has their address.
@@ -11,7 +13,7 @@ Choice = dict[int, Implementation]
 
 
 def for_prediction(activation_name: str, loss_name: str) -> Choice:
-    """The kernels of a prediction, but the one that scales the samples: `SCALE` of their dtype."""
+    """The kernels of a prediction, but those for the samples: `SCALE`, or `CONVERSIONS` and `sparse_predict`."""
     return {
         at.PRODUCT: matmul.product_block,
         at.ACTIVATION_FORWARD: activation.FORWARD[activation_name],
@@ -59,12 +61,17 @@ def for_training(
     if smooths and loss_name == "cross_entropy":
         chosen[at.SMOOTHING_FORWARD] = loss.smoothing_forward
     if bf16:
-        chosen[at.BF16_FIRST_LAYER] = bf16_dense.bf16_fused_update_forward
+        chosen[at.FIRST_LAYER] = bf16_dense.bf16_fused_update_forward
         chosen[at.BF16_FORWARD], chosen[at.BF16_BACKWARD] = bf16_dense.bf16_forward, bf16_dense.bf16_backward
         chosen[at.BF16_UPDATE] = bf16_dense.bf16_update
     return chosen
 
 
-def for_samples(dtype: str) -> Choice:
-    """The kernels that gather a batch of samples of a dtype: uint8, float32 or float64."""
+def for_samples(dtype: str, is_sparse: bool = False) -> Choice:
+    """The kernels that gather a batch of samples of a dtype: uint8, float32 or float64.
+
+    For sparse samples, those of the first layer, in place of others that `for_training` has chosen.
+    """
+    if is_sparse:
+        return {at.CONVERT: CONVERSIONS[dtype], at.FIRST_LAYER: sparse.sparse_update_forward}
     return {at.GATHER_ROWS: sampling.ROWS[dtype], at.GATHER_COLUMNS: sampling.COLUMNS[dtype]}

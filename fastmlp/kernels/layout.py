@@ -21,6 +21,11 @@ class DataArrays(NamedTuple):
         Bytes of a feature.
     factor, offset : (n_features padded to whole vectors,)
         The network's input is ``X * factor + offset``.
+    indptr : int64 (n_samples + 1,) or (0,)
+        Of sparse samples (CSR), whose sample_bytes and offset are 0: the non-zeros of sample i are those from
+        ``indptr[i]`` to ``indptr[i + 1]``. X has their bytes.
+    indices : int32 (n_non_zeros,) or (0,)
+        The feature of each non-zero, ascending within a sample.
     """
 
     X: Any
@@ -28,6 +33,8 @@ class DataArrays(NamedTuple):
     itemsize: Any
     factor: Any
     offset: Any
+    indptr: Any
+    indices: Any
 
 
 class TargetPointers(NamedTuple):
@@ -86,6 +93,8 @@ class NetworkArrays(NamedTuple):
         Sizes and offsets that all layers share; of each thread its own.
     barrier : int64 (N_BARRIER_ENTRIES,)
         Memory of the threads' barrier, see `ARRIVED`.
+    entries : int32 (n_entries,)
+        Scratch memory for the non-zeros of a batch of sparse samples, see `fastmlp.kernels.sparse`; otherwise empty.
     """
 
     params: Any
@@ -93,6 +102,7 @@ class NetworkArrays(NamedTuple):
     work: Any
     common: Any
     barrier: Any
+    entries: Any
 
 
 class OptimizerState(NamedTuple):
@@ -146,9 +156,16 @@ RANK, N_THREADS = range(27, 29)
 # clipped, UPDATE stores it and STORED_UPDATE applies it; where a step updates nothing, UPDATE stores it.
 PRODUCT, DESCENT, UPDATE, STORED_UPDATE, CLIPPED_UPDATE = range(29, 34)
 ACTIVATION_FORWARD, ACTIVATION_BACKWARD, DROPOUT, LOSS_FORWARD, LOSS_BACKWARD, SMOOTHING_FORWARD = range(34, 40)
+# FIRST_LAYER: update and forward pass of a first layer with bf16 products, or for sparse samples.
 GATHER_ROWS, GATHER_COLUMNS = range(40, 42)
-BF16_FIRST_LAYER, BF16_FORWARD, BF16_BACKWARD, BF16_UPDATE = range(42, 46)
-N_COMMON_ENTRIES = 46
+FIRST_LAYER, BF16_FORWARD, BF16_BACKWARD, BF16_UPDATE = range(42, 46)
+# For sparse samples. CONVERT: address of the kernel that converts their values; 0 for dense samples. IS_SCALED: whether
+# their factors are other numbers than 1. Offsets in work: SAMPLE_ROWS, of the first layer's pre-activations or deltas
+# with samples as rows, their stride SAMPLE_STRIDE; VALUES, of the values of a batch, sample by sample; FEATURE_VALUES,
+# of the same, feature by feature. Offsets in entries, and N_GROUPS: see `fastmlp.kernels.sparse.batch_group`.
+CONVERT, IS_SCALED, SAMPLE_ROWS, SAMPLE_STRIDE, VALUES, FEATURE_VALUES = range(46, 52)
+GROUP_OF_FEATURE, FEATURE_OF_GROUP, GROUP_STARTS, GROUPS, PLACES, N_GROUPS = range(52, 58)
+N_COMMON_ENTRIES = 58
 
 # Scalars, in the dtype of the parameters: targets of a sample's label and of the other labels after smoothing; delta of
 # Huber's loss; factor of the units that dropout keeps; share of label smoothing; factor of the weights and deltas of
@@ -158,6 +175,9 @@ ON, OFF, HUBER_DELTA, KEEP_SCALE, SMOOTHING, PIXEL_SCALE = range(6)
 # Integers of `fastmlp.kernels.epoch.train_chunk`.
 FIRST, STOP, OPTIMIZER, SHUFFLE, ORDER_STATE, DROPOUT_STATE, OFFSET = range(7)
 N_INTEGERS = 7
+
+#: Rows of the first layer's weights that are updated at a time where samples are sparse.
+BLOCK_FEATURES = 16
 
 #: Dtypes of samples.
 SAMPLE_DTYPES = "uint8", "float32", "float64"

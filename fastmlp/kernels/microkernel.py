@@ -63,9 +63,9 @@ class Operand:
         """The operand for a matrix as kernels pass it: (pointer, row stride, column stride)."""
         return cls(builder, (builder.extract_value(matrix, i) for i in range(3)), vector)
 
-    def row(self, index: int) -> ir.Value:
+    def row(self, index: ir.Value) -> ir.Value:
         """Address of a row."""
-        return self.builder.gep(self.base, [self.builder.mul(self.row_stride, I64(index))])
+        return self.builder.gep(self.base, [self.builder.mul(self.row_stride, index)])
 
     def vectors(self, row: ir.Value, count: int) -> list[ir.Value]:
         """Addresses of a row's first vectors."""
@@ -79,6 +79,19 @@ class Operand:
     def store(self, value: ir.Value, pointer: ir.Value) -> None:
         """Store a vector to an address that need not be aligned to its size."""
         self.builder.store(value, pointer, align=self.align)
+
+
+class IndexedRows(Operand):
+    """A matrix whose row k is the row ``indices[k]`` of another, for a product with the non-zeros of a sparse row."""
+
+    def __init__(self, builder: ir.IRBuilder, matrix: ir.Value, indices: ir.Value, vector: ir.VectorType) -> None:
+        super().__init__(builder, (builder.extract_value(matrix, i) for i in range(3)), vector)
+        self.indices = indices
+
+    def row(self, index: ir.Value) -> ir.Value:
+        """Address of a row."""
+        row = self.builder.load(self.builder.gep(self.indices, [index]))
+        return super().row(self.builder.sext(row, I64))
 
 
 @intrinsic
@@ -102,9 +115,9 @@ def product_tile(_: Any, C: Any, C0: Any, A: Any, B: Any, rows_left: Any, vector
         C, C0, A, B = (Operand.of(builder, value, context.get_data_type(vector)) for value in args[:4])
 
         def tile(rows: int, vectors: int) -> None:
-            start = [[C.load(p) for p in C0.vectors(C0.row(r), vectors)] for r in range(rows)]
+            start = [[C.load(p) for p in C0.vectors(C0.row(I64(r)), vectors)] for r in range(rows)]
             for r, row in enumerate(emit_sums(builder, start, A, B, args[6])):
-                for pointer, total in zip(C.vectors(C.row(r), vectors), row, strict=True):
+                for pointer, total in zip(C.vectors(C.row(I64(r)), vectors), row, strict=True):
                     C.store(total, pointer)
 
         return emit_tile(builder, args[4], args[5], tile)
@@ -129,13 +142,46 @@ def descent_tile(_: Any, C: Any, A: Any, B: Any, alpha: Any, beta: Any, rows_lef
         def tile(rows: int, vectors: int) -> None:
             sums = emit_sums(builder, [[zero] * vectors for _ in range(rows)], A, B, args[7])
             for r, row in enumerate(sums):
-                for pointer, total in zip(C.vectors(C.row(r), vectors), row, strict=True):
+                for pointer, total in zip(C.vectors(C.row(I64(r)), vectors), row, strict=True):
                     c = C.load(pointer)
                     C.store(call(builder, "fma", [alpha, call(builder, "fma", [beta, c, total]), c]), pointer)
 
         return emit_tile(builder, args[5], args[6], tile)
 
     return types.intp(C, A, B, dtype, dtype, types.intp, types.intp, types.intp), emit
+
+
+@intrinsic
+def sparse_product_tile(_: Any, C: Any, C0: Any, A: Any, B: Any, indices: Any, vectors: Any, K: Any) -> Any:
+    """``C = C0 + A B`` on the first tile of a single row, A being the non-zeros of a sparse row.
+
+    Parameters
+    ----------
+    C, C0, A, B : matrix
+        As for `product_tile`, A with K elements.
+    indices : pointer to int32
+        The row of B that belongs to each element of A.
+    vectors : int
+        NR in vectors, from 1 to WIDEST_ROW.
+    K : int
+        Number of non-zeros.
+    """
+    vector = Vector(C[0].dtype)
+
+    def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        C, C0, A = (Operand.of(builder, value, context.get_data_type(vector)) for value in args[:3])
+        B = IndexedRows(builder, args[3], args[4], context.get_data_type(vector))
+
+        def tile(_: int, vectors: int) -> None:
+            start = [[C.load(p) for p in C0.vectors(C0.base, vectors)]]
+            totals = emit_sums(builder, start, A, B, args[6])[0]
+            for pointer, total in zip(C.vectors(C.base, vectors), totals, strict=True):
+                C.store(total, pointer)
+
+        emit_tile(builder, I64(1), args[5], tile, ((1,),) * WIDEST_ROW)
+        return context.get_dummy_value()
+
+    return types.void(C, C0, A, B, indices, types.intp, types.intp), emit
 
 
 def emit_tile(
@@ -205,8 +251,7 @@ def emit_sums(
         for v in range(vectors):
             builder.store(start[r][v], acc[r][v])
     with cgutils.for_range(builder, K) as loop:
-        b = B.vectors(builder.gep(B.base, [builder.mul(loop.index, B.row_stride)]), vectors)
-        b = [B.load(pointer) for pointer in b]
+        b = [B.load(pointer) for pointer in B.vectors(B.row(loop.index), vectors)]
         offset = builder.mul(loop.index, A.column_stride)
         for r in range(rows):
             a = splat(
@@ -219,7 +264,7 @@ def emit_sums(
         body = builder.basic_block
     # AVX-512 broadcasts from memory within the multiply-add, without a register.
     n_operands = vectors if cpu.vector_bits() == 512 else rows + vectors
-    if cpu.is_arm() or rows * vectors + 2 * n_operands > cpu.n_registers():
+    if isinstance(B, IndexedRows) or cpu.is_arm() or rows * vectors + 2 * n_operands > cpu.n_registers():
         disable_unrolling(body.terminator)
     return [[builder.load(total) for total in row] for row in acc]
 
@@ -234,9 +279,9 @@ def row_addresses(builder: ir.IRBuilder, A: Operand, rows: int, K: ir.Value) -> 
     registers the loops have the time for these additions; 64-32-10 became 5 to 9 % slower (Zen 5, AVX-512).
     """
     if cpu.n_registers() > 16 or rows <= 4:
-        return [(A.row(r), I64(0)) for r in range(rows)]
+        return [(A.row(I64(r)), I64(0)) for r in range(rows)]
     zero = builder.lshr(K, I64(62))
-    bases = [A.row(r) for r in range(0, rows, ROWS_PER_ADDRESS)]
+    bases = [A.row(I64(r)) for r in range(0, rows, ROWS_PER_ADDRESS)]
     offsets = [builder.xor(builder.mul(A.row_stride, I64(r)), zero) for r in range(min(rows, ROWS_PER_ADDRESS))]
     return [(bases[r // ROWS_PER_ADDRESS], offsets[r % ROWS_PER_ADDRESS]) for r in range(rows)]
 

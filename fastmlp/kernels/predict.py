@@ -17,7 +17,7 @@ from fastmlp.codegen.denormals import flush_subnormals, restore_control
 from fastmlp.codegen.indirect import Implementation
 from fastmlp.codegen.integers import smaller
 from fastmlp.codegen.jit import kernel
-from fastmlp.codegen.simd import address, fma, n_lanes, vload, vload_as, vstore, zeros
+from fastmlp.codegen.simd import address, fma, n_lanes, pointer, vload, vload_as, vstore, zeros
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.layout import SAMPLE_DTYPES
 from fastmlp.kernels.loss import loss_forward
@@ -32,7 +32,13 @@ from fastmlp.kernels.predict_layout import (
     ROWS_STRIDE,
     SQUARES,
 )
-from fastmlp.kernels.prototypes import SCALE_SAMPLES, call_activation, call_product, call_scale_samples
+from fastmlp.kernels.prototypes import (
+    SCALE_SAMPLES,
+    call_activation,
+    call_product,
+    call_scale_samples,
+    call_sparse_predict,
+)
 from fastmlp.kernels.sampling import transpose
 
 
@@ -161,9 +167,11 @@ def predict_chunk(X, weights, tables, targets, outputs, losses, work, integers):
     work : (n_work,)
         Scratch memory of this call.
     integers : tuple of int
-        first, stop, bytes from one sample to the next, address of the kernel that scales samples of this dtype.
+        first, stop, bytes from one sample to the next, address of the kernel that scales samples of this dtype,
+        addresses of indptr and indices. The last two are 0 for dense samples; for sparse ones, X has the bytes of the
+        values, and the kernel is the one that converts them.
     """
-    first, stop, sample_bytes, scale = integers
+    first, stop, sample_bytes, scale, indptr, indices = integers
     n_layers, findings, n_targets = tables.shape[0] - 2, 0, targets.shape[1] if losses.size > 0 else 0
     data, common, work = (address(X, 0), sample_bytes, scale), address(tables, 0), address(work, 0)
     weights, losses = address(weights, 0), address(losses, 0)
@@ -173,7 +181,12 @@ def predict_chunk(X, weights, tables, targets, outputs, losses, work, integers):
     vstore(work, common[SQUARES], zeros(work))
     for start in range(first, stop, batch):
         rows = start, smaller(batch, stop - start)
-        first_layer_predict(data, rows, address(common, N_ENTRIES), weights, common, work)
+        if indptr != 0:
+            samples = data[0], pointer(indptr, np.int64), pointer(indices, np.int32), scale
+            arguments = samples, rows, address(common, N_ENTRIES), weights, common, work
+            call_sparse_predict(common[at.FIRST_LAYER], arguments)
+        else:
+            first_layer_predict(data, rows, address(common, N_ENTRIES), weights, common, work)
         for i in range(2, n_layers + 1):
             below, layer = address(common, (i - 1) * N_ENTRIES), address(common, i * N_ENTRIES)
             layer_predict(below, layer, rows[1], weights, common, work)

@@ -66,8 +66,9 @@ def train_step(data, targets, order, net, batches, columns_and_weight, c):
     of this thread, and the sum of the current batch's sample weights.
     """
     (batch, next_batch), (columns, total) = batches, columns_and_weight
-    first_panel = smaller(net.common[at.PANEL], layer_row(net, 0)[at.FAN_IN])
-    prefetch_rows(data, order, next_batch[0], next_batch[0] + next_batch[1], np.int64(0), first_panel)
+    if net.common[at.CONVERT] == 0:
+        first_panel = smaller(net.common[at.PANEL], layer_row(net, 0)[at.FAN_IN])
+        prefetch_rows(data, order, next_batch[0], next_batch[0] + next_batch[1], np.int64(0), first_panel)
     if columns[1] > 0:
         layers_forward(net, columns)
         losses_forward(targets, order, net, batch, columns, total)

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from fastmlp.codegen.indirect import Implementation
+from fastmlp.codegen.integers import smaller
 from fastmlp.codegen.jit import kernel
 from fastmlp.codegen.simd import broadcast, fma, n_lanes, sqrt, vload, vstore, zeros
+from fastmlp.codegen.transpose import transpose_block
 from fastmlp.kernels.optimizer_state import (
     ADAM,
     BETA1,
@@ -240,6 +242,23 @@ def gradient_store(params, start, stride, G, n_rows, n_columns, coefficients):
 _STEPS = {optimizer.code: name for name, optimizer in reversed(OPTIMIZERS.items())}
 #: Updates by the code of the optimizer.
 UPDATES = {code: _update(name) for code, name in _STEPS.items()}
+
+
+@kernel
+def row_squares(array, start, stride, n_columns, rows, work, scratch, out):
+    """`column_squares` of a block that is stored transposed: ``work[out + row]`` = sum of the squares along each row.
+
+    rows: (first, number), whole vectors. Blocks of lanes x lanes are transposed to `scratch`.
+    """
+    lanes = n_lanes(array)
+    for i in range(rows[0], rows[0] + rows[1], lanes):
+        squares = zeros(array)
+        for j in range(0, n_columns, lanes):
+            transpose_block(array, start + i * stride + j, stride, work, scratch, lanes)
+            for r in range(smaller(lanes, n_columns - j)):
+                x = vload(work, scratch + r * lanes)
+                squares = fma(x, x, squares)
+        vstore(work, out + i, squares)
 
 
 @kernel

@@ -19,7 +19,14 @@ from fastmlp.codegen.jit import is_cached
 from fastmlp.config import Config
 from fastmlp.data.check import read_only
 from fastmlp.kernels.epoch import train_chunk
-from fastmlp.kernels.implementations import SCALE, for_prediction, for_samples, for_training
+from fastmlp.kernels.implementations import (
+    CONVERSIONS,
+    SCALE,
+    for_prediction,
+    for_samples,
+    for_training,
+    sparse_predict,
+)
 from fastmlp.kernels.layout import SAMPLE_DTYPES, DataArrays, NetworkArrays, OptimizerState, ParamArrays
 from fastmlp.kernels.predict import bits_differ, predict_chunk
 from fastmlp.model.kernel_args import Targets
@@ -73,6 +80,7 @@ def run_kernels(
     samples: Iterable[str],
     evaluated: Iterable[str] = (),
     updates: bool = True,
+    is_sparse: bool = False,
 ) -> list[Kernel]:
     """The kernels of a training, and of the evaluation of the network.
 
@@ -90,6 +98,8 @@ def run_kernels(
         `SAMPLE_DTYPES`, which are refused with the samples, are ignored.
     updates : bool
         Whether a step updates the weights, or stores the gradient.
+    is_sparse : bool
+        Whether the samples are sparse, and reach the kernels as they are.
 
     Examples
     --------
@@ -99,13 +109,13 @@ def run_kernels(
     """
     bf16 = config.precision in BF16_TERMS
     if sizes is not None:
-        bf16 = bf16 and any(uses_bf16(*pair, batch_size) for pair in pairwise(sizes))
+        bf16 = bf16 and any(uses_bf16(*pair, batch_size) for pair in pairwise(sizes[is_sparse:]))
     samples, evaluated = ([name for name in names if name in SAMPLE_DTYPES] for names in (samples, evaluated))
-    choices = [implementations_of(config, bf16, updates), *map(for_samples, samples)]
+    choices = [implementations_of(config, bf16, updates), *(for_samples(name, is_sparse) for name in samples)]
     kernels = [_of(implementation, config.dtype) for choice in choices for implementation in choice.values()]
     kernels.append(_entry_points(config.dtype)["train_chunk"])
     if evaluated:
-        kernels += prediction_kernels(config.activation, config.loss, config.dtype, *evaluated)
+        kernels += prediction_kernels(config.activation, config.loss, config.dtype, *evaluated, is_sparse=is_sparse)
     return unique(kernels)
 
 
@@ -124,9 +134,13 @@ def implementations_of(config: Config, bf16: bool, updates: bool = True) -> dict
 
 
 @cache
-def prediction_kernels(activation: str, loss: str, dtype: str, *samples: str) -> tuple[Kernel, ...]:
+def prediction_kernels(
+    activation: str, loss: str, dtype: str, *samples: str, is_sparse: bool = False
+) -> tuple[Kernel, ...]:
     """The kernels that compute outputs for samples of some dtypes."""
-    choice = [*for_prediction(activation, loss).values(), *(SCALE[name] for name in samples)]
+    choice = [*for_prediction(activation, loss).values()]
+    for name in samples:
+        choice += [CONVERSIONS[name], sparse_predict] if is_sparse else [SCALE[name]]
     entries = _entry_points(dtype)
     return *(_of(kernel, dtype) for kernel in choice), entries["predict_chunk"], entries["bits_differ"]
 
@@ -142,7 +156,9 @@ def all_kernels(bf16: bool) -> list[Kernel]:
             kernels += [_of(implementation, dtype) for implementation in choice.values()]
     for dtype in ("float32", "float64"):
         for name in SAMPLE_DTYPES:
-            kernels += [_of(kernel, dtype) for kernel in (*for_samples(name).values(), SCALE[name])]
+            choices = for_samples(name), for_samples(name, is_sparse=True)
+            kernels += [_of(kernel, dtype) for choice in choices for kernel in choice.values()]
+            kernels += [_of(SCALE[name], dtype), _of(sparse_predict, dtype)]
         kernels += _entry_points(dtype).values()
     return unique(kernels)
 
@@ -243,13 +259,15 @@ def _entry_points(dtype: str) -> dict[str, Kernel]:
     """The kernels that Python calls, by name."""
     real, numbers, integers = np.zeros(1, dtype), np.zeros(1), np.zeros(1, np.int64)
     X, table, outputs = read_only(np.zeros(1, np.uint8)), np.zeros((1, 1), np.int64), np.zeros((1, 1), dtype)
-    net = NetworkArrays(ParamArrays(real, real, real, real), table, real, integers, integers)
-    data, targets = DataArrays(X, 1, 1, real, real), Targets(np.zeros(1, np.int32), outputs, numbers)
+    int32s = np.zeros(1, np.int32)
+    net = NetworkArrays(ParamArrays(real, real, real, real), table, real, integers, integers, int32s)
+    data = DataArrays(X, 1, 1, real, real, read_only(integers), read_only(int32s))
+    targets = Targets(int32s, outputs, numbers)
     state = OptimizerState(numbers, numbers, real)
     bits = read_only(integers.copy())
     arguments = {
-        train_chunk: (data, targets, np.zeros(1, np.int32), net, state, numbers, integers),
-        predict_chunk: (X, real, table, outputs, outputs, numbers, real, (0, 0, 1, 0)),
+        train_chunk: (data, targets, int32s, net, state, numbers, integers),
+        predict_chunk: (X, real, table, outputs, outputs, numbers, real, (0, 0, 1, 0, 0, 0)),
         bits_differ: (bits, bits),
     }
     return {entry.__name__: _entry_point(entry, dtype, given) for entry, given in arguments.items()}

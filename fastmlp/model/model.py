@@ -2,24 +2,21 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from functools import reduce
-from operator import or_
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp.config import Config
-from fastmlp.data.check import WINDOW_BYTES, check_X, is_as_checked, read_only, refuse_non_finite
+from fastmlp.data.check import check_X, is_as_checked, read_only, refuse_non_finite
 from fastmlp.data.label import encode_labels, have_same_labels, is_range, names_of
 from fastmlp.data.scaling import check_representable, warn_if_not_finite
 from fastmlp.data.target import check_loss, check_target
 from fastmlp.errors import ConfigError, DataTypeError
-from fastmlp.kernels.layout import DataArrays
 from fastmlp.kernels.predict_layout import LARGE_SAMPLES, NON_FINITE_OUTPUTS
 from fastmlp.metrics import score_of, sum_of_losses
 from fastmlp.model.file import read_model, write_model
-from fastmlp.model.kernel_args import Targets, data_arrays
+from fastmlp.model.kernel_args import Targets
 from fastmlp.model.params import Params, Views, init_params
 from fastmlp.model.parts import (
     Parts,
@@ -396,10 +393,7 @@ class Model:
         predictor = self._current_predictor()
         if predictor.checks_samples:
             self._check_values(samples)
-        if hasattr(samples, "indptr"):
-            outputs, _, findings = self.forward_validated(samples, None, n_threads)
-        else:
-            outputs, _, findings = predictor.forward(samples, None, n_threads)
+        outputs, _, findings = predictor.forward(samples, None, n_threads)
         if findings & LARGE_SAMPLES:
             self._check_values(samples)
         return warn_if_not_finite(outputs, samples) if findings & NON_FINITE_OUTPUTS else outputs
@@ -467,31 +461,20 @@ class Model:
         X = self._samples(X)
         with np.errstate(over="ignore"):
             squares = sum_of_losses([np.sum(np.square(W, dtype=np.float64)) for W in self.weights.read()])
-        return self.evaluate(X, y, n_threads=n_threads).loss + self.config.l2 / (2 * X.shape[0]) * squares
+        return self.evaluate(X, y, n_threads=n_threads).loss + self.config.l2 / (2 * int(X.shape[0])) * squares
 
     def forward_validated(
         self, X: NDArray[Any], y: NDArray[Any] | None = None, n_threads: Threads = "auto"
     ) -> tuple[NDArray[Any], NDArray[np.float64], int]:
         """Outputs, losses and findings of `Predictor.forward` for validated samples, targets and n_threads."""
-        if hasattr(X, "indptr"):
-            return self._forward_in_windows(X, y, n_threads)
-        if y is None:
-            return self._current_predictor().forward(X, None, n_threads)
-        targets = Targets.of(y, self.config, for_training=False).checked(X.shape[0], self.n_outputs)
-        return self._current_predictor().forward(X, targets.for_prediction(), n_threads)
+        targets = None if y is None else Targets.of(y, self.config, for_training=False)
+        given = targets and targets.checked(X.shape[0], self.n_outputs).for_prediction()
+        return self._current_predictor().forward(X, given, n_threads)
 
-    def _forward_in_windows(
-        self, X: Any, y: NDArray[Any] | None, n_threads: Threads
-    ) -> tuple[NDArray[Any], NDArray[np.float64], int]:
-        n_rows = max(1, WINDOW_BYTES // (self.n_features * X.dtype.itemsize))
-        windows = [slice(start, start + n_rows) for start in range(0, X.shape[0], n_rows)]
-        parts = [self.forward_validated(X[rows].toarray(), None if y is None else y[rows], n_threads) for rows in windows]
-        outputs, losses, findings = zip(*parts, strict=True)
-        return np.concatenate(outputs), np.concatenate(losses), reduce(or_, findings)
-
-    def kernel_data(self, X: NDArray[Any]) -> DataArrays:
-        """The kernel arguments for the scaling and for samples from `check_X`, which are not copied."""
-        return data_arrays(X, self._scaling, self.n_features, self.params.dtype)
+    def store_first_layer(self, row_per_feature: bool) -> None:
+        """Store the weights of the first layer as the training on sparse samples, or on dense ones, takes them."""
+        if self._params.row_per_feature != row_per_feature:
+            self._params = self._params.copy(row_per_feature)
 
     def copy(self) -> "Model":
         """A copy that shares no memory."""

@@ -27,12 +27,21 @@ def aligned_zeros(n: int, dtype: DTypeLike) -> NDArray[Any]:
     >>> aligned_zeros(3, "float32").ctypes.data % LINE_BYTES
     0
     """
+    return _aligned(_line_longer(n, dtype)).view(dtype)
+
+
+def _line_longer(n: int, dtype: DTypeLike) -> NDArray[np.uint8]:
+    """Zeros for n numbers and a cache line more, as bytes."""
     n_bytes = n * np.dtype(dtype).itemsize
     if n_bytes >= 2**63:
         raise MemoryError(f"Unable to allocate {n_bytes:,} bytes")  # as for smaller sizes; NumPy raises ValueError here
-    raw = np.zeros(n_bytes + LINE_BYTES, np.uint8)
-    first = -raw.ctypes.data % LINE_BYTES
-    return raw[first : first + n_bytes].view(dtype)
+    return np.zeros(n_bytes + LINE_BYTES, np.uint8)
+
+
+def _aligned(memory: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The part of some bytes that is aligned to a cache line, and a line shorter than all of them."""
+    first = -memory.ctypes.data % LINE_BYTES
+    return memory[first : first + memory.size - LINE_BYTES]
 
 
 class Writes:
@@ -187,13 +196,20 @@ class Params:
         Number of features, sizes of the hidden layers, number of outputs.
     dtype : dtype_like
         float32 or float64.
+    row_per_feature : bool
+        Whether the weights of the first layer are stored with one row per feature, as kernels for sparse samples take
+        them, and not with one row per output.
+    memory : ndarray of uint8, optional
+        Where theta is: its bytes, aligned to a cache line, in an array that is one line longer. By default, memory is
+        allocated, and theta is 0.
 
     Attributes
     ----------
-    sizes : tuple of int
+    sizes, row_per_feature
         As given.
     theta : ndarray (n_stored,)
-        The weights of each layer, with one row per output, followed by its biases. Rows are padded with zeros.
+        The weights of each layer, with one row per output (but see row_per_feature), followed by its biases. Rows are
+        padded with zeros.
     starts : tuple of (int, int, int)
         For each layer: offset of the weights in theta, stride of their rows, offset of the biases.
     weights, biases : Views
@@ -207,17 +223,32 @@ class Params:
     array([1., 3., 5.], dtype=float32)
     """
 
-    def __init__(self, sizes: tuple[int, ...], dtype: DTypeLike) -> None:
-        itemsize, n_stored, starts = np.dtype(dtype).itemsize, 0, []
+    def __init__(
+        self,
+        sizes: tuple[int, ...],
+        dtype: DTypeLike,
+        row_per_feature: bool = False,
+        memory: NDArray[np.uint8] | None = None,
+    ) -> None:
+        itemsize, n_stored = np.dtype(dtype).itemsize, 0
+        starts: list[tuple[int, int, int]] = []
         for fan_in, fan_out in pairwise(sizes):
-            stride = row_stride(fan_in, itemsize)
-            starts.append((n_stored, stride, n_stored + fan_out * stride))
-            n_stored += fan_out * stride + row_stride(fan_out, itemsize)
-        self._sizes, self._starts, self._theta = tuple(sizes), tuple(starts), aligned_zeros(n_stored, dtype)
-        self._writes = Writes()
-        weights, biases = [], []
+            n_rows, stride = fan_out, row_stride(fan_in, itemsize)
+            if row_per_feature and not starts:  # kernels transpose whole blocks, as high as a cache line is long
+                per_line = LINE_BYTES // itemsize
+                n_rows, stride = -(-fan_in // per_line) * per_line, row_stride(fan_out, itemsize)
+            starts.append((n_stored, stride, n_stored + n_rows * stride))
+            n_stored += n_rows * stride + row_stride(fan_out, itemsize)
+        self._sizes, self._starts = tuple(sizes), tuple(starts)
+        self._memory = _line_longer(n_stored, dtype) if memory is None else memory
+        self._theta = _aligned(self._memory).view(dtype)
+        self._row_per_feature, self._writes = row_per_feature, Writes()
+        weights: list[NDArray[Any]] = []
+        biases: list[NDArray[Any]] = []
         for (w, stride, b), (fan_in, fan_out) in zip(starts, pairwise(sizes), strict=True):
-            weights.append(self._theta[w : w + fan_out * stride].reshape(fan_out, stride)[:, :fan_in].T)
+            rows = self._theta[w:b].reshape(-1, stride)
+            is_transposed = row_per_feature and not weights
+            weights.append(rows[:fan_in, :fan_out] if is_transposed else rows[:fan_out, :fan_in].T)
             biases.append(self._theta[b : b + fan_out])
         self._weights = Views(weights, "weights", self._writes)
         self._biases = Views(biases, "biases", self._writes)
@@ -226,6 +257,11 @@ class Params:
     def sizes(self) -> tuple[int, ...]:
         """Number of features, sizes of the hidden layers, number of outputs."""
         return self._sizes
+
+    @property
+    def row_per_feature(self) -> bool:
+        """Whether the weights of the first layer are stored with one row per feature."""
+        return self._row_per_feature
 
     @property
     def starts(self) -> tuple[tuple[int, int, int], ...]:
@@ -274,20 +310,70 @@ class Params:
         self._biases.assign(arrays)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _unpickle, (self.sizes, self.dtype.name, self._theta)
+        first = -self._memory.ctypes.data % LINE_BYTES
+        return _unpickle, (self.sizes, self.dtype.name, self.row_per_feature, self._memory, first)
 
-    def copy(self) -> "Params":
-        """A copy that shares no memory."""
-        other = Params(self.sizes, self.dtype)
-        other._theta[:] = self._theta
+    def copy(self, row_per_feature: bool | None = None) -> "Params":
+        """A copy that shares no memory, with the weights of the first layer stored as asked for; by default as here.
+
+        Examples
+        --------
+        >>> params = Params((3, 2), "float32")
+        >>> params.weights[0] = [[1, 2], [3, 4], [5, 6]]
+        >>> params.theta[:3], params.copy(row_per_feature=True).theta[:2]
+        (array([1., 3., 5.], dtype=float32), array([1., 2.], dtype=float32))
+        """
+        row_per_feature = self.row_per_feature if row_per_feature is None else row_per_feature
+        other = Params(self.sizes, self.dtype, row_per_feature)
+        if row_per_feature == self.row_per_feature:
+            other._theta[:] = self._theta
+            return other
+        for given, copied in ((self._weights, other._weights), (self._biases, other._biases)):
+            for source, target in zip(given._arrays, copied._arrays, strict=True):
+                target[...] = source
         return other
 
 
-def _unpickle(sizes: tuple[int, ...], dtype: str, theta: NDArray[Any]) -> Params:
-    """Restore pickled parameters, with the alignment and the views that pickling the arrays would lose."""
-    params = Params(sizes, dtype)
-    params._theta[:] = theta
-    return params
+def laid_out_as(params: Params, values: NDArray[Any], row_per_feature: bool) -> NDArray[Any]:
+    """Values for each parameter, such as moment estimates, in the layout of the theta of some parameters.
+
+    Parameters
+    ----------
+    params : Params
+        The parameters.
+    values : ndarray
+        The values in the layout of ``params.copy(row_per_feature).theta``.
+    row_per_feature : bool
+        See `Params`.
+
+    Examples
+    --------
+    >>> params = Params((2, 2), "float32")
+    >>> params.weights[0] = [[1, 2], [3, 4]]
+    >>> laid_out_as(params, params.copy(row_per_feature=True).theta, row_per_feature=True)[:2]
+    array([1., 3.], dtype=float32)
+    """
+    if row_per_feature == params.row_per_feature:
+        return values
+    given = Params(params.sizes, params.dtype, row_per_feature)
+    given._theta[:] = values
+    return given.copy(params.row_per_feature)._theta
+
+
+def _unpickle(
+    sizes: tuple[int, ...], dtype: str, row_per_feature: bool, memory: NDArray[np.uint8], first: int
+) -> Params:
+    """Restore pickled parameters, whose bytes begin at ``memory[first]``, with their alignment and their views.
+
+    They are moved to where they are aligned: the unpickler keeps the memory until its end, so that a copy would take as
+    much again.
+    """
+    if not memory.flags.writeable:  # as that of a file which joblib has mapped
+        memory = memory.copy()
+    n_bytes, target = memory.size - LINE_BYTES, -memory.ctypes.data % LINE_BYTES
+    if target != first:
+        memory.data[target : target + n_bytes] = memory.data[first : first + n_bytes]
+    return Params(sizes, dtype, row_per_feature, memory)
 
 
 def init_params(sizes: tuple[int, ...], dtype: DTypeLike, init: Init, activation: str, seed: int) -> Params:

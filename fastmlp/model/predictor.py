@@ -14,7 +14,7 @@ from fastmlp.config import Config
 from fastmlp.data.check import read_only
 from fastmlp.data.scaling import accepts_small_samples
 from fastmlp.kernels import layout as at
-from fastmlp.kernels.implementations import SCALE, for_prediction
+from fastmlp.kernels.implementations import CONVERSIONS, SCALE, for_prediction, sparse_predict
 from fastmlp.kernels.predict import bits_differ, predict_chunk
 from fastmlp.kernels.predict_layout import (
     BLOCK_SAMPLES,
@@ -26,6 +26,7 @@ from fastmlp.kernels.predict_layout import (
     SQUARES,
 )
 from fastmlp.model.compilation import announce, prediction_kernels
+from fastmlp.model.csr import CsrArrays, forward_in_windows, is_scaled, keeps_zeros
 from fastmlp.model.kernel_args import samples_in_memory
 from fastmlp.model.params import Params, aligned_zeros
 from fastmlp.model.parts import Scaling
@@ -78,8 +79,11 @@ class Predictor:
         self.config, self.scaling, self._n_features = config, scaling, params.sizes[0]
         # In this order: what is written to the parameters from here on is noticed.
         self._latest_write, self._latest_end = params.writes.latest, params.writes.latest_end
-        theta = params.read()
-        self._given, self._copied = _bits(theta), None
+        self._theta, self._copied = params.read(), None
+        # A first layer with a row per feature is laid out as predictions need it, and used where it is.
+        first = params.starts[0][2] if params.row_per_feature else 0
+        theta = self._theta[first:]
+        self._given = _bits(theta)
         if params.writes.has_views or self._latest_end is not None:
             theta = theta.copy()
             self._copied = _bits(theta)
@@ -90,14 +94,17 @@ class Predictor:
         self._chunk = max(1, int(PREDICT_FLOPS / flops) // PREDICT_BATCH) * PREDICT_BATCH
         self._samples_per_thread = CALL_FLOPS_PER_THREAD / flops
         self._tables = np.zeros((len(params.sizes) + 1, N_ENTRIES), np.int64)
-        self._weights = self._lay_out(theta, params)
+        self._weights = self._lay_out(theta, first, params)
         self._work_size = self._lay_out_work(params.sizes)
         self._free: list[NDArray[Any]] = []
         announce(prediction_kernels(self.config.activation, self.config.loss, self._dtype.name))
         for entry, implementation in for_prediction(self.config.activation, self.config.loss).items():
             self._tables[0, entry] = implementation.address(self._dtype.name)
+        self._tables[0, at.IS_SCALED] = is_scaled(scaling)
         #: Address of the kernel that scales samples, by the bytes of a feature.
         self._scale: dict[int, int] = {}
+        #: Address of the kernel that converts the values of sparse samples, by the number of their dtype.
+        self._convert: dict[int, int] = {}
 
     def __reduce__(self) -> Any:
         raise TypeError("a predictor has addresses of compiled kernels, which other processes do not have")
@@ -119,14 +126,15 @@ class Predictor:
         return True
 
     def forward(
-        self, X: NDArray[Any], targets: NDArray[Any] | None = None, n_threads: Threads = "auto"
+        self, X: Any, targets: NDArray[Any] | None = None, n_threads: Threads = "auto"
     ) -> tuple[NDArray[Any], Any, int]:
         """Outputs and losses of samples, and what the kernel found.
 
         Parameters
         ----------
-        X : ndarray (n_samples, n_features)
-            Samples as `fastmlp.data.check.check_X` returns them.
+        X : ndarray (n_samples, n_features) or CSR matrix
+            Samples as `fastmlp.data.check.check_X` returns them. A CSR matrix is made dense, window by window, if the
+            scaling makes other numbers of zeros.
         targets : ndarray (n_samples, 1) or (n_samples, n_outputs)
             Labels or target values in the dtype of the parameters; without them, no losses are computed.
         n_threads : int or "auto"
@@ -141,8 +149,16 @@ class Predictor:
         findings : int
             See `fastmlp.kernels.predict_layout`: LARGE_SAMPLES, NON_FINITE_OUTPUTS.
         """
-        first_sample, sample_bytes, itemsize = samples_in_memory(X, self._n_features)
-        n, scale = len(X), self._scale.get(itemsize) or self._load_scale(itemsize, X.dtype.name)
+        if hasattr(X, "indptr"):
+            if not keeps_zeros(self.scaling):
+                return forward_in_windows(self.forward, X, targets, n_threads)
+            first_sample, indptr, indices = CsrArrays.of(X, self._n_features)
+            convert = self._convert.get(X.dtype.num) or self._load_sparse(X.dtype)
+            samples = 0, convert, indptr.ctypes.data, indices.ctypes.data
+        else:
+            first_sample, sample_bytes, itemsize = samples_in_memory(X, self._n_features)
+            samples = sample_bytes, self._scale.get(itemsize) or self._load_scale(itemsize, X.dtype.name), 0, 0
+        n = X.shape[0]
         outputs, losses = np.empty((n, self._n_outputs), self._dtype), _NO_LOSSES
         if targets is None:
             targets = self._no_targets
@@ -151,16 +167,21 @@ class Predictor:
         arrays = first_sample, self._weights, self._tables, targets, outputs, losses
         # The calls that one sample's latency is measured by, and those that end long before Ctrl-C would be noticed.
         if n <= BLOCK_SAMPLES or (n < 2 * self._samples_per_thread and n_threads in ("auto", 1)):
-            findings = self._predict(arrays, (0, n, sample_bytes, scale))
+            findings = self._predict(arrays, (0, n, *samples))
         else:
-            findings = self._predict_on_threads(arrays, n, sample_bytes, scale, n_threads)
+            findings = self._predict_on_threads(arrays, n, samples, n_threads)
         return outputs, losses, findings
 
     def _load_scale(self, itemsize: int, dtype: str) -> int:
         self._scale[itemsize] = SCALE[dtype].address(self._dtype.name)
         return self._scale[itemsize]
 
-    def _predict(self, arrays: tuple[Any, ...], integers: tuple[int, int, int, int]) -> int:
+    def _load_sparse(self, dtype: np.dtype[Any]) -> int:
+        self._tables[0, at.FIRST_LAYER] = sparse_predict.address(self._dtype.name)
+        self._convert[dtype.num] = CONVERSIONS[dtype.name].address(self._dtype.name)
+        return self._convert[dtype.num]
+
+    def _predict(self, arrays: tuple[Any, ...], integers: tuple[int, ...]) -> int:
         """Call `predict_chunk` with scratch memory that no other thread uses; returns its findings."""
         try:
             work = self._free.pop()
@@ -173,7 +194,7 @@ class Predictor:
             self._free.append(work)
 
     def _predict_on_threads(
-        self, arrays: tuple[Any, ...], n_samples: int, sample_bytes: int, scale: int, n_threads: Threads
+        self, arrays: tuple[Any, ...], n_samples: int, samples: tuple[int, ...], n_threads: Threads
     ) -> int:
         """Divide the samples among threads in whole blocks, and each part into chunks; returns the findings of all.
 
@@ -190,31 +211,37 @@ class Predictor:
                 for first in range(bounds[rank], stop, self._chunk):
                     if aborted.is_set():
                         break
-                    findings |= self._predict(arrays, (first, min(first + self._chunk, stop), sample_bytes, scale))
+                    findings |= self._predict(arrays, (first, min(first + self._chunk, stop), *samples))
                 return findings
 
             return reduce(or_, run_team(predict_part, n_parts, aborted.set))
 
-    def _lay_out(self, theta: NDArray[Any], params: Params) -> NDArray[Any]:
-        """The scaling, and of each layer W (fan_in, fan_out), rows padded, and b; their offsets go into the tables."""
+    def _lay_out(self, theta: NDArray[Any], first: int, params: Params) -> NDArray[Any]:
+        """The scaling, and of each layer W (fan_in, fan_out), rows padded, and b; their offsets go into the tables.
+
+        theta: the parameters from the one at `first` on.
+        """
         sizes, itemsize = params.sizes, params.dtype.itemsize
         common, layers = self._tables[0], self._tables[1:-1]
         common[[FACTOR, OFFSET]] = 0, row_stride(sizes[0], itemsize)
         size = 2 * common[OFFSET]
         layers[:, at.FAN_IN], layers[:, at.FAN_OUT] = sizes[:-1], sizes[1:]
-        for layer, (fan_in, fan_out) in zip(layers, pairwise(sizes), strict=True):
-            stride = row_stride(fan_out, itemsize)
-            layer[[at.W, at.W_STRIDE, at.B]] = size, stride, size + fan_in * stride
-            size += (fan_in + 1) * stride
+        for i, (layer, (fan_in, fan_out)) in enumerate(zip(layers, pairwise(sizes), strict=True)):
+            stride, n_rows = row_stride(fan_out, itemsize), 0 if first and i == 0 else fan_in
+            layer[[at.W, at.W_STRIDE, at.B]] = size, stride, size + n_rows * stride
+            size += (n_rows + 1) * stride
         weights = aligned_zeros(int(size), params.dtype)
         scaling = weights[: 2 * common[OFFSET]].reshape(2, -1)[:, : sizes[0]]
         with np.errstate(over="ignore"):
             scaling[:] = self.scaling or ([[1.0], [0.0]])
         for layer, (start, given_stride, b) in zip(layers, params.starts, strict=True):
             fan_in, fan_out, stride = layer[at.FAN_IN], layer[at.FAN_OUT], layer[at.W_STRIDE]
-            W = theta[start:b].reshape(fan_out, given_stride)[:, :fan_in].T
-            weights[layer[at.W] : layer[at.B]].reshape(fan_in, stride)[:, :fan_out] = W
-            weights[layer[at.B] : layer[at.B] + fan_out] = theta[b : b + fan_out]
+            weights[layer[at.B] : layer[at.B] + fan_out] = theta[b - first : b - first + fan_out]
+            if start >= first:
+                W = theta[start - first : b - first].reshape(fan_out, given_stride)[:, :fan_in].T
+                weights[layer[at.W] : layer[at.B]].reshape(fan_in, stride)[:, :fan_out] = W
+        if first:  # both arrays are aligned to a cache line
+            layers[0, at.W] = (self._theta.ctypes.data - weights.ctypes.data) // itemsize
         return weights
 
     def _lay_out_work(self, sizes: tuple[int, ...]) -> int:

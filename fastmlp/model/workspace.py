@@ -12,6 +12,7 @@ from fastmlp.codegen.bf16_tiles import BLOCK_TILES, STEPS, TILE, WORDS, tile_hei
 from fastmlp.config import Config
 from fastmlp.kernels import implementations
 from fastmlp.kernels import layout as at
+from fastmlp.kernels.layout import BLOCK_FEATURES
 from fastmlp.kernels.optimizer_state import N_COEFFICIENTS
 from fastmlp.model.compilation import implementations_of
 from fastmlp.model.params import Params, aligned_zeros
@@ -39,6 +40,9 @@ class Workspace:
         The largest number of threads.
     updates : bool
         Whether a step updates the weights, or stores the gradient.
+    n_non_zeros : int
+        For sparse samples, whose network has parameters with ``row_per_feature``: the largest number of non-zeros of a
+        batch.
 
     Attributes
     ----------
@@ -50,6 +54,8 @@ class Workspace:
         Scratch for the coefficients of a step, of each thread.
     barrier : ndarray
         Memory of the threads' barrier, see `fastmlp.kernels.layout`.
+    entries : ndarray of int32
+        Scratch memory for the non-zeros of a batch, see `fastmlp.kernels.sparse`.
     """
 
     def __init__(
@@ -60,8 +66,9 @@ class Workspace:
         pixel_scale: float | None = None,
         n_threads: int = 1,
         updates: bool = True,
+        n_non_zeros: int = 0,
     ) -> None:
-        dtype, sizes = params.dtype, params.sizes
+        dtype, sizes, is_sparse = params.dtype, params.sizes, params.row_per_feature
         self._size, self._per_line = 0, cpu.LINE_BYTES // dtype.itemsize
         common = np.zeros(at.N_COMMON_ENTRIES, np.int64)
         layers = np.zeros((len(sizes) - 1, at.N_LAYER_ENTRIES), np.int64)
@@ -71,10 +78,12 @@ class Workspace:
         self.barrier = np.zeros(at.N_BARRIER_ENTRIES, np.int64)
 
         stride = cpu.row_stride(batch_size, dtype.itemsize)
-        panel = min(cpu.panel_bytes(batch_size) // dtype.itemsize, _round_up(max(sizes[:-1]), STEPS))
+        inputs = sizes[1:-1] if is_sparse else sizes[:-1]  # of the layers with dense products
+        panel = min(cpu.panel_bytes(batch_size) // dtype.itemsize, _round_up(max(inputs, default=1), STEPS))
         common[[at.BATCH, at.STRIDE, at.PANEL, at.TILE_HEIGHT]] = batch_size, stride, panel, WORDS
         common[at.AT_STRIDE] = cpu.row_stride(max(sizes[1:-1], default=1), dtype.itemsize)
-        common[at.ZEROS] = self._reserve(max(panel, stride))
+        common[at.SAMPLE_STRIDE] = cpu.row_stride(sizes[1], dtype.itemsize) if is_sparse else 0
+        common[at.ZEROS] = self._reserve(max(panel, stride, common[at.SAMPLE_STRIDE]))
         common[at.WEIGHTS], common[at.LOSS] = self._reserve(stride), self._reserve(stride)
         # Sums of the squares of the columns of all weights, and of biases.
         common[at.COLUMN_SQUARES] = self._reserve(sum(_round_up(n, self._per_line) for n in (*sizes[:-1], *sizes[1:])))
@@ -84,17 +93,21 @@ class Workspace:
         common[at.DROPPED] = settings.dropped_draws(config.dropout)
         if config.precision in BF16_TERMS:
             layers[:, at.BF16] = [settings.uses_bf16(*pair, batch_size) for pair in pairwise(sizes)]
+            layers[0, at.BF16] *= not is_sparse
         if layers[:, at.BF16].any():
             self._choose_tiles(common, layers, BF16_TERMS[config.precision], pixel_scale is not None)
         is_stored = ACTIVATIONS[config.activation].derivative_of == "input" or common[at.DROPPED] > 0
         self._reserve_layers(common, layers, is_stored)
-        common[at.N_THREADS] = n_threads
+        common[at.SAMPLE_ROWS] = self._reserve(_round_up(batch_size, self._per_line) * int(common[at.SAMPLE_STRIDE]))
+        common[at.N_THREADS], n_entries = n_threads, 0
         self.commons: list[NDArray[np.int64]] = []
         for rank in range(n_threads):
             common[at.RANK] = rank
             self._reserve_scratch(common)
             if layers[:, at.BF16].any():
                 self._reserve_tiles(common, layers)
+            if is_sparse:
+                n_entries = self._reserve_entries(common, sizes[0], n_non_zeros, n_entries)
             self.commons.append(common.copy())
         work = aligned_zeros(self._size, dtype)
         smoothing, n_classes = config.label_smoothing, sizes[-1]
@@ -103,7 +116,7 @@ class Workspace:
         scalars[at.HUBER_DELTA], scalars[at.SMOOTHING] = config.huber_delta, smoothing
         scalars[at.PIXEL_SCALE] = 1.0 if pixel_scale is None else pixel_scale
         scalars[at.KEEP_SCALE] = settings.DROPOUT_DRAWS / (settings.DROPOUT_DRAWS - common[at.DROPPED])
-        self.layers, self.work = layers, work
+        self.layers, self.work, self.entries = layers, work, np.zeros(n_entries, np.int32)
         self._set_addresses(implementations_of(config, bool(layers[:, at.BF16].any()), updates))
 
     def __reduce__(self) -> Any:
@@ -111,11 +124,14 @@ class Workspace:
 
     def networks(self, arrays: at.ParamArrays) -> list[at.NetworkArrays]:
         """The parameters and this workspace, as the kernels of each thread take them."""
-        return [at.NetworkArrays(arrays, self.layers, self.work, common, self.barrier) for common in self.commons]
+        shared = self.barrier, self.entries
+        return [at.NetworkArrays(arrays, self.layers, self.work, common, *shared) for common in self.commons]
 
-    def set_samples(self, dtype: str) -> None:
-        """Set the dtype of the samples of the next calls."""
-        self._set_addresses(implementations.for_samples(dtype))
+    def set_samples(self, dtype: str, is_sparse: bool = False, is_scaled: bool = True) -> None:
+        """Set the dtype of the samples of the next calls; for sparse ones, whether they have factors other than 1."""
+        self._set_addresses(implementations.for_samples(dtype, is_sparse))
+        for common in self.commons:
+            common[at.IS_SCALED] = is_scaled
 
     def _set_addresses(self, choice: implementations.Choice) -> None:
         for entry, implementation in choice.items():
@@ -138,7 +154,8 @@ class Workspace:
         batch, panel, stride = (int(n) for n in common[[at.BATCH, at.PANEL, at.STRIDE]])
         common[at.ROWS] = self._reserve(_round_up(batch, self._per_line) * panel)
         common[at.COLUMNS] = self._reserve(panel * stride)
-        common[at.GRADIENT] = self._reserve(max(cpu.BLOCK_ROWS, BLOCK_TILES * WORDS) * panel)
+        block = max(cpu.BLOCK_ROWS, BLOCK_TILES * WORDS) * panel
+        common[at.GRADIENT] = self._reserve(max(block, BLOCK_FEATURES * int(common[at.SAMPLE_STRIDE])))
         common[at.MASK] = self._reserve(stride)
 
     def _reserve_layers(self, common: NDArray[np.int64], layers: NDArray[np.int64], stores_derivatives: bool) -> None:
@@ -171,6 +188,22 @@ class Workspace:
         whole = 2 * -(-fan_in // STEPS) * n_groups * input_terms * TILE if layers[0, at.BF16] else 0
         common[[at.PREVIOUS_TILES, at.NEXT_TILES]] = self._reserve(whole), self._reserve(whole)
         common[at.PACKED] = self._reserve(terms * TILE)
+
+    def _reserve_entries(self, common: NDArray[np.int64], n_features: int, n_non_zeros: int, start: int) -> int:
+        """The non-zeros of a batch of one thread, whose part of `entries` begins at start; returns where it ends."""
+        common[at.VALUES] = self._reserve(_round_up(n_non_zeros, self._per_line))
+        common[at.FEATURE_VALUES] = self._reserve(_round_up(n_non_zeros, self._per_line))
+        n_groups = min(n_features, n_non_zeros)
+        for entry, size in {
+            at.GROUP_OF_FEATURE: n_features,
+            at.FEATURE_OF_GROUP: n_groups,
+            at.GROUP_STARTS: n_groups + 1,
+            at.GROUPS: n_non_zeros,
+            at.PLACES: n_non_zeros,
+        }.items():
+            common[entry] = start
+            start += size
+        return start
 
     def _reserve(self, n: int) -> int:
         start = self._size

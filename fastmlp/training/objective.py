@@ -108,8 +108,10 @@ class Objective(Trainer):
 
 def _places(params: Params) -> NDArray[np.intp]:
     """The index in theta of each weight and bias, in the order of `Objective.point`."""
-    weights, biases = [], []
+    weights: list[NDArray[np.intp]] = []
+    biases: list[NDArray[np.intp]] = []
     for (first, stride, bias), (fan_in, fan_out) in zip(params.starts, pairwise(params.sizes), strict=True):
-        weights.append((first + np.arange(fan_in)[:, None] + stride * np.arange(fan_out)).ravel())
+        by_input, by_output = (stride, 1) if params.row_per_feature and not weights else (1, stride)
+        weights.append((first + by_input * np.arange(fan_in)[:, None] + by_output * np.arange(fan_out)).ravel())
         biases.append(bias + np.arange(fan_out))
     return np.concatenate([*weights, *biases])

@@ -16,7 +16,8 @@ def resolve(config: Config, X: Any) -> tuple[Config, str]:
 
     ``auto`` becomes bf16x3 where the CPU has AMX and the samples are dense uint8, otherwise float32. A bf16 precision
     becomes float32 where the CPU has no bf16 instructions that make it faster than float32, or where they may not be
-    used. Layers that are too small for bf16 (`fastmlp.settings.uses_bf16`) are computed in float32 in every precision.
+    used. Layers that are too small for bf16 (`fastmlp.settings.uses_bf16`) are computed in float32 in every precision,
+    and so is the first layer for sparse samples.
 
     Parameters
     ----------

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp.config import Config
-from fastmlp.data.check import WINDOW_BYTES
 from fastmlp.data.scaling import pixel_scale_of
 from fastmlp.data.target import weight_scale
 from fastmlp.errors import DataError
@@ -19,7 +18,15 @@ from fastmlp.kernels.layout import DataArrays, OptimizerState
 from fastmlp.kernels.optimizer_state import HYPER_L2, STEPS
 from fastmlp.metrics import sum_of_losses
 from fastmlp.model.compilation import announce, run_kernels
-from fastmlp.model.kernel_args import Targets, arrays_for_training, hyperparameters_of, initial_powers, integers_of
+from fastmlp.model.csr import CsrArrays, is_scaled, keeps_zeros, largest_batch, windows
+from fastmlp.model.kernel_args import (
+    Targets,
+    arrays_for_training,
+    data_arrays,
+    hyperparameters_of,
+    initial_powers,
+    integers_of,
+)
 from fastmlp.model.model import Model
 from fastmlp.model.workspace import Workspace
 from fastmlp.parallel import Threads, run_team, thread_limit, threads_for
@@ -70,7 +77,8 @@ class Trainer:
     model : Model
         The network, trained in place with the settings of its config.
     X : ndarray (n_samples, n_features) or CSR matrix
-        Validated samples. An ndarray is not copied; a CSR matrix is converted to dense samples one window at a time.
+        Validated samples, which are not copied. If the network's scaling has an offset, which makes other numbers of
+        zeros, a CSR matrix is converted to dense samples one window at a time.
     y : ndarray
         Validated labels or targets.
     weights : ndarray (n_samples,) of float64, optional
@@ -144,10 +152,20 @@ class Trainer:
             text = f"batch_size: expected at most {n_samples}, the number of training samples, got {given}"
             warnings.warn(f"{text}; each epoch is one batch", stacklevel=4)
         self.batch_size = min(self.config.batch_size, n_samples)
-        dtype = self.config.dtype if hasattr(X, "indptr") else X.dtype.name
-        announce(run_kernels(self.config, model.params.sizes, self.batch_size, [dtype], evaluated, self._updates))
+        is_sparse = hasattr(X, "indptr")
+        self._in_windows = is_sparse and not keeps_zeros(model.scaling)
+        self._takes_csr = is_sparse and not self._in_windows
+        model.store_first_layer(row_per_feature=self._takes_csr)
+        dtype, sizes = self.config.dtype if self._in_windows else X.dtype.name, model.params.sizes
+        announce(run_kernels(self.config, sizes, self.batch_size, [dtype], evaluated, self._updates, self._takes_csr))
         scale = pixel_scale_of(model.scaling, X)
-        flops_per_step = 6 * self.batch_size * sum(W.size for W in model.weights)
+        n_weights = sum(W.size for W in model.weights.read())
+        self._n_non_zeros = 0
+        if self._takes_csr:
+            csr = CsrArrays.of(X, model.n_features)
+            self._n_non_zeros = largest_batch(csr.indptr, self.batch_size)
+            n_weights += (len(csr.indices) // n_samples - sizes[0]) * sizes[1]
+        flops_per_step = 6 * self.batch_size * max(1, n_weights)
         most_threads = min(threads_that_pay(flops_per_step), thread_limit()) if n_threads == "auto" else n_threads
         self.n_threads, self.trials = n_threads, ThreadTrials(most_threads if n_threads == "auto" else 1)
         self.workspace = Workspace(
@@ -157,6 +175,7 @@ class Trainer:
             pixel_scale=scale,
             n_threads=most_threads,
             updates=self._updates,
+            n_non_zeros=self._n_non_zeros,
         )
         self.order = np.arange(n_samples, dtype=np.int32)
         self.arrays = arrays_for_training(self.config, model.params.theta, self._updates)
@@ -210,7 +229,7 @@ class Trainer:
 
     def _train_in_chunks(self, hyper: NDArray[np.float64], first: int) -> Iterator[int]:
         """Train for an epoch, chunk by chunk; yield the number of samples seen after each chunk."""
-        if not hasattr(self.X, "indptr"):
+        if not self._in_windows:
             data = self._kernel_data(self.X)
             if first > 0:  # draw the order, which otherwise the chunk with step 0 does
                 self._train_chunk(hyper, data, self.targets, self.order, 0, 0, self.config.shuffle, 0)
@@ -219,21 +238,22 @@ class Trainer:
         empty = self._kernel_data(np.zeros((1, self.model.n_features), self.model.params.dtype))
         self._train_chunk(hyper, empty, self.targets, self.order, 0, 0, self.config.shuffle, 0)
         row_bytes = self.model.n_features * self.model.params.dtype.itemsize
-        n_rows = self.batch_size * max(1, WINDOW_BYTES // (row_bytes * self.batch_size))
-        for start in range(0, self.order.size, n_rows):
-            rows = self.order[start : start + n_rows]
-            if (n_done := first - start // self.batch_size) * self.batch_size >= rows.size:
+        for part in windows(self.order.size, row_bytes, self.batch_size):
+            rows, offset = self.order[part], part.start // self.batch_size
+            if part.stop <= first * self.batch_size:
                 continue
             window = self.X[rows].toarray().astype(self.model.params.dtype, copy=False)
-            order, offset = np.arange(rows.size, dtype=np.int32), start // self.batch_size
-            data = self._kernel_data(window)
-            chunks = self._train_steps(hyper, data, self.targets.part(rows), order, False, offset, max(0, n_done))
-            yield from (start + n_seen for n_seen in chunks)
+            order, data = np.arange(rows.size, dtype=np.int32), self._kernel_data(window)
+            targets = self.targets.part(rows)
+            chunks = self._train_steps(hyper, data, targets, order, False, offset, max(0, first - offset))
+            yield from (part.start + n_seen for n_seen in chunks)
 
-    def _kernel_data(self, X: NDArray[Any]) -> DataArrays:
+    def _kernel_data(self, X: Any) -> DataArrays:
         """Samples as the kernels take them, after the kernels that gather samples of this dtype have been chosen."""
-        data = self.model.kernel_data(X)  # refuses other dtypes
-        self.workspace.set_samples(X.dtype.name)
+        data = data_arrays(X, self.model.scaling, self.model.params)  # refuses other dtypes
+        if self._takes_csr and largest_batch(data.indptr, self.batch_size) > self._n_non_zeros:
+            raise DataError("X_train: expected the samples that the training began with, got more non-zeros per batch")
+        self.workspace.set_samples(X.dtype.name, self._takes_csr, is_scaled(self.model.scaling))
         return data
 
     def _train_steps(

@@ -136,10 +136,9 @@ def prepare_run(dataset: Dataset, *configs: Config) -> None:
     for config in configs:
         held_out = dataset.X_train if config.early_stopping != "none" else None
         validation = held_out if dataset.X_val is None else dataset.X_val
-        # Sparse samples are trained on in dense windows, in the dtype of the network.
-        trained = config.dtype if hasattr(dataset.X_train, "indptr") else dataset.X_train.dtype.name
+        trained, is_sparse = dataset.X_train.dtype.name, hasattr(dataset.X_train, "indptr")
         evaluated = {X.dtype.name for X in (dataset.X_test, validation) if X is not None}
         sizes = dataset.n_features, *config.hidden, n_outputs_of(dataset, config)
         batch_size = min(config.batch_size, len(dataset.y_train))
-        kernels += run_kernels(config, sizes, batch_size, [trained], sorted(evaluated))
+        kernels += run_kernels(config, sizes, batch_size, [trained], sorted(evaluated), is_sparse=is_sparse)
     prepare(unique(kernels))

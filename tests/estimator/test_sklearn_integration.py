@@ -5,6 +5,7 @@ import io
 import pickle
 import subprocess
 import sys
+import warnings
 
 import joblib
 import numpy as np
@@ -13,6 +14,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import BaggingClassifier, VotingClassifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
@@ -25,6 +27,10 @@ RNG = np.random.default_rng(1)
 Y = np.arange(150) % 3
 X = (Y[:, None] == np.arange(3)) * 2.0 + RNG.standard_normal((150, 3)) * 0.4
 NAMES = np.array(["ash", "beech", "cedar"])[Y]
+
+#: Samples with zeros, dense and sparse.
+DENSE = np.where(X > 0.5, X, 0.0)
+SPARSE = sparse.csr_matrix(DENSE)
 
 
 def make(**parameters):
@@ -122,9 +128,7 @@ def test_a_data_frame_gives_the_feature_names(library):
 
 
 @pytest.mark.parametrize("convert", [sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array])
-def test_sparse_samples_give_the_same_bits_as_dense_ones(convert, monkeypatch):
-    for module in ("training.trainer", "estimator.loop"):
-        monkeypatch.setattr(f"fastmlp.{module}.WINDOW_BYTES", 30 * 3 * 8)  # at most 30 samples are dense at a time
+def test_sparse_samples_give_the_same_bits_as_dense_ones(convert):
     options = {"max_iter": 5, "batch_size": 10, "dropout": 0.2}
     X_dense = np.where(X > 0.5, X, 0.0)
     X_sparse = convert(X_dense)
@@ -132,3 +136,76 @@ def test_sparse_samples_give_the_same_bits_as_dense_ones(convert, monkeypatch):
     np.testing.assert_array_equal(got.coefs_[0], ref.coefs_[0])
     np.testing.assert_array_equal(got.predict_proba(X_sparse), ref.predict_proba(X_dense))
     assert make(max_iter=30, early_stopping=True).fit(X_sparse, NAMES).score(X_sparse, NAMES) > 0.8
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "sgd", "adam"])
+@pytest.mark.parametrize("options", [{}, {"n_repeats": 2}, {"early_stopping": True}, {"hidden_layer_sizes": (20, 9)}])
+def test_the_solvers_give_the_same_bits_on_sparse_samples(solver, options):
+    if solver == "lbfgs" and "early_stopping" in options:
+        pytest.skip("scikit-learn's L-BFGS stops by the gradient")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        ref, got = (make(solver=solver, max_iter=4, **options).fit(samples, NAMES) for samples in (DENSE, SPARSE))
+    for one, other in zip((*got.coefs_, *got.intercepts_), (*ref.coefs_, *ref.intercepts_), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert got.loss_ == ref.loss_
+
+
+@pytest.mark.parametrize("first", [DENSE, SPARSE])
+@pytest.mark.parametrize("then", [DENSE, SPARSE])
+def test_partial_fit_takes_dense_and_sparse_samples_in_turn(first, then):
+    ref = make(shuffle=False).partial_fit(DENSE, NAMES, classes=np.unique(NAMES)).partial_fit(DENSE, NAMES)
+    got = make(shuffle=False).partial_fit(first, NAMES, classes=np.unique(NAMES)).partial_fit(then, NAMES)
+    np.testing.assert_array_equal(got.coefs_[0], ref.coefs_[0])
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(got)).predict_proba(SPARSE), ref.predict_proba(DENSE))
+
+
+def test_a_warm_start_on_sparse_samples_keeps_the_best_weights_of_dense_ones():
+    def fit_twice(*samples):
+        network = make(warm_start=True, early_stopping=True, max_iter=6, n_iter_no_change=50)
+        for part in samples:
+            network.fit(part, NAMES)
+        return network
+
+    ref, got = fit_twice(DENSE, DENSE), fit_twice(DENSE, SPARSE)
+    np.testing.assert_array_equal(got.coefs_[0], ref.coefs_[0])
+    assert got.best_validation_score_ == ref.best_validation_score_
+
+
+@pytest.mark.parametrize("kind", ["csr", "csc", "coo", "lil", "dok", "bsr", "dia"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+def test_sparse_samples_of_any_format_are_predicted_as_dense_ones(kind, dtype):
+    fitted, samples = make(max_iter=3).fit(SPARSE, NAMES), (4 * SPARSE).astype(dtype)
+    ref = fitted.predict_proba(samples.toarray())
+    np.testing.assert_array_equal(fitted.predict_proba(samples.asformat(kind)), ref)
+    np.testing.assert_array_equal(fitted.predict_proba(samples[7]), ref[7:8])
+
+
+def test_unsorted_indices_and_duplicates_are_no_other_samples():
+    fitted, indices = make(max_iter=3).fit(SPARSE, NAMES), np.array([2, 0, 2])
+    given = sparse.csr_matrix((np.array([1.0, 2.0, 0.5]), indices, np.array([0, 3])), (1, 3))
+    np.testing.assert_array_equal(fitted.predict_proba(given), fitted.predict_proba([[2.0, 0.0, 1.5]]))
+    assert given.indices.tolist() == [2, 0, 2]
+    trained = [
+        make(max_iter=2).fit(samples, NAMES) for samples in (SPARSE, sparse.csr_matrix(SPARSE[:, ::-1])[:, ::-1])
+    ]
+    np.testing.assert_array_equal(trained[0].coefs_[0], trained[1].coefs_[0])
+
+
+@pytest.mark.parametrize(("name", "value"), [("indices", 7), ("indices", -1), ("indptr", 9)])
+def test_a_sparse_matrix_whose_indices_were_edited_is_refused(name, value):
+    fitted, sample = make(max_iter=2).fit(SPARSE, NAMES), sparse.csr_matrix([[1.0, 0.0, 2.0]])
+    getattr(sample, name)[-1] = value
+    with pytest.raises(ValueError, match="X: expected"):
+        fitted.predict(sample)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_sparse_sample_that_is_not_finite_is_refused_as_scikit_learn_does(value):
+    with pytest.raises(ValueError, match="Input X contains"):
+        make(max_iter=2).fit(SPARSE, NAMES).predict(sparse.csr_matrix([[0.0, value, 1.0]]))
+
+
+def test_sparse_samples_of_another_width_are_refused_as_scikit_learn_does():
+    with pytest.raises(ValueError, match="X has 2 features, but MLPClassifier is expecting 3"):
+        make(max_iter=2).fit(SPARSE, NAMES).predict(sparse.csr_matrix([[1.0, 0.0]]))

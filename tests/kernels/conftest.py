@@ -14,6 +14,7 @@ import pytest
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from scipy.sparse import csr_matrix
 
 from fastmlp import kernels, settings
 from fastmlp.codegen.bf16 import HIGH, LOW
@@ -29,7 +30,15 @@ from fastmlp.kernels import layout as at
 from fastmlp.kernels.epoch import train_chunk
 from fastmlp.kernels.layout import OptimizerState
 from fastmlp.metrics import sum_of_losses
-from fastmlp.model.kernel_args import Targets, arrays_for_training, hyperparameters_of, initial_powers, integers_of
+from fastmlp.model.csr import largest_batch
+from fastmlp.model.kernel_args import (
+    Targets,
+    arrays_for_training,
+    data_arrays,
+    hyperparameters_of,
+    initial_powers,
+    integers_of,
+)
 from fastmlp.model.model import init_model
 from fastmlp.model.params import Params
 from fastmlp.model.workspace import Workspace
@@ -272,7 +281,7 @@ class Layers:
             array[...] = random.normal(0, 0.5, array.shape)
         self.workspace = Workspace(self.params, config, m)
         (self.net,) = self.workspace.networks(arrays_for_training(config, self.params.theta))
-        self.layers, self.work, self.common, _ = self.net[1:]
+        self.layers, self.work, self.common = self.net[1:4]
         self.network = Network(config, self.params.weights, self.params.biases)
 
     def _rows(self, layer, part):
@@ -319,7 +328,9 @@ def targets_of(config, n, n_outputs, random):
 class EpochRun:
     """Epochs run by the kernels, cut into chunks at any steps, and by the reference implementation."""
 
-    def __init__(self, config, X, n_outputs, seed=0, weights=None, is_moved=True, n_threads=1):
+    def __init__(
+        self, config, X, n_outputs, seed=0, weights=None, is_moved=True, n_threads=1, is_sparse=False, scales=True
+    ):
         random = np.random.default_rng(seed)
         self.X, self.config, self.powers, self.weights = X, config, initial_powers(), weights
         self.y = targets_of(config, len(X), n_outputs, random)
@@ -330,11 +341,18 @@ class EpochRun:
             array[...] = random.normal(0, 0.5, array.shape)
         span = 255.0 if X.dtype == np.uint8 else 1.0
         self.model.scaling = random.uniform(0.5, 1.5, X.shape[1]) / span, is_moved * random.normal(0, 0.5, X.shape[1])
+        if not scales:
+            self.model.scaling = np.ones(X.shape[1]), np.zeros(X.shape[1])
+        self.model.store_first_layer(row_per_feature=is_sparse)
+        self.samples = csr_matrix(X) if is_sparse else X
         self.network = Network(config, self.model.weights, self.model.biases)
         scale = pixel_scale_of(self.model.scaling, X)
         self.n_threads, params = n_threads, self.model.params
-        self.workspace = Workspace(params, config, self.batch_size, pixel_scale=scale, n_threads=n_threads)
-        self.workspace.set_samples(X.dtype.name)
+        n_non_zeros = largest_batch(self.samples.indptr, self.batch_size) if is_sparse else 0
+        self.workspace = Workspace(
+            params, config, self.batch_size, pixel_scale=scale, n_threads=n_threads, n_non_zeros=n_non_zeros
+        )
+        self.workspace.set_samples(X.dtype.name, is_sparse, is_scaled=scales)
         self.nets = self.workspace.networks(arrays_for_training(config, params.theta))
         self.order, self.loss_sum = np.arange(len(X), dtype=np.int32), np.zeros(self.batch_size + 1)
 
@@ -346,7 +364,7 @@ class EpochRun:
         integers = integers_of(self.config, first, stop, self.config.shuffle, state, DROPOUT_STATE)
         hyper, coefficients = hyperparameters_of(self.config, lr), self.workspace.coefficients[rank]
         state = OptimizerState(hyper, self.powers if powers is None else powers, coefficients)
-        data = self.model.kernel_data(self.X)
+        data = data_arrays(self.samples, self.model.scaling, self.model.params)
         return data, self.targets, self.order, self.nets[rank], state, self.loss_sum, integers
 
     def train(self, lr, state, cuts=()):

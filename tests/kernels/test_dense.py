@@ -11,6 +11,7 @@ from fastmlp.kernels.dense import (
     fused_update_forward,
     samples_as_rows,
 )
+from fastmlp.model.kernel_args import data_arrays
 from fastmlp.reference import network, products
 from fastmlp.settings import ACTIVATIONS, OPTIMIZERS
 
@@ -106,7 +107,7 @@ class FirstLayer:
         self.layers.workspace.set_samples(X.dtype.name)
         self.call = engine.call
         epoch_run = engine.EpochRun(config.replace(hidden=(), batch_size=9), X, 13)
-        self.data = epoch_run.model.kernel_data(X)
+        self.data = data_arrays(X, epoch_run.model.scaling, epoch_run.model.params)
         self.rows = random.permutation(20).astype(np.int32)
         self.previous, self.next = (
             network.gather_rows(X, self.rows[first:stop], epoch_run.model.scaling, dtype)

@@ -25,5 +25,5 @@ def test_layers_that_are_too_small_are_computed_in_float32(engine, check_bf16_ep
 def test_no_layer_of_other_precisions_is_computed_in_bf16(engine, precision):
     epoch_run = engine.EpochRun(Config(hidden=(64,), precision=precision), engine.samples("float32", 96, 80), 40)
     assert not epoch_run.workspace.layers[:, at.BF16].any()
-    bf16_kernels = [at.BF16_FIRST_LAYER, at.BF16_FORWARD, at.BF16_BACKWARD, at.BF16_UPDATE]
+    bf16_kernels = [at.FIRST_LAYER, at.BF16_FORWARD, at.BF16_BACKWARD, at.BF16_UPDATE]
     assert not epoch_run.nets[0].common[bf16_kernels].any()

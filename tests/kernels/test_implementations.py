@@ -13,7 +13,7 @@ from fastmlp.settings import ACTIVATIONS, LOSSES, OPTIMIZERS
 FLAGS = ("clips", "drops_out", "smooths", "bf16")
 COMBINATIONS = [dict(zip(FLAGS, chosen, strict=True)) for chosen in product((False, True), repeat=len(FLAGS))]
 #: Entries of `common` that have addresses.
-ADDRESSES = range(at.PRODUCT, at.BF16_UPDATE + 1)
+ADDRESSES = range(at.PRODUCT, at.CONVERT + 1)
 
 
 def choices():
@@ -32,7 +32,7 @@ def needed(names, flags):
     entries |= {at.DESCENT} if optimizer == "sgd" and not flags["clips"] else set()
     entries |= {at.DROPOUT} if flags["drops_out"] else set()
     entries |= {at.SMOOTHING_FORWARD} if flags["smooths"] and LOSSES[loss_name].output == "softmax" else set()
-    bf16 = {at.BF16_FIRST_LAYER, at.BF16_FORWARD, at.BF16_BACKWARD, at.BF16_UPDATE}
+    bf16 = {at.FIRST_LAYER, at.BF16_FORWARD, at.BF16_BACKWARD, at.BF16_UPDATE}
     return entries | (bf16 if flags["bf16"] else set())
 
 
@@ -42,8 +42,8 @@ def test_every_combination_has_the_addresses_that_it_needs_and_no_other():
 
 
 def test_every_address_in_the_table_is_needed_by_some_network():
-    filled = {entry for _, _, chosen in choices() for entry in chosen} | set(for_samples("uint8"))
-    assert filled == set(ADDRESSES)
+    filled = {entry for _, _, chosen in choices() for entry in chosen}
+    assert filled | {*for_samples("uint8")} | {*for_samples("uint8", is_sparse=True)} == set(ADDRESSES)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
@@ -87,7 +87,7 @@ def test_the_other_kernels_are_those_of_their_entries():
     assert chosen[at.DESCENT] is matmul.product_descent
     assert chosen[at.DROPOUT] is activation.dropout_forward
     assert chosen[at.SMOOTHING_FORWARD] is loss.smoothing_forward
-    assert chosen[at.BF16_FIRST_LAYER] is bf16_dense.bf16_fused_update_forward
+    assert chosen[at.FIRST_LAYER] is bf16_dense.bf16_fused_update_forward
     assert chosen[at.BF16_FORWARD] is bf16_dense.bf16_forward
     assert chosen[at.BF16_BACKWARD] is bf16_dense.bf16_backward
     assert chosen[at.BF16_UPDATE] is bf16_dense.bf16_update

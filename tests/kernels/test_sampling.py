@@ -10,8 +10,7 @@ from fastmlp.kernels import layout as at
 from fastmlp.kernels import sampling
 from fastmlp.kernels.layout import DataArrays, TargetPointers
 from fastmlp.kernels.sampling import COLUMNS, ROWS, permutation_fill, transpose
-from fastmlp.model.kernel_args import Targets
-from fastmlp.model.model import Model
+from fastmlp.model.kernel_args import Targets, data_arrays
 from fastmlp.model.params import Params
 from fastmlp.reference import network
 
@@ -28,8 +27,8 @@ def data_of(X, dtype):
     """Samples and a random scaling, as arguments of the kernels and of the reference implementation."""
     random = np.random.default_rng(4)
     scaling = random.normal(size=X.shape[1]), random.normal(size=X.shape[1])
-    model = Model(Config(hidden=(), precision=dtype.name), Params((X.shape[1], 2), dtype), scaling)
-    return model.kernel_data(X), scaling
+    params = Params((X.shape[1], 2), dtype)
+    return data_arrays(X, scaling, params), scaling
 
 
 def test_the_generator_gives_the_numbers_of_vigna_s_reference_code():
@@ -123,8 +122,10 @@ def test_a_panel_gathered_as_columns_equals_its_reference(engine, flushed, same_
 
 def test_a_number_that_is_subnormal_in_float32_is_zero(engine, flushed, same_bits):
     X, out = np.array([[1e-40, -1e-40, 1e-38, -1e-300]]), np.ones(256, np.float32)
-    one, nothing = np.ones(16, np.float32), np.full(16, -0.0, np.float32)
-    data = DataArrays(np.frombuffer(X.tobytes(), np.uint8), X.nbytes, X.itemsize, one, nothing)
+    scaling, no_indices = (np.ones(16, np.float32), np.full(16, -0.0, np.float32)), np.zeros(0, np.int64)
+    data = DataArrays(
+        np.frombuffer(X.tobytes(), np.uint8), X.nbytes, X.itemsize, *scaling, no_indices, np.zeros(0, np.int32)
+    )
     with flushed():
         engine.call(ROWS["float64"], data, np.zeros(1, np.int32), (0, 1), (0, 4), out, 0, 16)
     same_bits(out[:4], np.array([0.0, -0.0, 0.0, -0.0], np.float32))

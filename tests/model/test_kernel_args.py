@@ -14,6 +14,7 @@ from fastmlp.model.kernel_args import (
     integers_of,
     samples_in_memory,
 )
+from fastmlp.model.params import Params
 from fastmlp.settings import LOSSES, OPTIMIZERS
 
 THETA = np.arange(32, dtype=np.float32)
@@ -119,7 +120,7 @@ def test_samples_that_kernels_would_misread_are_refused(X, error):
 @pytest.mark.parametrize("scaling", [None, (np.array([0.5, 2.0, 1e-3]), np.array([0.1, -1.0, 0.0]))])
 @pytest.mark.parametrize("dtype", [np.dtype("float32"), np.dtype("float64")])
 def test_the_scaling_is_rounded_to_the_dtype_of_the_parameters_and_padded_with_zeros(scaling, dtype):
-    data = data_arrays(np.arange(6, dtype=np.uint8).reshape(2, 3), scaling, 3, dtype)
+    data = data_arrays(np.arange(6, dtype=np.uint8).reshape(2, 3), scaling, Params((3, 2), dtype))
     assert (data.X.tolist(), data.sample_bytes) == ([0, 1, 2], 3)
     for got, ref in zip((data.factor, data.offset), scaling or (np.ones(3), np.zeros(3)), strict=True):
         assert got.dtype == dtype

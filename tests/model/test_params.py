@@ -269,3 +269,56 @@ def test_what_is_read_cannot_be_written_to():
     for array in (params.read(), *params.weights.read(), *params.biases.read()):
         assert not array.flags.writeable
         assert np.shares_memory(array, params.theta)
+
+
+def filled(row_per_feature, dtype="float32"):
+    params, random = Params((21, 18, 3), dtype, row_per_feature), np.random.default_rng(0)
+    for array in (*params.weights, *params.biases):
+        array[...] = random.normal(size=array.shape)
+    return params
+
+
+def assert_same(got, ref):
+    for one, other in zip((*got.weights, *got.biases), (*ref.weights, *ref.biases), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_first_layer_is_stored_with_a_row_per_feature_or_per_output(dtype):
+    params = filled(row_per_feature=True, dtype=dtype)
+    start, stride, biases = params.starts[0]
+    rows = params.theta[start:biases].reshape(-1, stride)
+    np.testing.assert_array_equal(rows[:21, :18], params.weights[0])
+    assert not rows[21:].any()
+    assert not rows[:, 18:].any()
+    assert len(rows) % (64 // params.dtype.itemsize) == 0  # blocks of a cache line's length are transposed
+    assert_same(params.copy(row_per_feature=False), params)
+    assert params.copy().row_per_feature
+    assert_same(params.copy(row_per_feature=False).copy(row_per_feature=True), params)
+
+
+@pytest.mark.parametrize("row_per_feature", [False, True])
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_unpickled_parameters_are_aligned_and_can_be_written_to(protocol, row_per_feature):
+    params = filled(row_per_feature)
+    got = pickle.loads(pickle.dumps(params, protocol))
+    assert_same(got, params)
+    assert (got.row_per_feature, got.theta.ctypes.data % 64) == (row_per_feature, 0)
+    got.weights[0] = 2 * params.weights[0]
+    assert_same(pickle.loads(pickle.dumps(got)), got)
+
+
+@pytest.mark.parametrize("place", [0, 1, 16, 63, 64, 100])
+def test_parameters_in_memory_that_lies_otherwise_are_moved_to_where_they_are_aligned(place):
+    params, buffers = filled(row_per_feature=True), []
+    pickled = pickle.dumps(params, 5, buffer_callback=buffers.append)
+    (given,) = (np.frombuffer(buffer, np.uint8) for buffer in buffers)
+    memory = np.zeros(given.size + 200, np.uint8)[place : place + given.size]
+    memory[:] = given
+    got = pickle.loads(pickled, buffers=[memory])
+    assert_same(got, params)
+    assert got.theta.ctypes.data % 64 == 0
+    assert np.shares_memory(got.theta, memory)
+    frozen = pickle.loads(pickled, buffers=[given.tobytes()])  # read-only, as a file that joblib maps
+    frozen.weights[0] = params.weights[0]
+    assert_same(frozen, params)

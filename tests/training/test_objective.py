@@ -93,8 +93,7 @@ def test_the_number_of_threads_changes_no_bit(n_threads):
     np.testing.assert_array_equal(gradient, ref)
 
 
-def test_sparse_samples_give_the_bits_of_dense_ones(monkeypatch):
-    monkeypatch.setattr("fastmlp.training.trainer.WINDOW_BYTES", 1)
+def test_sparse_samples_give_the_bits_of_dense_ones():
     dense, sparse = make(), make(X=csr_matrix(X), shuffle=True)
     (loss, gradient), (ref_loss, ref) = (each.loss_and_gradient(dense.point) for each in (sparse, dense))
     assert loss == ref_loss
