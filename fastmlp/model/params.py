@@ -313,6 +313,9 @@ class Params:
         first = -self._memory.ctypes.data % LINE_BYTES
         return _unpickle, (self.sizes, self.dtype.name, self.row_per_feature, self._memory, first)
 
+    def __copy__(self) -> "Params":
+        return self.copy()  # one that shared memory would not notice writes to this one
+
     def copy(self, row_per_feature: bool | None = None) -> "Params":
         """A copy that shares no memory, with the weights of the first layer stored as asked for; by default as here.
 

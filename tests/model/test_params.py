@@ -322,3 +322,12 @@ def test_parameters_in_memory_that_lies_otherwise_are_moved_to_where_they_are_al
     frozen = pickle.loads(pickled, buffers=[given.tobytes()])  # read-only, as a file that joblib maps
     frozen.weights[0] = params.weights[0]
     assert_same(frozen, params)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copy_by_the_copy_module_shares_no_memory(copied):
+    params = filled(row_per_feature=True)
+    got = copied(params)
+    assert_same(got, params)
+    assert got.row_per_feature
+    assert not np.shares_memory(got.theta, params.theta)
