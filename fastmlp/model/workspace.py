@@ -12,7 +12,6 @@ from fastmlp.codegen.bf16_tiles import BLOCK_TILES, STEPS, TILE, WORDS, tile_hei
 from fastmlp.config import Config
 from fastmlp.kernels import implementations
 from fastmlp.kernels import layout as at
-from fastmlp.kernels.layout import BLOCK_FEATURES
 from fastmlp.kernels.optimizer_state import N_COEFFICIENTS
 from fastmlp.model.compilation import implementations_of
 from fastmlp.model.params import Params, aligned_zeros
@@ -155,7 +154,7 @@ class Workspace:
         common[at.ROWS] = self._reserve(_round_up(batch, self._per_line) * panel)
         common[at.COLUMNS] = self._reserve(panel * stride)
         block = max(cpu.BLOCK_ROWS, BLOCK_TILES * WORDS) * panel
-        common[at.GRADIENT] = self._reserve(max(block, BLOCK_FEATURES * int(common[at.SAMPLE_STRIDE])))
+        common[at.GRADIENT] = self._reserve(max(block, at.BLOCK_FEATURES * int(common[at.SAMPLE_STRIDE])))
         common[at.MASK] = self._reserve(stride)
 
     def _reserve_layers(self, common: NDArray[np.int64], layers: NDArray[np.int64], stores_derivatives: bool) -> None:
@@ -191,7 +190,8 @@ class Workspace:
 
     def _reserve_entries(self, common: NDArray[np.int64], n_features: int, n_non_zeros: int, start: int) -> int:
         """The non-zeros of a batch of one thread, whose part of `entries` begins at start; returns where it ends."""
-        common[at.VALUES] = self._reserve(_round_up(n_non_zeros, self._per_line))
+        # The values of each sample are written in whole vectors, those of the last one beyond the non-zeros.
+        common[at.VALUES] = self._reserve(_round_up(n_non_zeros + self._per_line - 1, self._per_line))
         common[at.FEATURE_VALUES] = self._reserve(_round_up(n_non_zeros, self._per_line))
         n_groups = min(n_features, n_non_zeros)
         for entry, size in {

@@ -50,6 +50,14 @@ def test_the_table_of_layers_has_their_sizes_and_the_offsets_of_their_parameters
     assert common[at.BATCH] == 8
 
 
+@pytest.mark.parametrize("n_non_zeros", [0, 1, 16, 17, 32])
+def test_the_values_of_a_sparse_batch_fit_in_whole_vectors_wherever_the_last_sample_begins(n_non_zeros):
+    workspace = Workspace(Params((5, 3), "float32", True), Config(), 8, n_threads=2, n_non_zeros=n_non_zeros)
+    for common in workspace.commons:
+        assert common[at.FEATURE_VALUES] - common[at.VALUES] >= n_non_zeros + (15 if n_non_zeros else 0)
+        assert workspace.work.size - common[at.FEATURE_VALUES] >= n_non_zeros
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_scratch_memory_has_the_dtype_of_the_parameters(dtype):
     workspace = Workspace(Params((5, 3), dtype), Config(), 8)
