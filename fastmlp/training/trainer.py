@@ -251,10 +251,20 @@ class Trainer:
     def _kernel_data(self, X: Any) -> DataArrays:
         """Samples as the kernels take them, after the kernels that gather samples of this dtype have been chosen."""
         data = data_arrays(X, self.model.scaling, self.model.params)  # refuses other dtypes
-        if self._takes_csr and largest_batch(data.indptr, self.batch_size) > self._n_non_zeros:
-            raise DataError("X_train: expected the samples that the training began with, got more non-zeros per batch")
+        if self._takes_csr:
+            self._check_size(data.indptr)
         self.workspace.set_samples(X.dtype.name, self._takes_csr, is_scaled(self.model.scaling))
         return data
+
+    def _check_size(self, indptr: NDArray[np.int64]) -> None:
+        """Refuse sparse samples that have been changed since the training began, and exceed its scratch memory."""
+        given = None
+        if len(indptr) != self.order.size + 1:
+            given = f"{len(indptr) - 1} in place of {self.order.size}"
+        elif largest_batch(indptr, self.batch_size) > self._n_non_zeros:
+            given = "more non-zeros per batch"
+        if given is not None:
+            raise DataError(f"X_train: expected the samples that the training began with, got {given}")
 
     def _train_steps(
         self,

@@ -11,6 +11,7 @@ import pytest
 from fastmlp.codegen.amx import unavailable_reason
 from fastmlp.config import Config
 from fastmlp.data import Dataset
+from fastmlp.errors import DataError
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.epoch import train_chunk
 from fastmlp.model.model import init_model
@@ -261,6 +262,62 @@ def test_read_only_arrays_train_the_same(make_blobs):
     read_only = data.X_train.copy()
     read_only.flags.writeable = False
     assert bits(train(with_samples(data, read_only), SMALL).model) == bits(train(data, SMALL).model)
+
+
+def without_rows(X):
+    X.resize(20, X.shape[1])
+
+
+def with_one_sample_of_all_non_zeros(X):
+    X.indptr[1:] = X.indptr[-1]
+
+
+def with_an_index_beyond_the_features(X):
+    X.indices[-1] = 71
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (without_rows, "X_train: expected the samples that the training began with, got 20 in place of 101"),
+        (with_one_sample_of_all_non_zeros, "expected the samples that the training .* got more non-zeros per batch"),
+        (with_an_index_beyond_the_features, "expected indices from 0 to 70"),
+    ],
+)
+def test_sparse_samples_that_were_changed_between_epochs_are_refused(change, message):
+    X = samples_of("sparse", 101, 71)
+    trainer = Trainer(init_model(SMALL, 71, 5), X, np.arange(101) % 5)
+    trainer.run_epoch(0.1)
+    change(X)
+    with pytest.raises(DataError, match=message):
+        trainer.run_epoch(0.1)
+
+
+@pytest.mark.parametrize("first", [1, 3, 4, 6])
+def test_an_epoch_of_sparse_samples_in_windows_resumes_at_any_step(first, monkeypatch):
+    """With two steps per window."""
+    monkeypatch.setattr("fastmlp.model.csr.WINDOW_BYTES", 32 * 71 * 4)
+    X, y, config = samples_of("sparse", 101, 71), np.arange(101) % 5, SMALL.replace(optimizer="adam", dropout=0.25)
+
+    def make():
+        model = init_model(config, 71, 5)
+        model.scaling = np.ones(71), np.full(71, 0.5)
+        return Trainer(model, X, y)
+
+    ref, interrupted, resumed = make(), make(), make()
+    loss = ref.run_epoch(0.1)
+
+    def stop(n_seen, loss):
+        if n_seen == 16 * first:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(interrupted, "_steps_of_chunk", lambda: 1)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted.run_epoch(0.1, stop)
+    for array, stored in zip(resumed.state().values(), interrupted.state().values(), strict=True):
+        array[:] = stored
+    assert resumed.run_epoch(0.1, first=first) == loss
+    assert bits(resumed.model) == bits(ref.model)
 
 
 def test_what_has_addresses_of_kernels_is_not_pickled():
