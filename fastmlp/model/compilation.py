@@ -42,6 +42,7 @@ SECONDS = {
     "bf16_update": 1.2,
     "bf16_backward": 1.2,
     "bf16_forward": 1.0,
+    "sparse_update_forward": 0.8,
     "clipped_update": 0.6,
     "predict_chunk": 0.45,
     "product_block": 0.4,

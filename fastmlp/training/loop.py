@@ -138,7 +138,7 @@ def train(
         warn_about_target_scale(dataset)
     else:
         standardisation.check_target_scaling(scaling, dataset.targets(), config.loss, config.dtype)
-    prepare_run(dataset, config)
+    prepare_run(dataset, config, scaling=model.scaling)
     loop = _TrainingLoop(dataset, config, model, progress or (lambda _: None), n_threads, scaling)
     with core_in_use():
         if checkpoint is None:

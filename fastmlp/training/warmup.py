@@ -10,6 +10,8 @@ from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.errors import ConfigError
 from fastmlp.kernels.layout import SAMPLE_DTYPES
+from fastmlp.model.csr import keeps_zeros
+from fastmlp.model.parts import Scaling
 from fastmlp.settings import Precision
 from fastmlp.training.compatibility import n_outputs_of
 from fastmlp.training.precision import check_precision_available, resolve
@@ -120,7 +122,7 @@ def needed_kernels(what: What = "float32", sample_dtype: DTypeName | None = None
     return run_kernels(config, None, config.batch_size, dtypes, dtypes)
 
 
-def prepare_run(dataset: Dataset, *configs: Config) -> None:
+def prepare_run(dataset: Dataset, *configs: Config, scaling: Scaling | None = None) -> None:
     """Load or compile the kernels of training with some configs, and of the evaluation after each epoch.
 
     Parameters
@@ -129,16 +131,21 @@ def prepare_run(dataset: Dataset, *configs: Config) -> None:
         Whose dtypes and numbers of features and classes decide.
     *configs : Config
         With their precisions resolved.
+    scaling : tuple of ndarray, optional
+        Factor and offset of each feature, of a network that is trained further; by default those of the data set.
     """
     from fastmlp.model.compilation import prepare, run_kernels, unique  # imports Numba
 
     kernels = []
+    is_sparse = hasattr(dataset.X_train, "indptr")
+    in_windows = is_sparse and not keeps_zeros(scaling)  # made dense, in the dtype of the network
     for config in configs:
         held_out = dataset.X_train if config.early_stopping != "none" else None
         validation = held_out if dataset.X_val is None else dataset.X_val
-        trained, is_sparse = dataset.X_train.dtype.name, hasattr(dataset.X_train, "indptr")
+        trained = config.dtype if in_windows else dataset.X_train.dtype.name
         evaluated = {X.dtype.name for X in (dataset.X_test, validation) if X is not None}
         sizes = dataset.n_features, *config.hidden, n_outputs_of(dataset, config)
         batch_size = min(config.batch_size, len(dataset.y_train))
-        kernels += run_kernels(config, sizes, batch_size, [trained], sorted(evaluated), is_sparse=is_sparse)
+        takes_csr = is_sparse and not in_windows
+        kernels += run_kernels(config, sizes, batch_size, [trained], sorted(evaluated), is_sparse=takes_csr)
     prepare(unique(kernels))

@@ -18,7 +18,7 @@ from fastmlp.settings import ACTIVATIONS, LOSSES, OPTIMIZERS, Precision, Schedul
 from fastmlp.study.worker import WorkerJob, execute_job
 from fastmlp.training.loop import train
 from fastmlp.training.precision import resolve
-from fastmlp.training.warmup import is_warm, needed_kernels, warmup
+from fastmlp.training.warmup import is_warm, needed_kernels, prepare_run, warmup
 
 #: The precisions that are available on this machine.
 PRECISIONS = [
@@ -102,6 +102,21 @@ def test_no_run_compiles_anything_after_warmup(precision, make_blobs):
             train(make_blobs(dtype=dtype), config.replace(label_smoothing=0.1))
 
     assert n_compiled(run) == 0
+
+
+@pytest.mark.parametrize(("offset", "is_dense"), [(0.0, False), (0.5, True)])
+def test_kernels_for_sparse_samples_depend_on_what_the_scaling_makes_of_zeros(
+    offset, is_dense, make_sparse_and_dense, monkeypatch
+):
+    prepared, (data, _) = [], make_sparse_and_dense()
+    monkeypatch.setattr(compilation, "prepare", prepared.extend)
+    prepare_run(data, Config(precision="float64"), scaling=(np.ones(40), np.full(40, offset)))
+    names = {kernel.name for kernel in prepared}
+    # The windows are trained on in the dtype of the network, and predicted in that of the samples.
+    of_windows, of_csr = {"gather_rows_float64", "scale_samples_float32"}, {"sparse_update_forward", "sparse_predict"}
+    needed, others = (of_windows, of_csr) if is_dense else (of_csr, of_windows)
+    assert needed < names
+    assert not names & others
 
 
 def test_a_second_warmup_is_fast():
