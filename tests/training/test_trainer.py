@@ -264,6 +264,15 @@ def test_read_only_arrays_train_the_same(make_blobs):
     assert bits(train(with_samples(data, read_only), SMALL).model) == bits(train(data, SMALL).model)
 
 
+def test_the_first_chunk_of_sparse_samples_is_short_where_a_step_updates_many_weights():
+    """A million, in a step whose products have a few hundred."""
+    X = pytest.importorskip("scipy.sparse").eye(100, 20_000, dtype=np.float32, format="csr")
+    trainer = Trainer(init_model(SMALL.replace(hidden=(50,), batch_size=1), 20_000, 2), X, np.arange(100) % 2)
+    reports = []
+    trainer.run_epoch(0.1, lambda n_seen, loss: reports.append(n_seen))
+    assert reports[0] < 100
+
+
 def without_rows(X):
     X.resize(20, X.shape[1])
 
