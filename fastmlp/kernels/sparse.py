@@ -3,8 +3,9 @@
 The weights of this layer are stored with one row per feature, which has its outputs, see `fastmlp.model.params.Params`.
 Vectors run along the outputs, and each sum is the chain of `fastmlp.kernels.matmul` without the multiply-adds by zero,
 which change no finite sum: Z in the order of the features, dW in the order of the samples. So dense and sparse samples
-give the same bits, but for two cases. Where weights or deltas are infinite or NaN, zero times them is NaN, and sparse
-samples skip it. A sum of -0, as of a bias of -0 and nothing else, becomes +0 by adding a zero.
+give the same bits, but for three cases. Where weights or deltas are infinite or NaN, zero times them is NaN, and sparse
+samples skip it. A sum of -0, as of a bias of -0 and nothing else, becomes +0 by adding a zero. Subnormal weights, which
+kernels take for 0 and never compute, are stored as 0 by an update; plain SGD leaves those without non-zeros.
 
 Threads divide the outputs, in whole cache lines: each reads and writes its columns of W alone. The arguments are those
 of `fastmlp.kernels.dense`.

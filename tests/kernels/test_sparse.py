@@ -139,6 +139,19 @@ def test_where_dense_samples_give_nan_sparse_samples_skip_a_product_with_zero(dt
     assert run.model.forward_validated(X)[0].tolist() == [[np.inf], [0.0]]
 
 
+@pytest.mark.parametrize(("optimizer", "is_kept"), [("sgd", True), ("adam", False)])
+def test_subnormal_weights_of_features_without_non_zeros_are_kept_by_plain_sgd_alone(engine, dtype, optimizer, is_kept):
+    """As the module says: dense samples make them 0."""
+    X = samples_with_zeros("float32", 30, 40)
+    X[:, 7] = 0
+    for is_sparse in (False, True):
+        run = engine.EpochRun(config_of(dtype, optimizer=optimizer), X, 3, is_moved=False, is_sparse=is_sparse)
+        run.model.weights[0][7] = subnormal = np.finfo(dtype).smallest_subnormal
+        run.train(0.25, 1)
+        expected = subnormal if is_sparse and is_kept else 0
+        assert (run.model.weights[0][7] == expected).all()
+
+
 def test_rows_of_weights_that_no_sample_touches_keep_their_bits_under_plain_sgd(engine, dtype):
     X = random_sparse(30, 40, 0.05, "csr", random_state=1).toarray()
     run = engine.EpochRun(config_of(dtype), X, 3, is_moved=False, is_sparse=True)
