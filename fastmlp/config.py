@@ -159,8 +159,8 @@ class Config:
     precision : str
         float32 or float64: dtype of the weights and of all arithmetic. bf16x3, bf16x2, bf16: the weights are float32;
         in training the products of large layers are computed by the CPU's bf16 instructions, each number as the sum of
-        3, 2 or 1 bf16 terms. Without suitable instructions, float32 is used. auto: bf16x3 on AMX for uint8 samples,
-        otherwise float32. See docs/precision.md.
+        3, 2 or 1 bf16 terms. Without suitable instructions, and for the first layer if samples are sparse, float32 is
+        used. auto: bf16x3 on AMX for dense uint8 samples, otherwise float32. See docs/precision.md.
 
     Raises
     ------

@@ -29,8 +29,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     Parameters, defaults, attributes and the stopping rule are those of `sklearn.neural_network.MLPClassifier`, which
     describes the parameters that are missing here. With ``shuffle=False`` and the same `random_state`, the weights are
     those of scikit-learn except for rounding; shuffled orders of the samples differ from scikit-learn's. Training uses
-    float32 if the samples are float32, otherwise, and for the solver "lbfgs", float64. Sparse samples are made dense a
-    few batches at a time.
+    float32 if the samples are float32, otherwise, and for the solver "lbfgs", float64. Sparse samples are not made
+    dense, and give the same weights as dense ones.
 
     Parameters
     ----------

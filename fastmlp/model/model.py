@@ -96,7 +96,8 @@ class Model:
     numbers of the columns, missing numbers are filled as in raw rows. An array of another width, or of strings or
     objects, holds raw rows by position, with the columns of the table but its target, or the inputs among them. What
     differs from the training rows, such as levels that are unknown, is told by one warning. Raw rows need pandas;
-    features do not. Without a `table`, the columns of a DataFrame are features by position.
+    features do not. Without a `table`, the columns of a DataFrame are features by position, and samples may be sparse:
+    a matrix or array of SciPy in any format. It is made dense, some rows at a time, only if `scaling` has offsets.
 
     The first prediction lays out the weights for the kernels, and later ones use that until the network changes.
     Changes in place are noticed too: while something refers to an array of `weights`, `biases` or `params.theta`, each
@@ -262,7 +263,7 @@ class Model:
 
         Parameters
         ----------
-        X : array_like (n_samples, n_features), or DataFrame
+        X : array_like or sparse (n_samples, n_features), or DataFrame
             Raw samples: the scaling is applied to them. For a model with a `table`, raw rows, see `Model`.
         n_threads : int or "auto"
             Number of threads; "auto" takes as many as pay and find a free core. It changes no result.
@@ -297,7 +298,7 @@ class Model:
 
         Parameters
         ----------
-        X : array_like (n_samples, n_features), or DataFrame
+        X : array_like or sparse (n_samples, n_features), or DataFrame
             Raw samples: the scaling is applied to them. For a model with a `table`, raw rows, see `Model`.
         n_threads : int or "auto"
             Number of threads; "auto" takes as many as pay and find a free core. It changes no result.
@@ -337,7 +338,7 @@ class Model:
 
         Parameters
         ----------
-        X : array_like (n_samples, n_features), or DataFrame
+        X : array_like or sparse (n_samples, n_features), or DataFrame
             Raw samples: the scaling is applied to them. For a model with a `table`, raw rows, see `Model`.
         y : array_like (n_samples,) or (n_samples, n_outputs)
             Classification: labels, each of them one of `classes`; for those of a Dataset, whose y_test holds codes,
@@ -430,7 +431,7 @@ class Model:
 
         Parameters
         ----------
-        X : array_like (n_samples, n_features), or DataFrame
+        X : array_like or sparse (n_samples, n_features), or DataFrame
             Raw samples: the scaling is applied to them. For a model with a `table`, raw rows, see `Model`.
         y : array_like (n_samples,) or (n_samples, n_outputs)
             Labels or target values, see `evaluate`.

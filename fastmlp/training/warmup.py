@@ -36,8 +36,8 @@ def warmup(what: What = "float32", sample_dtype: DTypeName | None = None) -> flo
     ----------
     what : str or Config
         A config, whose training and predictions are to begin without compiling, whatever the numbers of features and
-        outputs. Or a precision, which stands for the default config with this precision. Or ``"all"``, for all configs
-        and estimators, in every precision that this machine has.
+        outputs, but for the kernels for sparse samples. Or a precision, which stands for the default config with this
+        precision. Or ``"all"``, for all configs, estimators and samples, in every precision that this machine has.
     sample_dtype : str or dtype, optional
         The dtype of the samples: uint8, float32 or float64; by default all three.
 
