@@ -80,7 +80,7 @@ NO_REFERENCE = {
         "values_scale",
         "non_zeros",
         "batch_values",
-        "groups_clear",
+        "features_count",
         "whole_lines",
         "barrier_wait",
     },

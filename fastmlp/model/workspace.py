@@ -193,14 +193,9 @@ class Workspace:
         # The values of each sample are written in whole vectors, those of the last one beyond the non-zeros.
         common[at.VALUES] = self._reserve(_round_up(n_non_zeros + self._per_line - 1, self._per_line))
         common[at.FEATURE_VALUES] = self._reserve(_round_up(n_non_zeros, self._per_line))
-        n_groups = min(n_features, n_non_zeros)
-        for entry, size in {
-            at.GROUP_OF_FEATURE: n_features,
-            at.FEATURE_OF_GROUP: n_groups,
-            at.GROUP_STARTS: n_groups + 1,
-            at.GROUPS: n_non_zeros,
-            at.PLACES: n_non_zeros,
-        }.items():
+        n_touched = min(n_features, n_non_zeros) + 1
+        sizes = {at.ENDS: n_features, at.TOUCHED: n_touched, at.STARTS: n_touched, at.PLACES: n_non_zeros}
+        for entry, size in sizes.items():
             common[entry] = start
             start += size
         return start

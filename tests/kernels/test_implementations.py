@@ -6,7 +6,14 @@ import pytest
 
 from fastmlp.kernels import activation, bf16_dense, loss, matmul, predict, sampling, step, update
 from fastmlp.kernels import layout as at
-from fastmlp.kernels.implementations import SCALE, for_prediction, for_samples, for_training
+from fastmlp.kernels.implementations import (
+    CONVERSIONS,
+    SCALE,
+    for_prediction,
+    for_samples,
+    for_training,
+    sparse_predict,
+)
 from fastmlp.settings import ACTIVATIONS, LOSSES, OPTIMIZERS
 
 #: Whether the gradient is clipped, units are dropped, labels are smoothed and layers are computed in bf16.
@@ -119,4 +126,6 @@ def test_the_names_of_all_implementations_are_unique(engine):
 def test_every_implementation_is_chosen_by_some_settings(engine):
     chosen = {implementation for _, _, choice in choices() for implementation in choice.values()}
     chosen |= {kernel for dtype in at.SAMPLE_DTYPES for kernel in (*for_samples(dtype).values(), SCALE[dtype])}
+    chosen |= {kernel for dtype in at.SAMPLE_DTYPES for kernel in for_samples(dtype, is_sparse=True).values()}
+    chosen |= {*CONVERSIONS.values(), sparse_predict}
     assert chosen == set(engine.implementations)

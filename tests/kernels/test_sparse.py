@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from scipy.sparse import random as random_sparse
 
+from fastmlp.codegen.cpu import vector_bits
 from fastmlp.config import Config
 from fastmlp.kernels import layout as at
 from fastmlp.kernels import sparse
@@ -50,11 +51,14 @@ def test_values_are_converted_and_followed_by_zeros(engine, same_bits, dtype, ki
     out = np.full(64, np.nan, dtype)
     engine.call(sparse.CONVERSIONS[kind], np.frombuffer(values.tobytes(), np.uint8), 3, n, out, 16)
     same_bits(out[16 : 16 + n], values[3:].astype(dtype))
-    assert (out[16 + n : 16 + -(-n // 16) * 16][: 64 // dtype.itemsize - n % 16] == 0).all()
+    lanes = vector_bits() // 8 // dtype.itemsize
+    assert (out[16 + n : 16 + -(-n // lanes) * lanes] == 0).all()
 
 
 @pytest.mark.parametrize("m", [1, 4, 30])
-def test_the_non_zeros_of_a_batch_are_grouped_by_feature_in_the_order_of_the_samples(engine, same_bits, dtype, m):
+@pytest.mark.parametrize("by_occurrence", [False, True])
+def test_the_non_zeros_of_a_batch_are_grouped_by_feature(engine, same_bits, dtype, m, by_occurrence):
+    """Each group in the order of the samples; the groups in the order of the features, or of their first occurrence."""
     X, random = samples_with_zeros("float32", 40, 50), np.random.default_rng(m)
     run = engine.EpochRun(config_of(dtype, batch_size=30), X, 3, is_moved=False, is_sparse=True)
     net, order, batch = run.nets[0], random.permutation(40).astype(np.int32), (np.int64(2), np.int64(m))
@@ -62,20 +66,17 @@ def test_the_non_zeros_of_a_batch_are_grouped_by_feature_in_the_order_of_the_sam
     csr = csr_matrix(X)[order[2 : 2 + m]]
     expected = reference.batch_group(csr.indptr, csr.indices)
     scaled = (csr.data.astype(dtype) * run.model.scaling[0].astype(dtype)[csr.indices]).astype(dtype)
-    for _ in range(2):  # the second time, after the groups of the first have been cleared
-        engine.call(sparse.batch_values, data, order, batch, net.work, net.common)
-        engine.call(sparse.batch_group, data, order, batch, net)
-        common, entries = net.common, net.entries
-        assert common[at.N_GROUPS] == len(expected)
-        starts = entries[common[at.GROUP_STARTS] :]
-        for group, (feature, rows, positions) in enumerate(expected):
-            assert entries[common[at.FEATURE_OF_GROUP] + group] == feature
-            assert entries[common[at.GROUP_OF_FEATURE] + feature] == group + 1
-            part = slice(starts[group], starts[group + 1])
-            assert entries[common[at.PLACES] :][part].tolist() == rows
-            same_bits(net.work[common[at.FEATURE_VALUES] :][part], scaled[positions])
-        engine.call(sparse.groups_clear, net)
-        assert not entries[common[at.GROUP_OF_FEATURE] :][: X.shape[1]].any()
+    engine.call(sparse.batch_values, data, order, batch, net.work, net.common)
+    engine.call(sparse.features_count, data, order, batch, net)
+    ends, touched, starts, places = (net.entries[net.common[entry] :] for entry in range(at.ENDS, at.PLACES + 1))
+    assert touched[: len(expected)].tolist() == [feature for feature, _, _ in expected]
+    assert ends[:50].tolist() == X[order[2 : 2 + m]].astype(bool).sum(axis=0).tolist()
+    engine.call(sparse.batch_group, data, order, batch, net, np.int64(len(expected) * by_occurrence))
+    for group, (feature, rows, positions) in enumerate(expected):
+        start = starts[group] if by_occurrence else ends[feature - 1] if feature else 0
+        part = slice(start, starts[group + 1] if by_occurrence else ends[feature])
+        assert places[part].tolist() == rows
+        same_bits(net.work[net.common[at.FEATURE_VALUES] :][part], scaled[positions])
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
