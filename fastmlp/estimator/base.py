@@ -199,8 +199,10 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         return Samples(aligned(X), self._encode_validation_targets(y), None)
 
     def _validated_pair(self, X: Any, y: Any, reset: bool) -> tuple[Any, NDArray[Any]]:
-        """Samples and targets, checked as scikit-learn does; the targets dense."""
+        """Samples and targets, checked as scikit-learn does; the targets dense. It refuses a sparse column."""
         options = {**_X_OPTIONS, "multi_output": True, "y_numeric": self._is_numeric}
+        if issparse(y) and y.ndim == 2 and y.shape[1] == 1:
+            column_or_1d(y)
         X, y = validate_data(self, X, y.toarray() if issparse(y) else y, reset=reset, **options)
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 

@@ -26,11 +26,10 @@ from fastmlp.estimator.loop import Samples
 class MLPClassifier(ClassifierMixin, BaseMLP):
     """Multi-layer perceptron classifier with the interface of scikit-learn.
 
-    Parameters, defaults, attributes and the stopping rule are those of `sklearn.neural_network.MLPClassifier`, which
-    describes the parameters that are missing here. With ``shuffle=False`` and the same `random_state`, the weights are
-    those of scikit-learn except for rounding; shuffled orders of the samples differ from scikit-learn's. Training uses
-    float32 if the samples are float32, otherwise, and for the solver "lbfgs", float64. Sparse samples are not made
-    dense, and give the same weights as dense ones.
+    Parameters, defaults, attributes and the stopping rule are those of `sklearn.neural_network.MLPClassifier`. With
+    ``shuffle=False`` and the same `random_state`, the weights are those of scikit-learn except for rounding; shuffled
+    orders of the samples differ from scikit-learn's. Training uses float32 if the samples are float32, otherwise, and
+    for the solver "lbfgs", float64. Sparse samples are not made dense, and give the same weights as dense ones.
 
     Parameters
     ----------
@@ -49,6 +48,33 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Strength of the L2 penalty, which is divided by the number of samples in the batch, or by the sum of their
         weights: ``Config(l2=alpha, l2_scale="batch")``. The paper's ``Config(l2=l2, l2_scale="step")`` is equivalent to
         ``alpha = l2 * batch_size``.
+    batch_size : int or "auto", default="auto"
+        Number of samples per step, at most all of them; "auto" is the smaller of 200 and the number of samples.
+    shuffle : bool, default=True
+        Whether the samples are shuffled before every epoch.
+    random_state : int, RandomState or None, default=None
+        Seed of the initial weights, the orders of the samples, the dropout masks and the held-out samples.
+    learning_rate_init : float, default=0.001
+        Learning rate of the first epoch.
+    power_t : float, default=0.5
+        Exponent of the schedule "invscaling".
+    momentum : float, default=0.9
+        Momentum of the solvers "sgd", "momentum" and "nesterov".
+    nesterovs_momentum : bool, default=True
+        Whether the momentum of "sgd" is Nesterov's.
+    beta_1, beta_2 : float, default=0.9 and 0.999
+        Decay rates of the estimates of the first and the second moment of the gradient, for the solvers that have them.
+    early_stopping : bool, default=False
+        Whether a validation set is held out, whose score decides when training stops, and whose best epoch the weights
+        are taken from. Without it, the training loss decides.
+    validation_fraction : float, default=0.1
+        Fraction of the samples that early stopping holds out.
+    n_iter_no_change : int, default=10
+        Number of consecutive epochs without an improvement by more than `tol` after which training stops.
+    verbose : bool, default=False
+        Whether the loss of each epoch is printed.
+    warm_start : bool, default=False
+        Whether `fit` continues from the weights of the previous call.
     epsilon : float, default=1e-8
         Added to the square root before its bias correction, as in scikit-learn: ``Config(eps=epsilon,
         eps_form="eps_hat")``.
@@ -124,6 +150,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     >>> classifier = MLPClassifier(solver="lbfgs", random_state=0).fit(X[:150], y[:150])
     >>> bool(classifier.loss_ < 0.01), classifier.n_iter_ < 200
     (True, True)
+    >>> [W.shape for W in classifier.coefs_], [b.shape for b in classifier.intercepts_]
+    ([(64, 100), (100, 10)], [(100,), (10,)])
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -202,6 +230,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         KeyboardInterrupt
             After Ctrl-C before the first step, or in the first iteration of "lbfgs". Later, training ends with a
             warning, as in scikit-learn, whose "lbfgs" always raises it.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPClassifier
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]
+        >>> classifier = MLPClassifier((4,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> classifier.classes_
+        array(['high', 'low'], dtype='<U4')
         """
         is_continued = self.warm_start and hasattr(self, "model_")
         self._fit(X, y, sample_weight, (X_val, y_val), is_continued=is_continued)
@@ -215,8 +251,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
         Parameters
         ----------
-        X, y, sample_weight
-            See `fit`.
+        X : array_like or sparse (n_samples, n_features)
+            Training samples.
+        y : array_like (n_samples,), or array_like or sparse (n_samples, n_labels)
+            As in `fit`.
+        sample_weight : array_like (n_samples,), optional
+            As in `fit`.
         classes : array_like (n_classes,), optional
             All class labels of this and later calls; required in the first call.
 
@@ -231,6 +271,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             If parameters or data are not accepted, or the weights are no longer finite.
         KeyboardInterrupt
             After Ctrl-C before the first step. Later, training ends with a warning, as in scikit-learn.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPClassifier
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]
+        >>> classifier = MLPClassifier((4,), random_state=0)
+        >>> for _ in range(3):
+        ...     _ = classifier.partial_fit(X, y, classes=["high", "low"])
+        >>> classifier.t_
+        12
         """
         if not hasattr(self, "model_"):
             self.__dict__.pop("classes_", None)  # left by a first call that failed
@@ -254,6 +304,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         ndarray (n_samples,) or (n_samples, n_labels), or csr_matrix (n_samples, n_labels)
             Predicted classes; or 0 or 1 for each label, sparse if y in training was, as in scikit-learn.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPClassifier
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]
+        >>> classifier = MLPClassifier((4,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> classifier.predict([[-1.0], [4.0]])
+        array(['low', 'high'], dtype='<U4')
         """
         indices = self._class_indices(self._outputs(X))
         if self._is_multilabel:
@@ -272,6 +330,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         ndarray (n_samples, n_classes)
             Probabilities, in the order of `classes_`; float32 if the network was trained in float32, else float64.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPClassifier
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]
+        >>> classifier = MLPClassifier((4,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> classifier.predict_proba([[-1.0], [4.0]]).round(1)
+        array([[0., 1.],
+               [1., 0.]])
         """
         outputs = self._outputs(X)
         if len(self.classes_) == 1 and not self._is_multilabel:
@@ -279,7 +346,26 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return np.hstack([1 - outputs, outputs]) if self.n_outputs_ == 1 else outputs
 
     def predict_log_proba(self, X: Any) -> NDArray[Any]:
-        """Predict the logarithm of the probabilities, see `predict_proba`."""
+        """Predict the logarithm of the probabilities, see `predict_proba`.
+
+        Parameters
+        ----------
+        X : array_like or sparse (n_samples, n_features)
+            Samples to predict.
+
+        Returns
+        -------
+        ndarray (n_samples, n_classes)
+            Logarithms of the probabilities, -inf for a probability of 0.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPClassifier
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]
+        >>> classifier = MLPClassifier((4,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> classifier.predict_log_proba([[-1.0]]).shape
+        (1, 2)
+        """
         logs: NDArray[Any] = np.log(self.predict_proba(X))
         return logs
 

@@ -38,11 +38,30 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Half the squared error, half the Poisson deviance of exp(output), which requires y >= 0, or the Huber loss. As
         in scikit-learn, `loss_` is the mean over the outputs, or for "poisson" the sum. Gradients are those of the sum:
         with "lbfgs" and more than some 1,000 outputs, the line search fails for this reason, as in scikit-learn.
-    hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter,\
-    shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction,\
-    beta_1, beta_2, epsilon, n_iter_no_change, max_fun, dropout, weight_decay, schedule, callbacks, n_repeats,\
-    n_threads
+    hidden_layer_sizes : array_like or int, default=(100,)
+        See `MLPClassifier`, as for all that follow up to `n_threads`; defaults are the same.
+    activation, solver, learning_rate : str
+        See `MLPClassifier`.
+    batch_size : int or "auto", default="auto"
+        See `MLPClassifier`.
+    alpha, learning_rate_init, power_t, tol, momentum, validation_fraction, beta_1, beta_2, epsilon : float
+        See `MLPClassifier`.
+    dropout, weight_decay : float, default=0.0
+        See `MLPClassifier`.
+    max_iter, n_iter_no_change, max_fun : int
+        See `MLPClassifier`.
+    shuffle, verbose, warm_start, nesterovs_momentum, early_stopping : bool
+        See `MLPClassifier`; the validation score is R2.
+    random_state : int, RandomState or None, default=None
+        See `MLPClassifier`.
+    schedule : str, dict or None, default=None
+        See `MLPClassifier`.
+    callbacks : callable, list of callable or None, default=None
+        See `MLPClassifier`.
+    n_repeats : int, default=1
         See `MLPClassifier`. Predictions are averaged over the repeats.
+    n_threads : int or "auto", default="auto"
+        See `MLPClassifier`.
     huber_delta : float, default=1.0
         For "huber": the absolute error above which the loss is linear.
     target_scale : {"none", "auto"}, default="none"
@@ -71,6 +90,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     >>> regressor = MLPRegressor(random_state=0, learning_rate_init=0.1, tol=1.0).fit(X, y)
     >>> bool(regressor.score(X, y) > 0.9)
     True
+    >>> [W.shape for W in regressor.coefs_], [b.shape for b in regressor.intercepts_]
+    ([(5, 100), (100, 1)], [(100,), (1,)])
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -152,6 +173,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         KeyboardInterrupt
             After Ctrl-C before the first step, or in the first iteration of "lbfgs". Later, training ends with a
             warning, as in scikit-learn, whose "lbfgs" always raises it.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPRegressor
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 2.0, 4.0, 6.0]
+        >>> regressor = MLPRegressor(hidden_layer_sizes=(), solver="lbfgs", alpha=0.0).fit(X, y)
+        >>> bool(regressor.loss_ < 1e-6)
+        True
         """
         is_continued = self.warm_start and hasattr(self, "model_")
         self._fit(X, y, sample_weight, (X_val, y_val), is_continued=is_continued)
@@ -168,8 +197,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
         Parameters
         ----------
-        X, y, sample_weight
-            See `fit`.
+        X : array_like or sparse (n_samples, n_features)
+            Training samples.
+        y : array_like (n_samples,) or (n_samples, n_outputs)
+            As in `fit`.
+        sample_weight : array_like (n_samples,), optional
+            As in `fit`.
 
         Returns
         -------
@@ -182,6 +215,16 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             If parameters or data are not accepted, or the weights are no longer finite.
         KeyboardInterrupt
             After Ctrl-C before the first step. Later, training ends with a warning, as in scikit-learn.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPRegressor
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 2.0, 4.0, 6.0]
+        >>> regressor = MLPRegressor(hidden_layer_sizes=(4,), random_state=0)
+        >>> for _ in range(3):
+        ...     _ = regressor.partial_fit(X, y)
+        >>> regressor.t_
+        12
         """
         is_continued = hasattr(self, "model_")
         self._fit(X, y, sample_weight, incremental=True, is_continued=is_continued)
@@ -200,6 +243,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         -------
         ndarray (n_samples,) or (n_samples, n_outputs)
             Predicted values; float32 if the network was trained in float32, else float64.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPRegressor
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 2.0, 4.0, 6.0]
+        >>> regressor = MLPRegressor(hidden_layer_sizes=(), solver="lbfgs", alpha=0.0, random_state=0).fit(X, y)
+        >>> regressor.predict([[4.0]]).round(3)
+        array([8.])
         """
         outputs = self._outputs(X)
         return outputs[:, 0] if self.n_outputs_ == 1 else outputs
@@ -225,6 +276,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         ------
         ValueError
             If the samples, the values or the weights are not accepted.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPRegressor
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 2.0, 4.0, 6.0]
+        >>> regressor = MLPRegressor(hidden_layer_sizes=(), solver="lbfgs", alpha=0.0, random_state=0).fit(X, y)
+        >>> round(regressor.score(X, y), 6)
+        1.0
         """
         return _r2(y, self.predict(X), sample_weight)
 

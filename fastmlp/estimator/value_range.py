@@ -101,4 +101,4 @@ def readable_in_place(X: Any, n_features: int) -> Any:
     if not issparse(X):
         return X if is_as_checked(X, n_features) and X.dtype.kind == "f" else None
     is_plain = X.format == "csr" and X.ndim == 2 and X.shape[0] > 0 and X.shape[1] == n_features
-    return aligned(X) if is_plain and X.dtype in (np.float32, np.float64) else None
+    return aligned(X) if is_plain and X.dtype.kind in "biuf" else None
