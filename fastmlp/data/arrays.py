@@ -132,15 +132,26 @@ def load_npy(path: Path, scale: str = "auto", task: str | None = None) -> Datase
             "scipy.sparse.save_npz, and y_train.npy and y_test.npy by numpy.save, into a folder, and give the folder"
         )
     if not names:
-        expected = ", ".join(f"{name}.npy" for name in SPLIT_NAMES)
-        raise DataNotFoundError(
-            f"{folder}: expected the files {expected}, got a folder without all of them; sparse samples are expected "
-            "in X_train.npz and X_test.npz of scipy.sparse.save_npz"
-        )
+        raise DataNotFoundError(_list_missing(folder, files))
     X_train, y_train, X_test, y_test = (_read(files[name]) for name in names)
     optional: dict[str, Any] = {name: _read(files[spelled]) for name, spelled in _find_optional(files).items()}
     name, task = folder.resolve().name, task or task_of(y_train)
     return Dataset(X_train, y_train, X_test, y_test, scale, name=name, task=task, **optional)
+
+
+def holds_arrays(folder: Path) -> bool:
+    """Whether a folder has a ``.npy`` file, or a ``.npz`` file of samples, so that `load_npy` reads it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from fastmlp.data.arrays import holds_arrays
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     holds_arrays(Path(folder))
+    False
+    """
+    return any(folder.glob("*.npy")) or any(file.stem.lower() in SAMPLE_NAMES for file in folder.glob("*.npz"))
 
 
 def _files_of(folder: Path) -> dict[str, Path]:
@@ -155,6 +166,18 @@ def _files_of(folder: Path) -> dict[str, Path]:
             )
         files[file.stem] = file
     return files
+
+
+def _list_missing(folder: Path, files: Collection[str]) -> str:
+    """What to say of a folder that lacks some of the four files."""
+    expected = ", ".join(f"{name}.npy" for name in SPLIT_NAMES)
+    missing = ", ".join(f"{name}.npy" for name in SPLIT_NAMES if not _find_names([name], files))
+    sparse = sorted(file.name for file in folder.glob("*.npz") if file.stem.lower() in ("y_train", "y_test"))
+    found = f"{missing}, but with {', '.join(sparse)}" if sparse else missing
+    return (
+        f"{folder}: expected the files {expected}, got a folder without {found}; save targets, which are dense, by "
+        "numpy.save, and sparse samples by scipy.sparse.save_npz as X_train.npz and X_test.npz"
+    )
 
 
 def _read(path: Path) -> Any:

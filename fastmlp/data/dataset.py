@@ -11,13 +11,14 @@ import numpy.typing as npt
 
 from fastmlp.data.check import Array, check_table, check_X, read_only, row_blocks
 from fastmlp.data.frame import check_same_names, column_names
-from fastmlp.data.label import as_names, check_classes, names_of
+from fastmlp.data.label import as_names, check_classes, list_labels, names_of
 from fastmlp.data.options import TableOptions
 from fastmlp.data.scaling import Floats, check_scale, fit_scaling
 from fastmlp.data.sparse import is_sparse, shared_view
 from fastmlp.data.target import check_targets, check_task, check_weights
 from fastmlp.data.target_scaling import TargetScaling, check_target_scale, fit_target_scaling
 from fastmlp.errors import DataError
+from fastmlp.notebook.html import card, details, paragraph, table
 from fastmlp.table.schema import TableSchema
 from fastmlp.table.summary import summarise_reading
 
@@ -267,6 +268,22 @@ scale auto>
             f"<Dataset {self.name or 'unnamed'}: {X.shape[0]} training and {len(self.y_test)} test samples, "
             f"{self.n_features} features ({numbers}), {self.n_classes} {self._kind}, scale {self.scale}>"
         )
+
+    def _repr_html_(self) -> str:
+        X, sets = self.X_train, {"training": self.X_train, "validation": self.X_val, "test": self.X_test}
+        sizes = {name: f"{samples.shape[0]:,}" for name, samples in sets.items() if samples is not None}
+        features = f"{self.n_features:,} of {X.dtype}"
+        if hasattr(X, "indptr"):
+            features += f", sparse: {X.nnz / X.shape[0]:.3g} non-zeros per sample"
+        names = self.class_names if self.class_names is not None else self.classes
+        listed = "" if names is None else f": {list_labels(names)}"
+        rows = [("features", features), ("task", self.task), (self._kind, f"{self.n_classes:,}{listed}")]
+        rows += [("scale", self.scale)] + [("weights", "weight_train")] * (self.weight_train is not None)
+        parts = [table([("samples", *sizes.values())], ("", *sizes)), table(rows)]
+        if self.table is not None:
+            summary = summarise_reading(self.table)
+            parts.append(details("columns", table(summary.rows), *map(paragraph, (summary.title, *summary.notes))))
+        return card(f"Dataset {self.name or 'unnamed'}", *parts)
 
     def replace(
         self,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastmlp.data.arrays import columns_of_npz, load_npy, load_npz, load_test_set, samples_of_npz
+from fastmlp.data.arrays import columns_of_npz, holds_arrays, load_npy, load_npz, load_test_set, samples_of_npz
 from fastmlp.data.check import Array
 from fastmlp.data.dataset import Dataset, DataSource
 from fastmlp.data.folder import data_folder, expand_user
@@ -115,8 +115,7 @@ def load_data(
         Whether the first row of a text or Excel file names the columns.
     delimiter, decimal, encoding, sheet : str, optional
         How a file is read, see `fastmlp.table.options.ReadOptions`. All four, and the header, are guessed by default.
-
-    Messages about tables name these arguments as the command line does: --keep-as-id, --kind, --no-header.
+        Messages about tables name these arguments as the command line does: --keep-as-id, --kind, --no-header.
 
     Returns
     -------
@@ -256,8 +255,14 @@ def load_labelled(
 
     Parameters
     ----------
-    name_or_path, data_dir, target, task
-        As in `load_data`; the target column is by default that of the network's table.
+    name_or_path : str
+        A name or a path, as in `load_data`.
+    data_dir : path-like, optional
+        The folder of named data sets, as in `load_data`.
+    target : str or int, optional
+        Target column of a table, as in `load_data`; by default that of the network's table.
+    task : {"classification", "multilabel", "regression"}, optional
+        The kind of target, as in `load_data`.
     table : TableSchema, optional
         The table that the network was trained on.
     classes : numpy.ndarray of shape (n_classes,), optional
@@ -270,11 +275,19 @@ def load_labelled(
     Returns
     -------
     Labelled
+        The samples, their targets, and what they are.
 
     Raises
     ------
     DataNotFoundError, FileFormatError, DataError, DataTypeError, MissingExtraError
         As in `load_data`, and if a label is not one of the classes.
+
+    Examples
+    --------
+    >>> from fastmlp.data import load_labelled
+    >>> labelled = load_labelled("digits")
+    >>> labelled.X.shape, labelled.y.shape
+    ((359, 64), (359,))
     """
     path = expand_user(name_or_path)
     if name_or_path in DATA_SETS or path.is_dir():
@@ -416,9 +429,9 @@ def _check_exists(path: Path, name_or_path: str) -> None:
 
 
 def _kind_of(path: Path) -> FileKind:
-    """The kind of a file, by its content, or of a folder: of ``.npy`` files, or otherwise of idx files."""
+    """The kind of a file, by its content, or of a folder: of ``.npy`` or sparse files, or otherwise of idx files."""
     if path.is_dir():
-        if any(path.glob("*.npy")):
+        if holds_arrays(path):
             return "npy"
         if is_idx(path):
             return "idx"

@@ -69,7 +69,7 @@ def check_scale(scale: str, X: Any) -> str:
     if scale == "robust" and hasattr(X, "indptr"):
         raise DataError(
             "scale: expected one that keeps zeros, for sparse samples, got 'robust', which subtracts the median; "
-            "choose 'unit' or 'standard', which only divide, or make the samples dense by .toarray()"
+            "choose 'unit' or 'standard', which only divide, or 'none'; or make the samples dense by .toarray()"
         )
     return scale
 

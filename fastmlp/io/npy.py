@@ -20,6 +20,11 @@ VERSIONS = {
 #: NumPy's own limit: it parses the header with Python's parser, which is unsafe for longer input.
 MAX_HEADER_BYTES = 10_000
 MAX_DIMENSIONS = 32
+#: What an error about a single object adds: NumPy saves whatever is no array, such as a sparse matrix, as one.
+SPARSE_REMEDY = (
+    "; a sparse matrix by scipy.sparse.save_npz, as X_train.npz and X_test.npz in a folder with y_train.npy and "
+    "y_test.npy"
+)
 
 
 class Header(NamedTuple):
@@ -111,7 +116,7 @@ def _check_header(shape: tuple[int, ...], dtype: np.dtype[Any], place: str) -> N
     if dtype.hasobject:
         raise FileFormatError(
             f"{place} holds pickled objects, which may run code; save an array of numbers, or of strings by "
-            "array.astype(str), instead"
+            f"array.astype(str), instead{SPARSE_REMEDY if shape == () else ''}"
         )
     if len(shape) > MAX_DIMENSIONS or any(isinstance(n, bool) or n < 0 for n in shape):
         raise FileFormatError(

@@ -6,8 +6,8 @@ import pytest
 from scipy import sparse
 
 import fastmlp
-from fastmlp.data import check
-from fastmlp.data.arrays import columns_of_npz, load_npy, load_npz, load_test_set
+from fastmlp.data import check, load_data
+from fastmlp.data.arrays import columns_of_npz, holds_arrays, load_npy, load_npz, load_test_set
 from fastmlp.errors import DataError, DataNotFoundError, FileFormatError
 
 X = np.arange(40, dtype=np.uint8).reshape(10, 4)
@@ -149,9 +149,9 @@ def test_the_path_of_one_of_the_four_files_loads_all(tmp_path):
     assert (dataset.name, dataset.scale) == (tmp_path.name, "unit")
 
 
-def test_the_error_for_a_missing_file_lists_the_expected_ones(tmp_path):
-    (write_folder(tmp_path) / "y_test.npy").unlink()
-    message = r"expected the files X_train\.npy, .*y_test\.npy, got a folder without all of them"
+def test_the_error_for_missing_files_lists_the_expected_and_the_missing_ones(tmp_path):
+    write_folder(tmp_path, {name: array for name, array in PARTS.items() if "train" in name})
+    message = r"expected the files X_train\.npy, .*y_test\.npy, got a folder without X_test\.npy, y_test\.npy; save"
     with pytest.raises(DataNotFoundError, match=message):
         load_npy(tmp_path)
 
@@ -386,6 +386,25 @@ def test_sparse_samples_without_targets_are_refused_with_the_files_to_write(name
     )
     with pytest.raises(DataNotFoundError, match=message):
         load_npy(path)
+
+
+def test_sparse_targets_are_refused_with_the_files_to_write(tmp_path):
+    assert not holds_arrays(tmp_path)
+    for name, array in (PARTS | TARGETS).items():
+        sparse.save_npz(tmp_path / f"{name}.npz", sparse.csr_array(np.atleast_2d(array)))
+    assert holds_arrays(tmp_path)
+    message = (
+        r"without y_train\.npy, y_test\.npy, but with y_test\.npz, y_train\.npz; save targets, which are dense, by "
+        r"numpy\.save, and sparse samples by scipy\.sparse\.save_npz as X_train\.npz and X_test\.npz"
+    )
+    with pytest.raises(DataNotFoundError, match=message):
+        load_data(tmp_path)
+
+
+def test_a_sparse_matrix_among_arrays_is_refused_with_how_to_save_it(tmp_path):
+    np.savez(tmp_path / "all.npz", X=sparse.csr_array(SPARSE), y=y)
+    with pytest.raises(FileFormatError, match=r"X\.npy holds pickled objects.*instead; a sparse matrix by scipy"):
+        load_data(tmp_path / "all.npz")
 
 
 def test_samples_in_two_files_and_sparse_beside_dense_ones_are_refused(tmp_path):
