@@ -9,6 +9,7 @@ from numbers import Integral
 from typing import Any, get_args
 
 from fastmlp.errors import ConfigError
+from fastmlp.notebook.html import card, details, table
 from fastmlp.settings import (
     SETTINGS,
     ActivationName,
@@ -172,6 +173,8 @@ class Config:
     >>> config = Config(optimizer="adam", learning_rate=0.001)
     >>> config.hidden, config.beta1
     ((100, 100), 0.9)
+    >>> config.dtype
+    'float32'
     >>> Config(hidden=(100, 0), learning_rate=-1)
     Traceback (most recent call last):
     fastmlp.errors.ConfigError: 2 settings cannot be used
@@ -219,6 +222,16 @@ class Config:
         _check(given)
         for name, value in given.items():
             object.__setattr__(self, name, SETTINGS[name].read(value))
+
+    def _repr_html_(self) -> str:
+        default = Config().to_dict()
+        changed = [(name, value, default[name]) for name, value in self.to_dict().items() if value != default[name]]
+        others = {name: value for name, value in default.items() if getattr(self, name) == value}
+        return card(
+            "Config",
+            table(changed, ("setting", "value", "default")) if changed else "",
+            details(f"{len(others)} settings at their defaults", table(others.items())),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The settings by name, as a dict that ``json.dumps`` accepts.

@@ -10,7 +10,17 @@ from typing import Any
 
 
 class FastMLPError(Exception):
-    """Base class of all exceptions that fastmlp raises deliberately."""
+    """Base class of all exceptions that fastmlp raises deliberately.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> try:
+    ...     fastmlp.Config(n_epochs=0)
+    ... except fastmlp.FastMLPError as error:
+    ...     print(type(error).__name__, "and ValueError:", isinstance(error, ValueError))
+    ConfigError and ValueError: True
+    """
 
 
 class ConfigError(FastMLPError, ValueError):
@@ -96,6 +106,17 @@ class DivergedError(FastMLPError, ArithmeticError):
     largest : dict of str to float
         Largest magnitude in the targets and the samples that the metric was computed on, such as ``{"y_val": 9.97e36,
         "X_val": 3.2}``; empty if the training loss or a weight is not finite.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> data = fastmlp.Dataset([[0.0], [1.0]], [0.0, 1.0], [[0.5]], [0.5], task="regression")
+    >>> config = fastmlp.Config(hidden=(), loss="squared_error", learning_rate=1e9, batch_size=2)
+    >>> try:
+    ...     fastmlp.train(data, config)
+    ... except fastmlp.DivergedError as error:
+    ...     print(error.column, error.model.n_epochs == len(error.history) == error.epoch - 1)
+    train_loss True
     """
 
     #: Last sentence of the message, which the command line omits.

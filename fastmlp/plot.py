@@ -1,9 +1,9 @@
-"""Plots of a history and of a study, on given or new matplotlib axes, and their files.
+"""Plots of a history, a study, a confusion matrix and a range test, on given or new matplotlib axes, and their files.
 
-matplotlib's global state (pyplot, rcParams) is neither used nor changed.
+A new figure is one of pyplot, unless it is for a file, see `fastmlp.notebook.figure`. Given axes need no pyplot.
+rcParams is not changed.
 """
 
-import importlib.util
 import io
 import math
 import os
@@ -12,9 +12,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from fastmlp.errors import MissingExtraError, OutputError
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastmlp.data.label import encode_labels
+from fastmlp.errors import ConfigError, DataTypeError, OutputError
 from fastmlp.io.atomic import write_atomic
+from fastmlp.model.model import Model
+from fastmlp.model.raw_row import Samples
+from fastmlp.notebook.figure import new_figure, without_pyplot
+from fastmlp.parallel import Threads
 from fastmlp.training.history import History
+from fastmlp.training.range_test import DIVERGED, RangeTest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,20 +50,15 @@ _LEGEND_WIDTH, _SAMPLE_WIDTH = 120, 9
 #: Ratio of the largest to the smallest mean loss above which the axis is logarithmic: on a linear one, the failed runs
 #: would flatten all other lines.
 _LOG_AXIS_RATIO = 5.0
+#: Colour map of shares: one hue, whose lightness alone tells the share, and so in grey too. Text is white on cells
+#: darker than the given share.
+_SHARE_MAP, _WHITE_TEXT_SHARE = "Blues", 0.55
+#: Numbers of classes up to which a confusion matrix shows counts and shares, and up to which every class has its name.
+_MAX_CLASSES_WITH_COUNTS, _MAX_CLASSES_WITH_NAMES = 20, 60
+#: Longest class name that is shown, in characters.
+_NAME_LENGTH = 24
 #: Largest magnitude that is drawn: beyond it, matplotlib's limits of axes overflow, and no figure is made.
 _MAX_DRAWN = 1e250
-
-
-def require_matplotlib() -> None:
-    """Check that matplotlib is installed, before hours of training, without the half second of importing it.
-
-    Raises
-    ------
-    MissingExtraError
-        If matplotlib is not installed.
-    """
-    if importlib.util.find_spec("matplotlib") is None:
-        raise MissingExtraError("matplotlib", "plot", "Plotting")
 
 
 def plot_history(history: History, axes: "Sequence[Axes] | None" = None) -> "tuple[Axes, Axes]":
@@ -65,7 +69,7 @@ def plot_history(history: History, axes: "Sequence[Axes] | None" = None) -> "tup
     history : History
         The history to plot.
     axes : sequence of two matplotlib Axes, optional
-        The axes of the loss and of the score. Without them, a new figure is made, which pyplot does not manage.
+        The axes of the loss and of the score. By default, those of a new figure of pyplot.
 
     Returns
     -------
@@ -83,7 +87,7 @@ def plot_history(history: History, axes: "Sequence[Axes] | None" = None) -> "tup
     >>> loss.get_ylabel(), score.get_ylabel()
     ('mean loss', 'share of the test set')
     """
-    loss, score = _new_figure().subplots(1, 2) if axes is None else axes
+    loss, score = new_figure().subplots(1, 2) if axes is None else axes
     _plot_column(loss, history, "train_loss", _TRAIN)
     _plot_column(loss, history, "test_loss", _TEST)
     _plot_column(score, history, history.score, _TEST)
@@ -135,7 +139,7 @@ def plot_bands(
     losses, scores : sequence of Band
         One band per setting, in the same order.
     axes : sequence of two matplotlib Axes, optional
-        The axes of the loss and of the score. Without them, a new figure is made, which pyplot does not manage.
+        The axes of the loss and of the score. By default, those of a new figure of pyplot.
     quantity : str
         Column of the score: test_accuracy or test_r2.
 
@@ -157,7 +161,7 @@ def plot_bands(
     ('mean loss', 1, 0)
     """
     n_rows = -(-len(losses) // _legend_columns([band.label for band in losses]))
-    loss, score = _new_figure(3.6 + 0.22 * n_rows).subplots(1, 2) if axes is None else axes
+    loss, score = new_figure(3.6 + 0.22 * n_rows).subplots(1, 2) if axes is None else axes
     for panel, bands in ((loss, losses), (score, scores)):
         for i, band in enumerate(bands):
             _plot_band(panel, band, _band_style(i))
@@ -169,6 +173,114 @@ def plot_bands(
     else:
         loss.legend(frameon=False, labelcolor=_TEXT_COLOUR)
     return loss, score
+
+
+def plot_confusion(
+    model: Model, X: Samples, y: ArrayLike, axes: "Axes | None" = None, *, n_threads: Threads = "auto"
+) -> "Axes":
+    """Plot the confusion matrix of a network for classification: one row per true class, one column per predicted one.
+
+    Each cell that is not empty has the number of samples and its share of the row's; the colour is the share, so that
+    classes of few samples are as visible as others. With more than 20 classes, colours alone are drawn.
+
+    Parameters
+    ----------
+    model : Model
+        A network for classification.
+    X : array_like (n_samples, n_features), or DataFrame
+        Raw samples, as for `fastmlp.Model.predict`.
+    y : array_like (n_samples,)
+        Their labels, each of them one of ``model.classes``; for the test set of a Dataset,
+        ``dataset.targets()["y_test"]``.
+    axes : matplotlib Axes, optional
+        Axes to draw on; by default those of a new figure of pyplot.
+    n_threads : int or "auto"
+        Number of threads of the prediction; it changes no result.
+
+    Returns
+    -------
+    matplotlib Axes
+        Their figure is ``axes.figure``.
+
+    Raises
+    ------
+    ConfigError
+        If the network is for regression or has several labels per sample.
+    DataError, DataTypeError
+        If model is no network, or X or y has another shape or other values.
+    MissingExtraError
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> digits = fastmlp.load_data("digits")
+    >>> model = fastmlp.train(digits, fastmlp.Config(hidden=(32,), n_epochs=5)).model
+    >>> axes = fastmlp.plot_confusion(model, digits.X_test, digits.targets()["y_test"])
+    >>> axes.get_xlabel(), axes.get_ylabel()
+    ('predicted class', 'true class')
+    """
+    counts, classes = _confusion_matrix(model, X, y, n_threads)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    names = [str(name) for name in model.class_names or classes][: len(classes)]
+    names = [name if len(name) <= _NAME_LENGTH else f"{name[: _NAME_LENGTH - 1]}…" for name in names]
+    if axes is None:
+        height = min(2.0 + 0.55 * len(names) + 0.09 * max(map(len, names)), 12.0)
+        axes = new_figure(height, 1.1 * height + 1.2).subplots()
+    image = axes.imshow(shares, cmap=_SHARE_MAP, vmin=0.0, vmax=1.0)
+    bar = _figure_of(axes).colorbar(image, cax=axes.inset_axes((1.03, 0.0, 0.04, 1.0)))  # as high as the matrix
+    bar.set_label("share of the true class", color=_TEXT_COLOUR)
+    bar.ax.tick_params(labelcolor=_TEXT_COLOUR)
+    bar.outline.set_visible(False)
+    if len(names) <= _MAX_CLASSES_WITH_COUNTS:
+        _write_counts(axes, counts, shares)
+    _label_classes(axes, names)
+    title = f"Confusion matrix\naccuracy {counts.trace() / counts.sum():.4f}, {counts.sum():,} samples"
+    axes.set_title(title, loc="left", color=_TEXT_COLOUR, fontweight="bold")
+    return axes
+
+
+def plot_range_test(test: RangeTest, axes: "Axes | None" = None) -> "Axes":
+    """Plot the loss of a learning rate range test against the learning rate, and mark the suggestion.
+
+    Parameters
+    ----------
+    test : RangeTest
+        The result of `fastmlp.find_learning_rate`.
+    axes : matplotlib Axes, optional
+        Axes to draw on; by default those of a new figure of pyplot.
+
+    Returns
+    -------
+    matplotlib Axes
+        Their figure is ``axes.figure``.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> test = RangeTest([0.01, 0.1, 1.0], [2.0, 1.0, 3.0], [2.0, 1.5, 2.0], 0.01)
+    >>> axes = plot_range_test(test)
+    >>> axes.get_xscale(), [line.get_label() for line in axes.lines]
+    ('log', ['batch', 'smoothed', 'suggestion 0.01'])
+    """
+    axes = new_figure(width=6.0).subplots() if axes is None else axes
+    smoothed = _drawn(test.smoothed_losses)
+    axes.plot(test.rates, _drawn(test.losses), linestyle="", marker=".", markersize=3, color="#999999", label="batch")
+    axes.plot(test.rates, smoothed, linewidth=1.8, color=_TRAIN["color"], label="smoothed")
+    if test.suggestion is not None:
+        label = f"suggestion {test.suggestion:.2g}"
+        axes.axvline(test.suggestion, label=label, color=_TEST["color"], linestyle="--", linewidth=1.6)
+    _format_axes(axes, "Learning rate range test", "mean loss of a batch")
+    axes.set_xscale("log")
+    axes.set_xlabel("learning rate, logarithmic", color=_TEXT_COLOUR)
+    if smoothed:
+        axes.set_ylim(*_range_of_losses(test.losses, smoothed))
+    axes.legend(edgecolor="white", labelcolor=_TEXT_COLOUR)  # with a background, since it may cover a line
+    return axes
 
 
 def save_curves(history: History, path: str | os.PathLike[str]) -> None:
@@ -188,7 +300,9 @@ def save_curves(history: History, path: str | os.PathLike[str]) -> None:
     OutputError
         If the file cannot be written, or if its format is unknown.
     """
-    save_figure(plot_history(history)[0], path)
+    with without_pyplot():
+        axes, _ = plot_history(history)
+    save_figure(axes, path)
 
 
 def save_figure(axes: "Axes", path: str | os.PathLike[str]) -> None:
@@ -210,8 +324,8 @@ def save_figure(axes: "Axes", path: str | os.PathLike[str]) -> None:
     try:
         _figure_of(axes).savefig(content, dpi=150, format=Path(path).suffix.removeprefix(".").lower())
     except ValueError as error:
-        raise OutputError(f"the curves could not be written to {os.fspath(path)}: {error}") from error
-    write_atomic(path, "curves", lambda file: file.write(content.getvalue()))
+        raise OutputError(f"the figure could not be written to {os.fspath(path)}: {error}") from error
+    write_atomic(path, "figure", lambda file: file.write(content.getvalue()))
 
 
 def set_title(axes: "Axes", title: str) -> None:
@@ -243,11 +357,62 @@ def render_svg(axes: "Axes") -> str:
     return re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg[svg.index("<svg") :])
 
 
-def _new_figure(height: float = 3.6) -> "Figure":
-    require_matplotlib()
-    from matplotlib.figure import Figure
+def _confusion_matrix(
+    model: Model, X: Samples, y: ArrayLike, n_threads: Threads
+) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Numbers of samples by true (rows) and predicted class (columns), and the classes."""
+    if not isinstance(model, Model):
+        found = type(model).__name__
+        raise DataTypeError(f"model: expected a fastmlp.Model, got a {found}; an estimator's network is its model_")
+    if (classes := model.classes) is None:
+        expected, advice = "a network for classification", "see Model.evaluate for its score"
+        raise ConfigError(f"model: expected {expected}, got one for {model.task}; {advice}")
+    predicted, n = model.predict(X, n_threads=n_threads), len(classes)
+    rows, columns = (encode_labels(labels, len(predicted), classes) for labels in (y, predicted))
+    return np.bincount(rows.astype(np.int64) * n + columns, minlength=n * n).reshape(n, n), classes
 
-    return Figure(figsize=(9.0, height), layout="constrained", facecolor="white")
+
+def _range_of_losses(losses: Sequence[float], smoothed: Sequence[float]) -> tuple[float, float]:
+    """Limits of the loss axis of a range test: without losses far above those before the divergence.
+
+    At a single step, the loss may rise by orders of magnitude, beside which the descent would be a flat line.
+    """
+    lowest = min(smoothed)
+    high = min(max(smoothed), max(*smoothed[: smoothed.index(lowest) + 1], DIVERGED * lowest))
+    low = min(min(losses), high)
+    margin = 0.05 * (high - low) or 1.0
+    return low - margin, high + margin
+
+
+def _write_counts(axes: "Axes", counts: NDArray[np.int64], shares: NDArray[np.float64]) -> None:
+    """Write count and share into the cells of a confusion matrix that are not empty, as large as two lines fit."""
+    place = axes.get_position()
+    width, height = _figure_of(axes).get_size_inches() * (place.width, place.height)
+    size = min(72 * min(width, height) / len(counts) / 4, 10.0)
+    for row, column in np.argwhere(counts):
+        share = shares[row, column]
+        text = f"{counts[row, column]}\n{100 * share:.{0 if share >= 0.01 else 1}f} %"
+        colour = "white" if share > _WHITE_TEXT_SHARE else _TEXT_COLOUR
+        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=size)
+
+
+def _label_classes(axes: "Axes", names: Sequence[str]) -> None:
+    """Label both axes of a confusion matrix with names of classes, or every few of them where there are too many."""
+    n, n_most = len(names), _MAX_CLASSES_WITH_COUNTS
+    ticks = range(0, n, -(-n // _MAX_CLASSES_WITH_NAMES))
+    labels = [names[tick] for tick in ticks]
+    rotation = 90 if n > n_most or max(map(len, labels)) > 4 else 0
+    axes.set_xticks(ticks, labels, rotation=rotation, parse_math=False)  # a name may have dollar signs
+    axes.set_yticks(ticks, labels, parse_math=False)
+    axes.set_xlabel("predicted class", color=_TEXT_COLOUR)
+    axes.set_ylabel("true class", color=_TEXT_COLOUR)
+    axes.tick_params(length=0, labelcolor=_TEXT_COLOUR, labelsize=8 if n > n_most else None)
+    if n <= n_most:  # lines between the cells
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_ticks(np.arange(n + 1) - 0.5, minor=True)
+        axes.grid(which="minor", color=_GRID_COLOUR, linewidth=0.6)
+        axes.tick_params(which="minor", length=0)
+    axes.spines[:].set_visible(False)
 
 
 def _figure_of(axes: "Axes") -> "Figure":

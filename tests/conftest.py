@@ -3,6 +3,7 @@
 import math
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,17 @@ from fastmlp.data import Dataset
 
 #: What runs first, in this order: the longest tests, and those that compile the kernels that the others use.
 FIRST = ("tests/test_instruction_sets.py::test_the_tests_of_kernels", "tests/kernels/")
+
+
+os.environ.setdefault("MPLBACKEND", "agg")  # figures of pyplot open no window
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    """Close what a test leaves open in pyplot, which warns of more than 20 figures."""
+    yield
+    if (pyplot := sys.modules.get("matplotlib.pyplot")) is not None:
+        pyplot.close("all")
 
 
 def pytest_collection_modifyitems(items):

@@ -20,8 +20,8 @@ ROOT = PACKAGE.parent
 
 #: Directories and modules of the package, lowest first: an import only goes down this list.
 LAYERS = (
-    "version", "errors", "seeding", "io", "codegen", "parallel", "settings", "config", "metrics", "table", "data",
-    "reference", "kernels", "model", "training", "plot", "export", "estimator", "study", "paper", "cli",
+    "version", "errors", "seeding", "io", "codegen", "parallel", "notebook", "settings", "config", "metrics", "table",
+    "data", "reference", "kernels", "model", "training", "plot", "export", "estimator", "study", "paper", "cli",
     "__init__", "__main__",
 )  # fmt: skip
 #: Imports inside of functions, which are carried out when they are called: what is imported only on demand, by whom.
@@ -38,7 +38,8 @@ ON_DEMAND = {
     },
     "fastmlp.model.raw_row": {"fastmlp.table.encoder", "fastmlp.table.frame"},
     "fastmlp.study.worker": {"fastmlp.model.compilation"},
-    "fastmlp.training.loop": {"fastmlp.training.trainer"},
+    "fastmlp.training.loop": {"fastmlp.plot", "fastmlp.training.trainer"},
+    "fastmlp.training.range_test": {"fastmlp.plot"},
     "fastmlp.training.warmup": {"fastmlp.model.compilation"},
 }  # fmt: skip
 
@@ -361,7 +362,7 @@ def test_only_the_command_line_prints():
 def test_the_core_needs_numpy_and_numba_only():
     """But for the estimators, which derive from scikit-learn's classes and are imported on demand."""
     extras = {"matplotlib", "rich", "cyclopts", "pooch", "sklearn", "scipy", "dask", "distributed", "joblib", "pandas"}
-    extras |= {"onnx", "safetensors", "torch"}
+    extras |= {"IPython", "ipywidgets", "onnx", "safetensors", "torch", "tqdm"}
     eager = set()
     for name, tree in TREES.items():
         for node in tree.body:
@@ -430,8 +431,8 @@ def test_every_module_has_its_test_module():
     assert [path for path in TESTED_ELSEWHERE.values() if not (tests / path).exists()] == []
 
 
-def test_the_readme_shows_every_directory():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_contributing_shows_every_directory():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     tree = next(block for block in text.split("```") if "\nfastmlp/\n" in block)
     shown = {word.rstrip("/") for line in tree.splitlines() for word in line.split()[:1]}
     directories = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}

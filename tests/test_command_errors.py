@@ -64,6 +64,7 @@ READERS = [
     ["train", "--n-epochs", "1", "--target", "y", "--loss", "huber", "--activation", "relu", "--data", "FILE/"],
     ["sweep", "--n-epochs", "1", "--repeats", "1", "--data", "FILE"],
     ["paper", "--out", "paper", "--epochs", "1", "--repeats", "1", "--data", "FILE"],
+    ["find-learning-rate", "--n-steps", "10", "--data", "FILE"],
     ["evaluate", "run/model.npz", "--data", "FILE"],
     ["evaluate", "FILE"],
     ["predict", "run/model.npz", "FILE"],
@@ -86,6 +87,7 @@ WRITERS = [
     ["export", "run/model.npz", "FILE/x.npz"],
     ["export", "run/model.npz", "FILE/x.onnx"],
     ["export", "run/model.npz", "FILE"],
+    ["find-learning-rate", "--n-steps", "10", "--hidden", "4", "--out", "FILE/x.png"],
     ["study", "plot", "study", "--out", "FILE/x.png"],
     ["study", "plot", "study", "--out", "FILE"],
 ]

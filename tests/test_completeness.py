@@ -12,6 +12,7 @@ from typing import get_args
 
 import pytest
 
+import fastmlp
 from fastmlp.export.onnx import COMPOSED
 from fastmlp.kernels import activation as activation_kernels
 from fastmlp.kernels import loss as loss_kernels
@@ -19,8 +20,8 @@ from fastmlp.kernels import update as update_kernels
 from fastmlp.reference import elementwise, update
 from fastmlp.settings import ACTIVATIONS, LOSSES, OPTIMIZERS, Output, Task
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+ROOT, PACKAGE = Path(__file__).parents[1], Path(fastmlp.__file__).parent
+PAGE = (ROOT / "docs" / "quickstart.md").read_text(encoding="utf-8")
 RECORDS = {"activation": ACTIVATIONS, "loss": LOSSES, "optimizer": OPTIMIZERS}
 
 #: Collections of at least three of the names, besides the records, and why they are there.
@@ -40,10 +41,10 @@ def undefined(what, module, path, *functions):
 
 
 def undocumented(what, setting, name):
-    """A sentence unless the row of the setting in README.md's table has the name."""
-    row = next(line for line in README.splitlines() if line.startswith(f"| `{setting}` |"))
+    """A sentence unless the row of the setting in docs/quickstart.md's table has the name."""
+    row = next(line for line in PAGE.splitlines() if line.startswith(f"| `{setting}` |"))
     if name not in re.findall(r"\w+", row):
-        yield f"{what} is not in README.md: add it to the row of `{setting}` in the table of settings"
+        yield f"{what} is not in docs/quickstart.md: add it to the row of `{setting}` in the table of settings"
 
 
 def without_formula(what, name, formulas, fixture):
@@ -128,13 +129,13 @@ def test_an_optimizer_is_complete(plain_steps, name):
 
 def collections_of_names():
     """Places in the package with a tuple, list, set or dict of at least three names of one kind."""
-    for path in sorted((ROOT / "fastmlp").rglob("*.py")):
+    for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             items = node.keys if isinstance(node, ast.Dict) else getattr(node, "elts", [])
             words = {item.value for item in items if isinstance(item, ast.Constant)}
             for kind, records in RECORDS.items():
                 if len(words & set(records)) >= 3:
-                    yield path.relative_to(ROOT).as_posix(), kind
+                    yield path.relative_to(PACKAGE.parent).as_posix(), kind
 
 
 def test_no_list_of_names_is_typed_twice():
@@ -159,7 +160,7 @@ def test_an_activation_of_which_only_the_record_exists_is_incomplete(plain_activ
         "fastmlp/reference/elementwise.py",
         "activation 'swish' has no ONNX operator: add it to COMPOSED in fastmlp/export/onnx.py",
         "activation 'swish' has no formula to be tested against: add it to plain_activations in tests/conftest.py",
-        "activation 'swish' is not in README.md: add it to the row of `activation` in the table of settings",
+        "activation 'swish' is not in docs/quickstart.md: add it to the row of `activation` in the table of settings",
     ]
 
 
@@ -178,7 +179,7 @@ def test_a_loss_of_which_only_the_record_exists_is_incomplete(plain_losses):
         "loss 'absolute_error' has no reference implementation: define absolute_error_loss(z, out, y, delta) in "
         "fastmlp/reference/elementwise.py",
         "loss 'absolute_error' has no formula to be tested against: add it to plain_losses in tests/conftest.py",
-        "loss 'absolute_error' is not in README.md: add it to the row of `loss` in the table of settings",
+        "loss 'absolute_error' is not in docs/quickstart.md: add it to the row of `loss` in the table of settings",
     ]
 
 
@@ -215,7 +216,7 @@ def test_an_optimizer_of_which_only_the_record_exists_is_incomplete(plain_steps)
         "optimizer 'adagrad' has no reference implementation: define adagrad_step(w, m, v, g, c) in "
         "fastmlp/reference/update.py",
         "optimizer 'adagrad' has no formula to be tested against: add it to plain_steps in tests/conftest.py",
-        "optimizer 'adagrad' is not in README.md: add it to the row of `optimizer` in the table of settings",
+        "optimizer 'adagrad' is not in docs/quickstart.md: add it to the row of `optimizer` in the table of settings",
     ]
 
 

@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+import fastmlp
+
+ROOT, PACKAGE = Path(__file__).parents[1], Path(fastmlp.__file__).parent
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^<!-- (?P<marker>[^\n]+) -->\n```\w+\n(?P<code>.*?)^```$", re.M | re.S)
 EDIT = re.compile(r"file: (?P<path>\S+); (?P<verb>after|replaces): (?P<anchor>.+)")
@@ -22,7 +24,7 @@ COPIED = (
     "tests/export",
     "tests/conftest.py",
     "tests/test_completeness.py",
-    "README.md",
+    "docs/quickstart.md",
     "pyproject.toml",
 )
 #: What is run in the finished copy: the test of completeness, the example, and the additions in float64 alone.
@@ -100,7 +102,7 @@ def run_tests(root, *arguments):
 def copy(tmp_path):
     """A copy of the package, and of the tests that the page mentions."""
     for name in COPIED:
-        source, target = ROOT / name, tmp_path / name
+        source, target = PACKAGE if name == "fastmlp" else ROOT / name, tmp_path / name
         target.parent.mkdir(exist_ok=True)
         if source.is_dir():
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))

@@ -13,6 +13,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 
 from typing import get_args
 
+import fastmlp
 from benchmarks import compilation, first_run, first_run_report, first_run_worker
 from benchmarks.case import Case, make_workload
 from fastmlp.codegen import cache, jit
@@ -57,7 +58,7 @@ def side(tmp_path, monkeypatch):
     caches, kernels = tmp_path / "caches", cache.cache_dir().parents[1]
     caches.mkdir()
     (caches / "numba_cache_dir").symlink_to(kernels, target_is_directory=True)
-    package = first_run._copy(first_run.ROOT, tmp_path / "package")
+    package = first_run._copy(Path(fastmlp.__file__).parents[1], tmp_path / "package")
     return first_run.Side(first_run.CONTENDERS["fastmlp_cached"], package, caches)
 
 

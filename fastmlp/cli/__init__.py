@@ -15,12 +15,14 @@ from fastmlp.cli import app as app
 from fastmlp.cli import export as export
 from fastmlp.cli import machine as machine
 from fastmlp.cli import paper as paper
+from fastmlp.cli import range_test as range_test
 from fastmlp.cli import study as study
 from fastmlp.cli import training as training
 from fastmlp.cli.app import CycloptsError, UnusedCliTokensError
 from fastmlp.cli.results import RESULTS as RESULTS
 from fastmlp.cli.terminal import note
 from fastmlp.errors import DivergedError, FastMLPError
+from fastmlp.notebook.shell import interrupts_raised
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     >>> main(["train", "--learning-rate", "-1"])
     2
     """
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), interrupts_raised():  # also where an interactive shell runs it
         warnings.showwarning = lambda message, *_, **__: note(f"warning: {message}")
         try:
             app.app(argv, exit_on_error=False, print_error=False, result_action="return_value")

@@ -127,6 +127,25 @@ class TableDataOptions:
     kind: Annotated[list[str] | None, Parameter(negative=())] = None
 
 
+@Parameter(name="*", group="Data")
+@dataclass(frozen=True, kw_only=True)
+class ScaleOptions:
+    """Scaling of samples and targets.
+
+    Parameters
+    ----------
+    scale : str
+        none; unit: map to [0, 1]; standard: mean 0 and standard deviation 1 on the training set; robust: median and
+        quartiles; auto: unit for bytes, standard for floats, robust for tables, unit for those
+        of pixels. Sparse samples are divided only: unit, which auto means, by the largest magnitude.
+    target_scale : str
+        auto: standardise numbers to predict for the training, which changes no unit in results; none: as they are.
+    """
+
+    scale: str = "auto"
+    target_scale: Literal["auto", "none"] = "auto"
+
+
 #: Options of table files, which are guessed unless they are given.
 Reading = Annotated[ReadOptions, Parameter(name="*", group="Table files")]
 
@@ -136,8 +155,7 @@ def load(
     table: TableDataOptions = TableDataOptions(),
     reading: ReadOptions = ReadOptions(),
     *,
-    scale: str = "auto",
-    target_scale: str = "auto",
+    scaling: ScaleOptions = ScaleOptions(),
     task: Task | None = None,
 ) -> Dataset:
     """Load the data set that the options name; print what was made of a table, and what was guessed."""
@@ -145,7 +163,7 @@ def load(
     with prepare_reading(options.data), warnings.catch_warnings():
         warnings.simplefilter("ignore", LeftOutWarning)  # the summary says so
         dataset = data.load_data(
-            options.data, options.data_dir, target=options.target, scale=scale, target_scale=target_scale, task=task,
+            options.data, options.data_dir, target=options.target, **dataclasses.asdict(scaling), task=task,
             test=test, split=table.split, drop=table.drop or (), keep_as_id=table.keep_as_id or (),
             kinds=read_kinds(table.kind or ()), **dataclasses.asdict(reading),
         )  # fmt: skip

@@ -11,9 +11,9 @@ from fastmlp.cli.study import print_study, show_runs
 from fastmlp.cli.terminal import note, resolve_and_report
 from fastmlp.config import Config
 from fastmlp.errors import OutputError
+from fastmlp.notebook.figure import require_matplotlib
 from fastmlp.paper.figures import FIGURES, N_EPOCHS, N_REPEATS, check_figures, deviations, load_figures, run_figure
 from fastmlp.paper.report import write_report
-from fastmlp.plot import require_matplotlib
 from fastmlp.settings import Precision
 from fastmlp.study.plan import make_plan
 from fastmlp.study.provenance import describe_study

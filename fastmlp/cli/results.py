@@ -22,6 +22,7 @@ from fastmlp.io.manifest import add_checksum, remove_checksum
 from fastmlp.io.npz import check_format
 from fastmlp.io.regular_file import read_bytes
 from fastmlp.model.model import Model, load_model
+from fastmlp.notebook.figure import require_matplotlib
 from fastmlp.training.checkpoint import differences_of, discard_checkpoint, holds_checkpoint
 from fastmlp.training.history import History
 from fastmlp.training.standardisation import scaling_identity, target_scaling_of
@@ -72,7 +73,7 @@ def prepare_folder(out: Path, fresh: bool) -> None:
     MissingExtraError
         If matplotlib is not installed.
     """
-    plot.require_matplotlib()
+    require_matplotlib()
     with writing(out):
         existing = [name for name in RESULTS if (out / name).exists()]
         is_interrupted = holds_checkpoint(out)

@@ -16,6 +16,7 @@ from fastmlp.cli.terminal import format_seconds, is_terminal, note, note_classes
 from fastmlp.config import Config
 from fastmlp.errors import ConfigError
 from fastmlp.metrics import display_name, format_metric
+from fastmlp.notebook.figure import without_pyplot
 from fastmlp.settings import LOSSES
 from fastmlp.study.api import load_study, repeat, sweep
 from fastmlp.study.plan import label_of, make_plan
@@ -118,7 +119,9 @@ def plot_command(folder: Path, /, *, out: Path | None = None) -> None:
     out : path
         File to write; the suffix decides the format. By default study.png in the folder.
     """
-    axes, _ = load_study(folder).plot()
+    study = load_study(folder)
+    with without_pyplot():
+        axes, _ = study.plot()
     plot.save_figure(axes, out or folder / "study.png")
     note(f"wrote {out or folder / 'study.png'}")
 

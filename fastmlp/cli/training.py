@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import IO, Annotated, Any, Literal, TextIO
+from typing import IO, Annotated, Any, TextIO
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from fastmlp.cli.app import (
     DataOptions,
     Parameter,
     Reading,
+    ScaleOptions,
     TableDataOptions,
     ThreadsOption,
     app,
@@ -74,8 +75,7 @@ def train_command(
     options: DataOptions = DataOptions(),
     table: TableDataOptions = TableDataOptions(),
     reading: Reading = ReadOptions(),
-    scale: Annotated[str, Parameter(group="Data")] = "auto",
-    target_scale: Annotated[Literal["auto", "none"], Parameter(group="Data")] = "auto",
+    scaling: ScaleOptions = ScaleOptions(),
     out: Annotated[Path | None, Parameter(group="Results")] = None,
     fresh: Annotated[bool, Parameter(group="Results", negative=())] = False,
     n_threads: ThreadsOption = "auto",
@@ -89,12 +89,6 @@ def train_command(
     preset : str
         Values of all settings that are not given: paper, as printed below; tabular, for tables; auto: tabular for a
         table, paper for other data.
-    scale : str
-        none; unit: map to [0, 1]; standard: mean 0 and standard deviation 1 on the training set; robust: median and
-        quartiles; auto: unit for bytes, standard for floats, robust for tables, unit for those
-        of pixels. Sparse samples are divided only: unit, which auto means, by the largest magnitude.
-    target_scale : str
-        auto: standardise numbers to predict for the training, which changes no unit in results; none: as they are.
     out : path
         Folder for model.npz, history.csv, config.json, curves.png and run.json, which must not exist yet or be those of
         this run. It has a checkpoint until the run has finished.
@@ -109,7 +103,7 @@ def train_command(
     if out is not None:
         prepare_folder(out, fresh)
     task = task_of_settings(settings, table.task)
-    dataset = load(options, table, reading, scale=scale, target_scale=target_scale, task=task)
+    dataset = load(options, table, reading, scaling=scaling, task=task)
     config, preset = resolve_settings(settings, preset, dataset)
     note(f"{_headline(config, dataset)}; preset {preset}")
     note_classes(dataset)
@@ -151,18 +145,29 @@ def evaluate_command(
         raise DataError(
             f"--data: expected a table with the columns that the network knows, got {options.data}; name a file"
         )
-    with prepare_reading(options.data):
+    with _explain_default(options), prepare_reading(options.data):
         labelled = data.load_labelled(
             options.data, options.data_dir, table=network.table, classes=network.classes,
             class_names=network.class_names or (), target=options.target, read=reading, task=network.task,
         )  # fmt: skip
-    note(labelled.description)
-    X, y = labelled.X, _targets(labelled, network)
-    if network.table is not None and is_frame(X):
-        X, _ = _encode(network.table, X)
-        network.table = None  # from here on it takes features
-    result = network.evaluate(X, y, n_threads=n_threads)
+        note(labelled.description)
+        X, y = labelled.X, _targets(labelled, network)
+        if network.table is not None and is_frame(X):
+            X, _ = _encode(network.table, X)
+            network.table = None  # from here on it takes features
+        result = network.evaluate(X, y, n_threads=n_threads)
     print(_format_evaluation(result, network.task, labelled.majority_accuracy))
+
+
+@contextmanager
+def _explain_default(options: DataOptions) -> Iterator[None]:
+    """Where the default data do not fit a network, state that they are the default."""
+    try:
+        yield
+    except DataError as error:
+        if options.data != DataOptions.data:
+            raise
+        raise DataError(f"{error}; the data are {options.data}, the default: give others by --data") from error
 
 
 def _targets(labelled: Labelled, network: Model) -> Any:

@@ -15,6 +15,7 @@ from fastmlp.data.target import check_loss, check_target
 from fastmlp.errors import ConfigError, DataTypeError
 from fastmlp.kernels.predict_layout import LARGE_SAMPLES, NON_FINITE_OUTPUTS
 from fastmlp.metrics import score_of, sum_of_losses
+from fastmlp.model.display import model_html
 from fastmlp.model.file import read_model, write_model
 from fastmlp.model.kernel_args import Targets
 from fastmlp.model.params import Params, Views, init_params
@@ -82,6 +83,8 @@ class Model:
         0 .. n_classes - 1.
     class_names : tuple of str or None
         Names of the classes to be displayed: the classes themselves if they are strings.
+    params : Params
+        Weights and biases in one vector, ``params.theta``; cannot be assigned to.
     n_epochs : int
         Number of epochs trained so far.
     table : TableSchema or None
@@ -110,13 +113,23 @@ class Model:
     --------
     >>> import fastmlp
     >>> model = fastmlp.init_model(fastmlp.Config(hidden=(4,)), n_features=3, n_classes=2)
-    >>> [W.shape for W in model.weights], model.predict_proba([[0.0, 1.0, 2.0]]).shape
-    ([(3, 4), (4, 2)], (1, 2))
+    >>> [W.shape for W in model.weights], [b.shape for b in model.biases], model.params.sizes
+    ([(3, 4), (4, 2)], [(4,), (2,)], (3, 4, 2))
+    >>> model.predict_proba([[0.0, 1.0, 2.0]]).shape
+    (1, 2)
+    >>> model.task, model.n_features, model.n_outputs, model.n_classes, model.n_epochs, model.config.hidden
+    ('classification', 3, 2, 2, 0, (4,))
+    >>> model.classes, model.scaling, model.table
+    (array([0, 1]), None, None)
+    >>> model.class_names = ["cat", "dog"]
+    >>> model.class_names
+    ('cat', 'dog')
     """
 
     #: Made in the first prediction, and again in the first one after a change; in no copy and no file.
     _predictor: Any = None
     _raw_rows: RawRows | None = None
+    _repr_html_ = model_html
 
     def __init__(
         self,
@@ -379,7 +392,28 @@ class Model:
     def evaluate_validated(self, X: NDArray[Any], y: NDArray[Any], n_threads: Threads = "auto") -> Evaluation:
         """`evaluate` without its validation, for the arrays of a Dataset: y are codes of the classes.
 
-        n_threads is "auto" or a positive integer, and changes no result.
+        Parameters
+        ----------
+        X : ndarray or CSR matrix (n_samples, n_features)
+            Raw samples: the scaling is applied to them.
+        y : ndarray (n_samples,) of int32, or (n_samples, n_outputs)
+            Codes of the classes; for other tasks the targets.
+        n_threads : int or "auto"
+            Number of threads; it changes no result.
+
+        Returns
+        -------
+        Evaluation
+            Loss and score.
+
+        Examples
+        --------
+        >>> import fastmlp
+        >>> data = fastmlp.Dataset([[0.0], [1.0]], ["cat", "dog"], [[0.5]], ["dog"])
+        >>> model = fastmlp.init_model(fastmlp.Config(hidden=()), n_features=1, n_classes=2)
+        >>> model.weights[0] = [[0.0, 1.0]]
+        >>> model.evaluate_validated(data.X_test, data.y_test).score
+        1.0
         """
         outputs, losses, _ = self.forward_validated(X, y, n_threads)
         predicted = self._predictions(outputs)
@@ -467,18 +501,76 @@ class Model:
     def forward_validated(
         self, X: NDArray[Any], y: NDArray[Any] | None = None, n_threads: Threads = "auto"
     ) -> tuple[NDArray[Any], NDArray[np.float64], int]:
-        """Outputs, losses and findings of `Predictor.forward` for validated samples, targets and n_threads."""
+        """Outputs, losses and findings of `Predictor.forward` for validated samples, targets and n_threads.
+
+        Parameters
+        ----------
+        X : ndarray or CSR matrix (n_samples, n_features)
+            Raw samples, as a Dataset has them.
+        y : ndarray, optional
+            Targets, as a Dataset has them; without them no loss is computed.
+        n_threads : int or "auto"
+            Number of threads; it changes no result.
+
+        Returns
+        -------
+        outputs : ndarray (n_samples, n_outputs)
+            Outputs of the last activation.
+        losses : ndarray (n_samples,) of float64
+            Loss of each sample; empty without targets.
+        findings : int
+            Bits of ``fastmlp.kernels.predict_layout``: samples out of range, and outputs that are not finite.
+
+        Examples
+        --------
+        >>> import fastmlp
+        >>> data = fastmlp.Dataset([[0.0], [1.0]], ["cat", "dog"], [[0.5]], ["dog"])
+        >>> model = fastmlp.init_model(fastmlp.Config(hidden=()), n_features=1, n_classes=2)
+        >>> outputs, losses, findings = model.forward_validated(data.X_test)
+        >>> outputs.shape, findings
+        ((1, 2), 0)
+        """
         targets = None if y is None else Targets.of(y, self.config, for_training=False)
         given = targets and targets.checked(X.shape[0], self.n_outputs).for_prediction()
         return self._current_predictor().forward(X, given, n_threads)
 
     def store_first_layer(self, row_per_feature: bool) -> None:
-        """Store the weights of the first layer as the training on sparse samples, or on dense ones, takes them."""
+        """Store the weights of the first layer as the training on sparse samples, or on dense ones, takes them.
+
+        Parameters
+        ----------
+        row_per_feature : bool
+            True for sparse samples, False for dense ones. No value of the weights changes.
+
+        Examples
+        --------
+        >>> import fastmlp
+        >>> model = fastmlp.init_model(fastmlp.Config(hidden=(4,)), n_features=3, n_classes=2)
+        >>> before = model.weights[0].copy()
+        >>> model.store_first_layer(row_per_feature=True)
+        >>> model.params.row_per_feature, bool((model.weights[0] == before).all())
+        (True, True)
+        """
         if self._params.row_per_feature != row_per_feature:
             self._params = self._params.copy(row_per_feature)
 
     def copy(self) -> "Model":
-        """A copy that shares no memory."""
+        """Return a copy that shares no memory.
+
+        Returns
+        -------
+        Model
+            A network with equal parameters and attributes.
+
+        Examples
+        --------
+        >>> import fastmlp
+        >>> model = fastmlp.init_model(fastmlp.Config(hidden=(4,)), n_features=3, n_classes=2)
+        >>> other = model.copy()
+        >>> other.biases[0] = [1.0, 1.0, 1.0, 1.0]
+        >>> model.biases[0]
+        array([0., 0., 0., 0.], dtype=float32)
+        """
         return Model(*self._parts()._replace(params=self.params.copy()))
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -495,6 +587,18 @@ class Model:
             If the file cannot be written.
         MissingExtraError
             If the format is safetensors, and safetensors is not installed.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import fastmlp
+        >>> model = fastmlp.init_model(fastmlp.Config(hidden=(4,)), n_features=3, n_classes=2)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "model.npz")
+        ...     model.save(path)
+        ...     fastmlp.load_model(path)
+        <Model 3-4-2, sigmoid, float32, 0 epochs trained>
         """
         write_model(path, self._parts())
 

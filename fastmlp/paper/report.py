@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fastmlp import plot
 from fastmlp.io.atomic import write_atomic
+from fastmlp.notebook.figure import without_pyplot
 from fastmlp.paper.claims import check_claims
 from fastmlp.paper.figures import CIFAR10_CHECKSUM, FIGURES, N_EPOCHS, N_REPEATS, deviations_of
 from fastmlp.study.plan import label_of
@@ -58,7 +59,8 @@ def write_report(studies: Mapping[int, Study], out: Path, command: str, wall_s: 
     """
     svgs, files = {}, []
     for number, study in studies.items():
-        axes, _ = study.plot()
+        with without_pyplot():
+            axes, _ = study.plot()
         if found := deviations_of([study]):
             plot.set_title(axes, f"Rehearsal: {', '.join(found)}")
         svgs[number] = plot.render_svg(axes)

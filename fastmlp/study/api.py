@@ -4,15 +4,18 @@ import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.errors import ConfigError, DataTypeError, OutputError
+from fastmlp.notebook.progress import progress_shown
+from fastmlp.notebook.shell import interrupts_raised, keeps_results
 from fastmlp.study.plan import Plan, Vary, make_plan
 from fastmlp.study.provenance import describe_study
 from fastmlp.study.registry import Registry
 from fastmlp.study.result import Study
-from fastmlp.study.scheduler import ExecutionOptions, StudyProgress, run_missing
+from fastmlp.study.scheduler import ExecutionOptions, StudyProgress, describe_study_progress, run_missing
 from fastmlp.study.store import Shard, Store, read_store
 from fastmlp.study.threads import Interrupted
 from fastmlp.training.compatibility import n_outputs_of
@@ -21,7 +24,7 @@ from fastmlp.training.precision import resolve
 Folder = str | os.PathLike[str]
 #: Maximum number of runs of a study, all of which are listed in memory.
 MAX_RUNS = 1_000_000
-ProgressCallback = Callable[[StudyProgress], None]
+ProgressCallback = Callable[[StudyProgress], None] | Literal["auto"] | None
 
 
 def repeat(
@@ -34,7 +37,7 @@ def repeat(
     backend: str | None = None,
     scheduler: str | None = None,
     shard: Shard | None = None,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback = "auto",
 ) -> Study:
     """Train one setting several times, with different initial weights and sample orders.
 
@@ -48,8 +51,16 @@ def repeat(
         Number of runs.
     n_jobs : int
         Number of concurrent runs; -1 for one per core that is available to this process. No result depends on it.
-    out, backend, scheduler, shard, progress
-        See `sweep`.
+    out : path-like, optional
+        A folder in which each finished run is saved, and from which the study resumes, see `sweep`.
+    backend : {"threads", "processes", "dask"}, optional
+        See `sweep`; by default threads.
+    scheduler : str, optional
+        Address of the Dask scheduler, see `sweep`.
+    shard : tuple of int, optional
+        (i, n), i counted from 1: execute every n-th run, see `sweep`.
+    progress : callable, "auto" or None
+        Called with a `fastmlp.study.scheduler.StudyProgress`, see `sweep`.
 
     Returns
     -------
@@ -85,7 +96,7 @@ def sweep(
     backend: str | None = None,
     scheduler: str | None = None,
     shard: Shard | None = None,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback = "auto",
 ) -> Study:
     """Train several settings, each several times.
 
@@ -115,9 +126,10 @@ def sweep(
     shard : tuple of int, optional
         (i, n), i counted from 1: execute every n-th run, starting with the i-th, and save them in a separate file.
         Requires `out`.
-    progress : callable, optional
+    progress : callable, "auto" or None
         Called in this thread with a `fastmlp.study.scheduler.StudyProgress` after every chunk of an epoch and after
-        every run.
+        every run. By default a bar of tqdm in the output of a notebook's cell (extra notebook), once the study has
+        taken two seconds, and nothing elsewhere; None shows nothing.
 
     Returns
     -------
@@ -135,7 +147,9 @@ def sweep(
     SchedulerError, WorkerError
         If no scheduler answers, or a worker failed to execute its run. Finished runs are saved in `out`.
     KeyboardInterrupt
-        After Ctrl-C; the attribute ``study`` of the exception has the finished runs.
+        After Ctrl-C; the attribute ``study`` of the exception has the finished runs. In an interactive shell (a
+        notebook, IPython, Python's prompt) they are returned with a warning instead, if there are any and no other
+        training was interrupted within the last two seconds.
 
     Examples
     --------
@@ -215,17 +229,22 @@ def _run(
     options: ExecutionOptions,
     out: Folder | None,
     shard: Shard | None,
-    progress: ProgressCallback | None,
+    progress: ProgressCallback,
 ) -> Study:
     options.check()
     specs = plan.run_specs() if shard is None else plan.run_specs()[_first_run(shard, out) :: shard[1]]
     about = describe_study(dataset)
     registry = Registry() if out is None else Store(Path(out), plan, about, shard)
     try:
-        run_missing(specs, dataset, about["data"]["checksum"], registry, options, progress or (lambda _: None))
+        with progress_shown(progress, describe_study_progress) as report, interrupts_raised():
+            run_missing(specs, dataset, about["data"]["checksum"], registry, options, report)
     except KeyboardInterrupt:
         registry.refresh()  # the interrupt may have come after a record was written and before it was registered
         n_done = sum(spec.key in registry.records for spec in specs)
+        if n_done and keeps_results():
+            text = f"{n_done} of {len(specs)} runs are finished, and are returned"
+            warnings.warn(f"Study interrupted by user: {text}.", stacklevel=3)
+            return Study(plan, about, registry.records)
         place = f"saved in {out}; start the same command again for the rest" if out else "in this exception's study"
         raise Interrupted(f"{n_done} of {len(specs)} runs are {place}", Study(plan, about, registry.records)) from None
     except OutputError as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastmlp.errors import ConfigError, StudyError
 from fastmlp.metrics import display_name, format_metric, sum_of_losses
+from fastmlp.notebook.html import Line, card, chart, paragraph, table
 from fastmlp.plot import Band, plot_bands
 from fastmlp.settings import LOSSES
 from fastmlp.study.plan import Key, Plan, Setting, key_of, label_of
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Rows = list[dict[str, Any]]
+#: Maximum numbers of settings in the table and in the charts that a notebook shows.
+MAX_LISTED, MAX_DRAWN_SETTINGS = 20, 6
 
 
 class Statistics(NamedTuple):
@@ -46,6 +49,15 @@ class Statistics(NamedTuple):
 class Study:
     """The finished runs of a study, as returned by `repeat`, `sweep` and `load_study`.
 
+    Parameters
+    ----------
+    plan : Plan
+        The settings and the number of repeats, see `fastmlp.study.plan`.
+    about : mapping of str to object
+        Provenance: versions, machine and data.
+    records : mapping of Key to Record
+        The finished runs.
+
     Attributes
     ----------
     config : Config
@@ -68,6 +80,8 @@ class Study:
     <Study: 2 settings, 4 of 4 runs>
     >>> study.best()
     {'learning_rate': 0.3}
+    >>> study.is_complete, study.score
+    (True, 'test_accuracy')
     """
 
     def __init__(self, plan: Plan, about: Mapping[str, Any], records: Mapping[Key, Record]) -> None:
@@ -78,13 +92,33 @@ class Study:
         # In the order of the plan. The loop is over the records, since a damaged study.json may claim any number of
         # repeats.
         order = {key_of(setting, 0)[0]: index for index, setting in enumerate(plan.settings)}
-        self._records = [records[key] for key in sorted(records, key=lambda key: (order[key[0]], key[1]))]
+        keys = sorted(records, key=lambda key: (order[key[0]], key[1]))
+        self._records = [records[key] for key in keys]
+        self._by_setting: dict[int, list[Record]] = {}
+        for key in keys:
+            self._by_setting.setdefault(order[key[0]], []).append(records[key])
 
     def __repr__(self) -> str:
         n_diverged = sum(record["status"] == "diverged" for record in self._records)
         diverged = f", {n_diverged} diverged" if n_diverged else ""
         n_runs, word = len(self.settings) * self.n_repeats, "settings" if len(self.settings) > 1 else "setting"
         return f"<Study: {len(self.settings)} {word}, {len(self._records)} of {n_runs} runs{diverged}>"
+
+    def _repr_html_(self) -> str:
+        # The best first; those without a finished epoch are not ranked.
+        shown = self._ranking(self.score)[:MAX_LISTED]
+        if len(shown) < min(MAX_LISTED, len(self.settings)):
+            shown += [setting for setting in self.settings if setting not in shown][: MAX_LISTED - len(shown)]
+        rows, styles = [summary_row(self, setting) for setting in shown], range(1, 1 + MAX_DRAWN_SETTINGS)
+        charts = []
+        for column in ("test_loss", self.score):
+            curves = [self.statistics(setting, column) for setting in shown[:MAX_DRAWN_SETTINGS]]
+            lines = [Line(style, curve.epoch, curve.mean) for style, curve in zip(styles, curves, strict=False)]
+            charts.append(chart(f"{display_name(column)}, mean", lines, log_if_wide=column == "test_loss"))
+        named = [(label_of(setting), *row.values()) for setting, row in zip(shown, rows, strict=True)]
+        n_more = len(self.settings) - len(shown)
+        more = paragraph(f"{n_more:,} more settings: study.summary()") if n_more else ""
+        return card(repr(self).strip("<>"), table(named, ("setting", *rows[0]), styles), more, *charts)
 
     @property
     def is_complete(self) -> bool:
@@ -99,6 +133,14 @@ class Study:
         list of dict
             With the keys ``setting, repeat, seed, status, seconds, weights_sha256, history``, see
             `fastmlp.study.run.Record`; serialisable as JSON.
+
+        Examples
+        --------
+        >>> import fastmlp
+        >>> digits, config = fastmlp.load_data("digits"), fastmlp.Config(hidden=(4,), n_epochs=3)
+        >>> study = fastmlp.repeat(digits, config, n_repeats=2)
+        >>> [(record["repeat"], record["status"]) for record in study.records()]
+        [(0, 'finished'), (1, 'finished')]
         """
         return [Record(**{**record, "setting": dict(record["setting"])}) for record in self._records]
 
@@ -113,16 +155,25 @@ class Study:
         Returns
         -------
         list of Record
+            In the order of the repeats.
 
         Raises
         ------
         ConfigError
             If the study has no such setting.
+
+        Examples
+        --------
+        >>> import fastmlp
+        >>> digits, config = fastmlp.load_data("digits"), fastmlp.Config(hidden=(4,), n_epochs=3)
+        >>> study = fastmlp.repeat(digits, config, n_repeats=2)
+        >>> study.settings, len(study.records_of({}))
+        (({},), 2)
         """
         if setting not in self.settings:
             known = "; ".join(label_of(known) for known in self.settings)
             raise ConfigError(f"setting: expected one of this study ({known}), got {label_of(setting)}")
-        return [record for record in self._records if record["setting"] == setting]
+        return list(self._by_setting.get(self.settings.index(setting), []))
 
     def statistics(self, setting: Mapping[str, Any], column: str | None = None) -> Statistics:
         """Mean, standard deviation and range over the repeats of a setting, for each epoch.
@@ -137,11 +188,21 @@ class Study:
         Returns
         -------
         Statistics
+            Lists with one value per epoch.
 
         Raises
         ------
         ConfigError
             If the study has no such setting or column.
+
+        Examples
+        --------
+        >>> import fastmlp
+        >>> digits, config = fastmlp.load_data("digits"), fastmlp.Config(hidden=(4,), n_epochs=3)
+        >>> study = fastmlp.repeat(digits, config, n_repeats=2)
+        >>> loss = study.statistics({}, "test_loss")
+        >>> loss.epoch, loss.n, loss.min[-1] < loss.mean[-1] < loss.max[-1]
+        ([1, 2, 3], [2, 2, 2], True)
         """
         curves = list(self._curves(setting, column).values())
         epochs = range(max(map(len, curves), default=0))
@@ -163,6 +224,14 @@ class Study:
         list of dict, or pandas.DataFrame where pandas is installed
             One column per field that varies, then repeat, seed, status and the columns of the history, of which
             learning_rate is called lr.
+
+        Examples
+        --------
+        >>> import fastmlp
+        >>> digits, config = fastmlp.load_data("digits"), fastmlp.Config(hidden=(4,), n_epochs=3)
+        >>> study = fastmlp.repeat(digits, config, n_repeats=2)
+        >>> len(study.table())
+        6
         """
         rows: Rows = []
         for record in self._records:
@@ -181,6 +250,14 @@ class Study:
         list of dict, or pandas.DataFrame where pandas is installed
             One column per field that varies, then epoch and n, and the mean, std, min and max (see `Statistics`) of
             train_loss, test_loss and the score, under names such as ``test_loss_mean``.
+
+        Examples
+        --------
+        >>> import fastmlp
+        >>> digits, config = fastmlp.load_data("digits"), fastmlp.Config(hidden=(4,), n_epochs=3)
+        >>> study = fastmlp.repeat(digits, config, n_repeats=2)
+        >>> len(study.summary())
+        3
         """
         rows = []
         for setting in self.settings:
@@ -216,6 +293,14 @@ class Study:
         ------
         ConfigError
             If the study has no such setting or column.
+
+        Examples
+        --------
+        >>> import fastmlp
+        >>> digits, config = fastmlp.load_data("digits"), fastmlp.Config(hidden=(4,), n_epochs=3)
+        >>> study = fastmlp.repeat(digits, config, n_repeats=2)
+        >>> len(study.finals({})), study.finals({}, "epoch")
+        (2, [3, 3])
         """
         records, curves = self.records_of(setting), self._curves(setting, column)
         finished = [index for index in curves if records[index]["status"] == "finished"]
@@ -257,10 +342,25 @@ class Study:
             If no run has finished an epoch.
         ConfigError
             If the column is another one.
+
+        Examples
+        --------
+        >>> import fastmlp
+        >>> digits, config = fastmlp.load_data("digits"), fastmlp.Config(hidden=(20,), n_epochs=3)
+        >>> study = fastmlp.sweep(digits, config, {"learning_rate": [0.3, 0.001]}, n_repeats=1)
+        >>> study.best("test_loss")
+        {'learning_rate': 0.3}
         """
         column = self.score if column is None else column
         if column not in self._summary_columns:
             raise ConfigError(f"column: expected one of {', '.join(self._summary_columns)}, got {column!r}")
+        ranking = self._ranking(column)
+        if not ranking:
+            raise StudyError("no best setting: no run has finished an epoch")
+        return ranking[0]
+
+    def _ranking(self, column: str) -> list[Setting]:
+        """The settings with a finished epoch, the best first, see `best`."""
         sign = 1 if column == self.score else -1
         means = [_mean(values) if (values := self.finals(setting, column)) else None for setting in self.settings]
         ranked = [
@@ -274,12 +374,34 @@ class Study:
             for index, (setting, mean) in enumerate(zip(self.settings, means, strict=True))
             if mean is not None
         ]
-        if not ranked:
-            raise StudyError("no best setting: no run has finished an epoch")
-        return dict(max(ranked, key=lambda entry: entry[:4])[4])
+        return [dict(entry[4]) for entry in sorted(ranked, key=lambda entry: entry[:4], reverse=True)]
 
     def n_diverged(self, setting: Mapping[str, Any]) -> int:
-        """Number of runs of a setting that diverged."""
+        """Number of runs of a setting that diverged.
+
+        Parameters
+        ----------
+        setting : mapping
+            One of `settings`.
+
+        Returns
+        -------
+        int
+            At most `n_repeats`.
+
+        Raises
+        ------
+        ConfigError
+            If the study has no such setting.
+
+        Examples
+        --------
+        >>> import fastmlp
+        >>> digits, config = fastmlp.load_data("digits"), fastmlp.Config(hidden=(4,), n_epochs=3)
+        >>> study = fastmlp.repeat(digits, config, n_repeats=2)
+        >>> study.n_diverged({})
+        0
+        """
         return sum(record["status"] == "diverged" for record in self.records_of(setting))
 
     def plot(self, axes: "Sequence[Axes] | None" = None) -> "tuple[Axes, Axes]":
@@ -288,7 +410,7 @@ class Study:
         Parameters
         ----------
         axes : sequence of two matplotlib Axes, optional
-            Axes to draw on; by default those of a new figure, which pyplot does not manage.
+            Axes to draw on; by default those of a new figure of pyplot.
 
         Returns
         -------
@@ -299,11 +421,42 @@ class Study:
         ------
         MissingExtraError
             If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import fastmlp
+        >>> digits, config = fastmlp.load_data("digits"), fastmlp.Config(hidden=(20,), n_epochs=3)
+        >>> loss, accuracy = fastmlp.repeat(digits, config, n_repeats=2).plot()
+        >>> loss.figure.savefig("study.png")  # doctest: +SKIP
         """
         return plot_bands(self.bands("test_loss"), self.bands(self.score), axes, self.score)
 
     def bands(self, column: str) -> list[Band]:
-        """The lines and bands that `plot` draws for a column, one per setting."""
+        """The lines and bands that `plot` draws for a column, one per setting.
+
+        Parameters
+        ----------
+        column : str
+            See `statistics`.
+
+        Returns
+        -------
+        list of Band
+            Label, epochs, means and standard deviations.
+
+        Raises
+        ------
+        ConfigError
+            If the study has no such column.
+
+        Examples
+        --------
+        >>> import fastmlp
+        >>> digits, config = fastmlp.load_data("digits"), fastmlp.Config(hidden=(4,), n_epochs=3)
+        >>> study = fastmlp.repeat(digits, config, n_repeats=2)
+        >>> study.bands("test_loss")[0].label
+        'all settings as given (n = 2)'
+        """
         bands = []
         for setting in self.settings:
             curve = self.statistics(setting, column)

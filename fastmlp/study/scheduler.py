@@ -54,6 +54,19 @@ class StudyProgress(NamedTuple):
     record: Record | None
 
 
+def describe_study_progress(progress: StudyProgress) -> tuple[float, str]:
+    """The share of the epochs that is done, and a text with the numbers of runs and epochs.
+
+    Examples
+    --------
+    >>> describe_study_progress(StudyProgress(3, 8, 1, 7.5, 16, None, None))
+    (0.46875, 'run 3/8, 1 diverged  epoch 7/16')
+    """
+    p = progress
+    diverged = f", {p.n_diverged} diverged" if p.n_diverged else ""
+    return p.epochs / p.n_epochs, f"run {p.n_done}/{p.n_runs}{diverged}  epoch {int(p.epochs)}/{p.n_epochs}"
+
+
 class ExecutionOptions(NamedTuple):
     """Where the runs of a study are executed.
 

@@ -23,10 +23,29 @@ Report = Callable[[RunSpec, Progress | Record], None]
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C during a study.
 
+    Parameters
+    ----------
+    message : str
+        The text of the exception.
+    study : Study
+        The runs that had finished.
+
     Attributes
     ----------
     study : Study
-        The runs that had finished.
+        As given.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> from fastmlp.study import Interrupted
+    >>> digits, config = fastmlp.load_data("digits"), fastmlp.Config(hidden=(4,), n_epochs=1)
+    >>> try:
+    ...     study = fastmlp.repeat(digits, config, n_repeats=2)
+    ... except Interrupted as interruption:
+    ...     study = interruption.study
+    >>> len(study.records())
+    2
     """
 
     def __init__(self, message: str, study: Any) -> None:

@@ -23,6 +23,7 @@ from fastmlp.errors import CheckpointError, DataNotFoundError, FileFormatError, 
 from fastmlp.io.atomic import temporary_prefix
 from fastmlp.io.lock import try_lock, unlock
 from fastmlp.io.npz import Arrays, Npz, read_npz, write_npz
+from fastmlp.kernels.optimizer_state import STEPS
 from fastmlp.training.history import History
 from fastmlp.version import __version__
 
@@ -310,3 +311,13 @@ def _read_state(header: Mapping[str, Any], arrays: Npz, allowed: Arrays) -> Stat
             raise ValueError(f"its array {name!r}, {head.dtype} of shape {head.shape}, does not belong to this run")
     content = dict(arrays)
     return State(History.from_dict(header["history"]), float(header["train_s"]), content)
+
+
+def check_consistency(state: State, required: dict[str, NDArray[Any]], steps_per_epoch: int, n_epochs: int) -> None:
+    """Raise `FileFormatError` unless arrays, step count and history are complete and agree with each other."""
+    n_done, is_complete = len(state.history), required.keys() <= state.arrays.keys()
+    n_steps = state.arrays["powers"][STEPS] - n_done * steps_per_epoch if is_complete else -1
+    is_possible = 0 <= n_steps <= steps_per_epoch and n_done <= n_epochs
+    is_restorable = "epoch_start" in state.arrays or n_steps == 0
+    if not (is_possible and is_restorable) or state.history["epoch"] != [*range(1, n_done + 1)]:
+        raise FileFormatError(f"the checkpoint is inconsistent: {RESTART_HINT}")

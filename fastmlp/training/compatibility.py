@@ -36,8 +36,9 @@ def n_outputs_of(dataset: Dataset, config: Config) -> int:
         If there are more classes than plausible, or if targets are invalid for the loss.
     """
     if dataset.task not in LOSSES[config.loss].tasks:
-        accepted = ", ".join(name for name, loss in LOSSES.items() if dataset.task in loss.tasks)
-        raise ConfigError(f"loss: expected one of {accepted} for the task {dataset.task}, got {config.loss!r}")
+        accepted = [name for name, loss in LOSSES.items() if dataset.task in loss.tasks]
+        expected = accepted[0] if len(accepted) == 1 else f"one of {', '.join(accepted)}"
+        raise ConfigError(f"loss: expected {expected} for the task {dataset.task}, got {config.loss!r}")
     if config.class_weight == "balanced" and dataset.task != "classification":
         raise ConfigError(f"class_weight: expected 'none' for the task {dataset.task}, got 'balanced'")
     if dataset.classes is not None and dataset.n_classes > _max_classes(dataset.classes, len(dataset.y_train)):
@@ -97,7 +98,7 @@ def warn_about_target_scale(dataset: Dataset) -> None:
     rms = root_mean_square(dataset.y_train).max()
     if rms > MAX_TARGET_RMS:
         text = f"y_train: expected targets of a root mean square near 1, got {rms:.3g}; divide the targets by it"
-        warnings.warn(text, stacklevel=3)
+        warnings.warn(text, stacklevel=4)
 
 
 def check_compatibility(dataset: Dataset, config: Config, model: Model | None) -> None:

@@ -1,9 +1,14 @@
-"""Early stopping and the plateau schedule: track a metric, and count the epochs without improvement."""
+"""Early stopping and the plateau schedule: hold out samples, track a metric, count epochs without improvement."""
 
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fastmlp.config import Config
+from fastmlp.errors import DataError
+from fastmlp.seeding import Purpose, stream, uniform
 from fastmlp.settings import LOSSES
 
 
@@ -116,3 +121,15 @@ def best_epoch(config: Config, history: Mapping[str, Sequence[float]]) -> int:
     monitor = Monitor(config.early_stopping == "score", config.tol)
     improved = [monitor.update(value) for value in history[monitored_column(config)]]
     return len(improved) - (improved[::-1].index(True) if any(improved) else 0)
+
+
+def hold_out_validation(n_samples: int, config: Config) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Indices of the training samples and of the held-out validation samples, both in ascending order."""
+    n_held_out = round(n_samples * config.validation_fraction)
+    if not 0 < n_held_out < n_samples:
+        raise DataError(
+            f"validation_fraction: expected at least one held-out and one training sample of {n_samples}, got "
+            f"{n_held_out} held-out samples at {config.validation_fraction}; use more samples or another fraction"
+        )
+    permutation = np.argsort(uniform(stream(config.seed, Purpose.VALIDATION), 0, n_samples), kind="stable")
+    return np.sort(permutation[n_held_out:]), np.sort(permutation[:n_held_out])

@@ -109,6 +109,8 @@ class History:
     >>> history = History([dict.fromkeys(COLUMNS, 1), dict.fromkeys(COLUMNS, 2)])
     >>> len(history), history[-1]["test_loss"], history["test_loss"]
     (2, 2.0, [1.0, 2.0])
+    >>> history.score, history.columns[:3]
+    ('test_accuracy', ('epoch', 'learning_rate', 'train_loss'))
     """
 
     def __init__(self, rows: Iterable[Mapping[str, Any]] = (), columns: Iterable[str] = COLUMNS) -> None:
@@ -130,6 +132,13 @@ class History:
         ------
         ValueError
             If the names are not those of the columns.
+
+        Examples
+        --------
+        >>> history = History()
+        >>> history.append(dict.fromkeys(COLUMNS, 1))
+        >>> len(history)
+        1
         """
         if self._rows and set(row) != set(self.columns):
             raise ValueError(f"row: expected the columns {', '.join(self.columns)}, got {', '.join(map(str, row))}")
@@ -289,6 +298,17 @@ class History:
             If the file does not exist or cannot be read.
         FileFormatError
             If the file is not a history.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> history = History([dict.fromkeys(COLUMNS, 1)])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "history.csv")
+        ...     _ = history.to_csv(path)
+        ...     History.from_csv(path) == history
+        True
         """
         return _parse(path, _of_csv)
 
@@ -312,6 +332,17 @@ class History:
             If the file does not exist or cannot be read.
         FileFormatError
             If the file is not a history.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> history = History([dict.fromkeys(COLUMNS, 1)])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "history.json")
+        ...     _ = history.to_json(path)
+        ...     History.from_json(path) == history
+        True
         """
         return _parse(path, lambda text: cls.from_dict(json.loads(text)))
 

@@ -3,32 +3,34 @@
 import math
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp.config import Config
 from fastmlp.data import Dataset
-from fastmlp.data.scaling import check_representable, largest_magnitude
+from fastmlp.data.scaling import largest_magnitude
 from fastmlp.data.target import balanced_weights, check_weights
 from fastmlp.data.target_scaling import TargetScaling
-from fastmlp.errors import DataError, DivergedError, FileFormatError
-from fastmlp.kernels.optimizer_state import STEPS
-from fastmlp.model.model import Model, init_model
-from fastmlp.parallel import Threads, check_threads, core_in_use
-from fastmlp.seeding import Purpose, stream, uniform
+from fastmlp.errors import DataError, DivergedError
+from fastmlp.model.model import Model
+from fastmlp.notebook.progress import progress_shown
+from fastmlp.notebook.shell import keeps_results, no_interrupt_lost
+from fastmlp.parallel import Threads, core_in_use
 from fastmlp.settings import LOSSES
 from fastmlp.training import standardisation
-from fastmlp.training.checkpoint import RESTART_HINT, Checkpoint, State, holds_checkpoint, run_identity
-from fastmlp.training.compatibility import check_compatibility, n_outputs_of, warn_about_target_scale
-from fastmlp.training.early_stopping import Monitor, Plateau, monitored_column
+from fastmlp.training.checkpoint import Checkpoint, State, check_consistency, holds_checkpoint, run_identity
+from fastmlp.training.display import describe_progress, run_html
+from fastmlp.training.early_stopping import Monitor, Plateau, best_epoch, hold_out_validation, monitored_column
 from fastmlp.training.history import History, Progress, Row, columns_of
-from fastmlp.training.precision import resolve
+from fastmlp.training.preparation import prepare_training
 from fastmlp.training.schedule import learning_rate_at
-from fastmlp.training.warmup import prepare_run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class Run(NamedTuple):
@@ -42,18 +44,59 @@ class Run(NamedTuple):
         Metrics, one row per epoch.
     config : Config
         The settings that were used, with the precision resolved.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> data = fastmlp.Dataset([[0.0], [1.0]], ["cat", "dog"], [[0.5]], ["dog"])
+    >>> run = fastmlp.train(data, fastmlp.Config(hidden=(4,), batch_size=2, n_epochs=2, precision="auto"))
+    >>> run.model.n_epochs, len(run.history), run.config.precision
+    (2, 2, 'float32')
+    >>> model, history, config = run
     """
 
     model: Model
     history: History
     config: Config
 
+    def plot(self, axes: "Sequence[Axes] | None" = None) -> "tuple[Axes, Axes]":
+        """Plot loss and score against the epoch, see `fastmlp.plot.plot_history`.
+
+        Parameters
+        ----------
+        axes : sequence of two matplotlib Axes, optional
+            Axes to draw on; by default those of a new figure of pyplot.
+
+        Returns
+        -------
+        tuple of two matplotlib Axes
+            Axes of the loss and of the score; their figure is ``axes[0].figure``.
+
+        Raises
+        ------
+        MissingExtraError
+            If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import fastmlp
+        >>> run = fastmlp.train(fastmlp.load_data("digits"), fastmlp.Config(hidden=(32,), n_epochs=3))
+        >>> loss, accuracy = run.plot()
+        >>> loss.figure.savefig("curves.png")  # doctest: +SKIP
+        """
+        from fastmlp.plot import plot_history  # which imports a module of training
+
+        return plot_history(self.history, axes)
+
+    def _repr_html_(self) -> str:
+        return run_html(self)
+
 
 def train(
     dataset: Dataset,
     config: Config = Config(),
     model: Model | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[Progress], None] | Literal["auto"] | None = "auto",
     checkpoint: str | os.PathLike[str] | None = None,
     n_threads: Threads = "auto",
 ) -> Run:
@@ -69,6 +112,11 @@ def train(
     ``validation_fraction`` of the training set, which is held out and drawn with the seed. ``schedule="plateau"``
     monitors the loss on the validation set, or the training loss where there is no validation set.
 
+    Ctrl-C, or a notebook's interrupt, ends training. In an interactive shell (a notebook, IPython, Python's prompt),
+    the run so far is returned, with a warning, as if it had ended after its last finished epoch. KeyboardInterrupt is
+    raised if no epoch is finished, within two seconds after another interrupt, so that a loop of trainings ends too,
+    and in a script.
+
     Parameters
     ----------
     dataset : Dataset
@@ -82,9 +130,10 @@ def train(
         standardised, those of this data set are, whatever the network was trained on. A network that was never trained
         and has output biases of 0, as `init_model` makes it, starts with its weights as they are, and so predicts
         standardised targets; any other predicts the targets themselves, and continues from what it predicts.
-    progress : callable, optional
+    progress : callable, "auto" or None
         Called with a `Progress` after every chunk of an epoch, of about a quarter of a second, and at the end of each
-        epoch.
+        epoch. By default a bar of tqdm in the output of a notebook's cell (extra notebook), once the training has taken
+        two seconds, and nothing elsewhere; None shows nothing.
     checkpoint : path-like, optional
         Folder for checkpoints, created if necessary. A checkpoint is written every half minute, after Ctrl-C, and at
         the end. The same call then resumes the run, also within an epoch, and gives the same bits; for a finished run
@@ -122,32 +171,24 @@ def train(
     >>> run.history["test_accuracy"][-1] > 0.85
     True
     """
-    check_compatibility(dataset, config, model)
-    check_threads(n_threads)
-    config = _resolve_precision(config, dataset)
-    n_outputs = n_outputs_of(dataset, config)
-    model = init_model(config, dataset.n_features, n_outputs) if model is None else model.copy()
-    model.config, model.class_names = config, dataset.class_names or model.class_names
-    model.classes, model.table = dataset.classes, dataset.table or model.table
-    model.scaling = model.scaling or dataset.scaling()
-    for name in ("X_train", "X_test", "X_val"):
-        if getattr(dataset, name) is not None:
-            check_representable(getattr(dataset, name), model.scaling, config.dtype, name)
-    scaling = standardisation.target_scaling_of(dataset, config)
-    if scaling.is_identity:
-        warn_about_target_scale(dataset)
-    else:
-        standardisation.check_target_scaling(scaling, dataset.targets(), config.loss, config.dtype)
-    prepare_run(dataset, config, scaling=model.scaling)
-    loop = _TrainingLoop(dataset, config, model, progress or (lambda _: None), n_threads, scaling)
-    with core_in_use():
-        if checkpoint is None:
-            diverged = loop.run()
-        else:
-            identity = run_identity(config, dataset.checksum(), model.n_epochs, model.params.theta, *model.scaling)
-            identity |= standardisation.scaling_identity(scaling)
-            with Checkpoint(checkpoint, identity) as checkpoints:
-                diverged = loop.run_with_checkpoints(checkpoints)
+    config, model, scaling = prepare_training(dataset, config, model, n_threads)
+    with progress_shown(progress, describe_progress) as show, no_interrupt_lost(show) as report, core_in_use():
+        loop = TrainingLoop(dataset, config, model, report, n_threads, scaling)
+        try:
+            if checkpoint is None:
+                diverged = loop.run()
+            else:
+                identity = run_identity(
+                    config, dataset.checksum(), model.n_epochs, model.params.theta, *(model.scaling or ())
+                )
+                identity |= standardisation.scaling_identity(scaling)
+                with Checkpoint(checkpoint, identity) as checkpoints:
+                    diverged = loop.run_with_checkpoints(checkpoints)
+        except KeyboardInterrupt:
+            if not len(loop.history) or not keeps_results():
+                raise
+            loop.end_at_last_epoch()
+            diverged = None
     if diverged is not None:
         error = loop.divergence(diverged)
         loop.restore_epoch_start()
@@ -158,15 +199,7 @@ def train(
     return Run(model.copy(), loop.history, config)  # without views of its weights, see Predictor.is_current
 
 
-def _resolve_precision(config: Config, dataset: Dataset) -> Config:
-    """The config with the precision that is used; warn if that is not the one that the config names."""
-    resolved, reason = resolve(config, dataset.X_train)
-    if reason and config.precision != "auto":
-        warnings.warn(reason, stacklevel=3)
-    return resolved
-
-
-class _TrainingLoop:
+class TrainingLoop:
     """State of a run that is carried from epoch to epoch: trainer, history, validation set and best weights.
 
     Ctrl-C may interrupt it between any two instructions, and the state is consistent at each of them. The kernels count
@@ -193,7 +226,7 @@ class _TrainingLoop:
         X, y, weights = dataset.X_train, dataset.y_train, dataset.weight_train
         self.X_val, self.y_val = dataset.X_val, dataset.y_val
         if config.early_stopping != "none" and self.X_val is None:
-            train, val = _hold_out(len(y), config)
+            train, val = hold_out_validation(len(y), config)
             self.X_val, self.y_val = X[val], y[val]
             X, y, weights = X[train], y[train], weights if weights is None else weights[train]
         if weights is not None and not weights.any():
@@ -275,19 +308,21 @@ class _TrainingLoop:
         state = checkpoint.load({**arrays, "epoch_start": theta, "best": theta})
         if state is None:
             return
-        _check_consistency(state, arrays, self.trainer.steps_per_epoch, self.config.n_epochs)
+        check_consistency(state, arrays, self.trainer.steps_per_epoch, self.config.n_epochs)
         for name, array in arrays.items():
             array[:] = state.arrays[name]
-        self.train_s = state.train_s
+        self.train_s, n_finished = state.train_s, len(state.history)
         for row in state.history:
-            self.history.append(row)
             # This sets `best` to the current weights on every improvement, which is right for the last row only.
             self.update_monitors(row)
-        self.model.n_epochs = self.n_epochs_before + len(self.history)
-        if self.n_steps_done > 0:
+        self.model.n_epochs = self.n_epochs_before + n_finished
+        is_within_epoch = self.trainer.n_steps_done > n_finished * self.trainer.steps_per_epoch
+        if is_within_epoch:
             self.epoch_start = state.arrays["epoch_start"]
-        if self.monitor.n_without_improvement > 0 or self.n_steps_done > 0:
+        if self.monitor.n_without_improvement > 0 or is_within_epoch:
             self.best = state.arrays.get("best")
+        if n_finished:  # at last, since Ctrl-C may end training as soon as there is a finished epoch
+            self.history = state.history
 
     def run_epoch(self, epoch: int, after_chunk: Callable[[], None]) -> Row:
         """Train for one epoch, or for the rest of an interrupted one, and evaluate the network."""
@@ -354,6 +389,16 @@ class _TrainingLoop:
         self.model.params.theta[:] = self.epoch_start
         self.model.n_epochs = self.n_epochs_before + len(self.history)
 
+    def end_at_last_epoch(self) -> None:
+        """After Ctrl-C, make the last finished epoch the end of training, and warn."""
+        n_finished, n_epochs = len(self.history), self.config.n_epochs
+        if self.n_steps_done > 0:
+            self.restore_epoch_start()
+        if best_epoch(self.config, self.history.to_dict()) == n_finished:
+            self.best = None  # the interrupt may have come before the monitor saw this epoch
+        text = f"{n_finished} of {n_epochs} epochs are finished, and what they have learnt is returned"
+        warnings.warn(f"Training interrupted by user: {text}.", stacklevel=3)
+
     def restore_best(self) -> None:
         """Restore the best weights, if early stopping has stored any."""
         if self.best is not None:
@@ -377,25 +422,3 @@ def _non_finite_columns(row: Row) -> dict[str, float]:
         for name, value in cast(dict[str, float], row).items()
         if name.endswith(("_loss", "_accuracy", "_r2")) and not math.isfinite(value)
     }
-
-
-def _check_consistency(state: State, required: dict[str, NDArray[Any]], steps_per_epoch: int, n_epochs: int) -> None:
-    """Check that arrays, step count and history of a checkpoint are complete and agree with each other."""
-    n_done, is_complete = len(state.history), required.keys() <= state.arrays.keys()
-    n_steps = state.arrays["powers"][STEPS] - n_done * steps_per_epoch if is_complete else -1
-    is_possible = 0 <= n_steps <= steps_per_epoch and n_done <= n_epochs
-    is_restorable = "epoch_start" in state.arrays or n_steps == 0
-    if not (is_possible and is_restorable) or state.history["epoch"] != [*range(1, n_done + 1)]:
-        raise FileFormatError(f"the checkpoint is inconsistent: {RESTART_HINT}")
-
-
-def _hold_out(n_samples: int, config: Config) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Indices of the training samples and of the held-out validation samples, both in ascending order."""
-    n_held_out = round(n_samples * config.validation_fraction)
-    if not 0 < n_held_out < n_samples:
-        raise DataError(
-            f"validation_fraction: expected at least one held-out and one training sample of {n_samples}, got "
-            f"{n_held_out} held-out samples at {config.validation_fraction}; use more samples or another fraction"
-        )
-    permutation = np.argsort(uniform(stream(config.seed, Purpose.VALIDATION), 0, n_samples), kind="stable")
-    return np.sort(permutation[n_held_out:]), np.sort(permutation[:n_held_out])

@@ -44,6 +44,7 @@ class Objective(Trainer):
     """
 
     _updates = False
+    _steps_per_chunk = 1  # the next one overwrites the gradient
 
     def __init__(
         self,
@@ -101,9 +102,6 @@ class Objective(Trainer):
         weights, gradient = point[: self._n_weights], gradient[self._places]
         gradient[: self._n_weights] += self._l2 * weights
         return EpochLoss(float(loss), float(0.5 * self._l2 * np.square(weights).sum())), gradient
-
-    def _steps_of_chunk(self) -> int:
-        return 1  # the next one overwrites the gradient
 
 
 def _places(params: Params) -> NDArray[np.intp]:

@@ -15,7 +15,7 @@ from fastmlp.data.target import weight_scale
 from fastmlp.errors import DataError
 from fastmlp.kernels.epoch import train_chunk
 from fastmlp.kernels.layout import DataArrays, OptimizerState
-from fastmlp.kernels.optimizer_state import HYPER_L2, STEPS
+from fastmlp.kernels.optimizer_state import HYPER_L2, HYPER_LR, STEPS
 from fastmlp.metrics import sum_of_losses
 from fastmlp.model.compilation import announce, run_kernels
 from fastmlp.model.csr import CsrArrays, is_scaled, keeps_zeros, largest_batch, windows
@@ -132,6 +132,8 @@ class Trainer:
 
     #: Whether a step updates the weights; if not, it stores the gradient.
     _updates = True
+    #: Steps of each chunk; 0 for as many as take about CHUNK_S seconds.
+    _steps_per_chunk = 0
 
     def __init__(
         self,
@@ -218,14 +220,60 @@ class Trainer:
         """
         if first == 0:
             self.loss_sum[:] = 0
-        hyper = hyperparameters_of(self.config, lr)
-        if self.config.l2_scale == "batch":
-            hyper[HYPER_L2] *= self.weight_scale
+        hyper = self._hyperparameters(lr)
         for n_seen in self._train_in_chunks(hyper, first):
             if report is not None and n_seen < self.order.size:
                 report(n_seen, sum(self._mean_loss(n_seen)))
         self.model.n_epochs += 1
         return self._mean_loss(self.order.size)
+
+    def run_steps(self, rates: Iterable[float]) -> Iterator[float]:
+        """Train for one step per learning rate, over as many epochs as they take.
+
+        Parameters
+        ----------
+        rates : iterable of float
+            The learning rates, one per step; each is read after the step before it.
+
+        Yields
+        ------
+        float
+            After each step: the mean loss of its batch with the weights before the step, and the penalty where
+            `EpochLoss` has one. Infinite or NaN if training diverged.
+
+        Examples
+        --------
+        >>> import fastmlp
+        >>> config = fastmlp.Config(hidden=(8,), batch_size=2)
+        >>> model = fastmlp.init_model(config, n_features=2, n_classes=2)
+        >>> trainer = Trainer(model, np.eye(2, dtype=np.float32), np.array([0, 1]))
+        >>> first, second, third = trainer.run_steps([0.0, 0.5, 0.5])
+        >>> first == second > third
+        True
+        """
+        hyper = self._hyperparameters(0.0)
+        batches, self._steps_per_chunk = self._batches(hyper), 1
+        try:
+            for rate in rates:
+                hyper[HYPER_LR], self.loss_sum[:] = rate, 0
+                yield sum(self._mean_loss(next(batches)))
+        finally:
+            self._steps_per_chunk = 0
+
+    def _batches(self, hyper: NDArray[np.float64]) -> Iterator[int]:
+        """Train step by step and epoch by epoch, without an end; yield the size of each batch after its step."""
+        while True:
+            n_before = 0
+            for n_seen in self._train_in_chunks(hyper, 0):
+                yield n_seen - n_before
+                n_before = n_seen
+            self.model.n_epochs += 1
+
+    def _hyperparameters(self, lr: float) -> NDArray[np.float64]:
+        hyper = hyperparameters_of(self.config, lr)
+        if self.config.l2_scale == "batch":
+            hyper[HYPER_L2] *= self.weight_scale
+        return hyper
 
     def _mean_loss(self, n_seen: int) -> EpochLoss:
         return EpochLoss(sum_of_losses(self.loss_sum[:-1]) / n_seen, float(self.loss_sum[-1]) / n_seen)
@@ -292,7 +340,7 @@ class Trainer:
             yield min(stop * self.batch_size, order.size)
 
     def _steps_of_chunk(self) -> int:
-        return max(1, int(self.steps_per_s * self.trials.seconds))
+        return self._steps_per_chunk or max(1, int(self.steps_per_s * self.trials.seconds))
 
     def _train_chunk(
         self, hyper: Any, data: Any, targets: Targets, order: Any, first: int, stop: int, shuffle: bool, offset: int

@@ -155,6 +155,14 @@ def test_evaluate_refuses_data_with_another_number_of_features(results, tmp_path
     assert err.startswith(f"data: {tmp_path / 'narrow.csv'}\nall 20 rows\nerror: ")
 
 
+@pytest.mark.parametrize(("n_features", "loss"), [(7, "cross_entropy"), (64, "squared_error")])
+def test_evaluate_says_that_data_that_do_not_fit_are_the_default(n_features, loss, tmp_path, run):
+    fastmlp.init_model(fastmlp.Config(hidden=(), loss=loss), n_features, 10).save(tmp_path / "model.npz")
+    code, _, err = run("evaluate", tmp_path / "model.npz")
+    assert code == 2
+    assert err.endswith("; the data are digits, the default: give others by --data\n")
+
+
 @pytest.mark.parametrize("n_threads", ["1", "3", "auto"])
 def test_the_number_of_threads_changes_no_result(n_threads, results, samples_npy, run):
     for command in (["evaluate", results / "model.npz"], ["predict", results / "model.npz", samples_npy]):

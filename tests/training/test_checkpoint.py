@@ -114,7 +114,7 @@ def test_a_run_that_is_killed_resumes_from_the_last_checkpoint(blobs, tmp_path, 
 def test_a_run_can_be_interrupted_between_any_two_lines(place, blobs, tmp_path, monkeypatch):
     """Before the monitors are updated, within the evaluation, and before the first step of an epoch."""
     config = SMALL.replace(early_stopping="loss", patience=3, n_epochs=8)
-    owner = fastmlp.Model if place == "evaluate_validated" else loop._TrainingLoop
+    owner = fastmlp.Model if place == "evaluate_validated" else loop.TrainingLoop
     ref, original, count = train(blobs, config), getattr(owner, place), [0]
 
     def interrupted(*args):

@@ -46,13 +46,16 @@ def test_the_number_of_outputs_is_that_of_the_classes_or_1_for_binary_cross_entr
     [
         ("squared_error", "classification", "expected one of cross_entropy, .* for the task classification"),
         ("cross_entropy", "regression", "expected one of squared_error, .* for the task regression"),
+        ("cross_entropy", "multilabel", "expected binary_cross_entropy for the task multilabel, got 'cross_entropy'"),
         ("binary_cross_entropy", "classification", "expected cross_entropy for 3 classes, got 'binary_cross_entropy'"),
     ],
 )
 def test_a_loss_for_another_task_is_refused_with_the_losses_for_the_task(loss, task, error, blobs):
-    data = Dataset(blobs.X_train, blobs.y_train, blobs.X_test, blobs.y_test, task=task)
+    y_train, y_test = blobs.y_train, blobs.y_test
+    if task == "multilabel":
+        y_train, y_test = np.eye(3)[y_train], np.eye(3)[y_test]
     with pytest.raises(ConfigError, match=error):
-        train(data, SMALL.replace(loss=loss))
+        train(Dataset(blobs.X_train, y_train, blobs.X_test, y_test, task=task), SMALL.replace(loss=loss))
 
 
 @pytest.mark.parametrize(

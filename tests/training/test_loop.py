@@ -17,7 +17,8 @@ from fastmlp.errors import ConfigError, DataError, DivergedError, FastMLPError
 from fastmlp.seeding import Purpose, stream, uniform
 from fastmlp.settings import ACTIVATIONS, OPTIMIZERS, Init, Precision
 from fastmlp.study.run import digest
-from fastmlp.training.loop import _hold_out, train
+from fastmlp.training.early_stopping import hold_out_validation
+from fastmlp.training.loop import train
 
 SMALL = Config(hidden=(7, 6), n_epochs=3, batch_size=16)
 # Only the penalty changes these weights: each step multiplies them by 1 - 0.5 * 20 = -9, until float32 overflows.
@@ -390,7 +391,7 @@ def test_a_fill_value_among_other_than_the_training_targets_is_reported_as_diver
 def test_a_fill_value_among_held_out_samples_is_reported_as_divergence(make_regression):
     X, Y = make_regression()
     config = REGRESSION.replace(early_stopping="loss", validation_fraction=0.5)
-    Y[_hold_out(len(X), config)[1][0]] = -FILL
+    Y[hold_out_validation(len(X), config)[1][0]] = -FILL
     arrays = X, Y, X[:50], np.zeros(50)
     with (
         pytest.warns(UserWarning, match="root mean square"),
