@@ -820,13 +820,14 @@ WRITING = (
 class Monitor:
     """Audit hook that records forbidden file accesses, processes and connections while its `folder` is set.
 
-    Files may be read in the folder, and in the directories of Python and of this package.
+    Files may be read in the folder, and in the directories of Python, of the package and of this script.
     """
 
     def __init__(self) -> None:
         self.folder, self.events = "", []
         self.allowed = tuple(
-            {os.path.realpath(path) for path in (sys.prefix, sys.base_prefix, Path(fastmlp.__file__).parents[1])}
+            os.path.realpath(path)
+            for path in (sys.prefix, sys.base_prefix, *(Path(file).parents[1] for file in (fastmlp.__file__, __file__)))
         )
         sys.addaudithook(self)
 
