@@ -92,6 +92,24 @@ def keeps_zeros(scaling: Scaling | None) -> bool:
     return scaling is None or not scaling[1].any()
 
 
+def kernel_samples(X: Any, scaling: Scaling | None, dtype: str) -> tuple[str, bool]:
+    """The dtype in which samples reach the kernels of a network of a dtype, and whether they are sparse there.
+
+    They are not if the scaling makes other numbers of zeros: then they are made dense, in the dtype of the network.
+
+    Examples
+    --------
+    >>> from scipy.sparse import csr_matrix
+    >>> pixels = csr_matrix(np.eye(1, dtype=np.uint8))
+    >>> kernel_samples(pixels, None, "float32"), kernel_samples(pixels, (np.ones(1), np.ones(1)), "float32")
+    (('uint8', True), ('float32', False))
+    """
+    is_sparse = hasattr(X, "indptr")
+    if is_sparse and not keeps_zeros(scaling):
+        return dtype, False
+    return X.dtype.name, is_sparse
+
+
 def is_scaled(scaling: Scaling | None) -> bool:
     """Whether a scaling has other factors than 1.
 

@@ -18,7 +18,7 @@ from fastmlp.kernels.layout import DataArrays, OptimizerState
 from fastmlp.kernels.optimizer_state import HYPER_L2, HYPER_LR, STEPS
 from fastmlp.metrics import sum_of_losses
 from fastmlp.model.compilation import announce, run_kernels
-from fastmlp.model.csr import CsrArrays, is_scaled, keeps_zeros, largest_batch, windows
+from fastmlp.model.csr import CsrArrays, is_scaled, kernel_samples, largest_batch, windows
 from fastmlp.model.kernel_args import (
     Targets,
     arrays_for_training,
@@ -157,11 +157,9 @@ class Trainer:
             text = f"batch_size: expected at most {n_samples}, the number of training samples, got {given}"
             warnings.warn(f"{text}; each epoch is one batch", stacklevel=4)
         self.batch_size = min(self.config.batch_size, n_samples)
-        is_sparse = hasattr(X, "indptr")
-        self._in_windows = is_sparse and not keeps_zeros(model.scaling)
-        self._takes_csr = is_sparse and not self._in_windows
+        dtype, self._takes_csr = kernel_samples(X, model.scaling, self.config.dtype)
         model.store_first_layer(row_per_feature=self._takes_csr)
-        dtype, sizes = self.config.dtype if self._in_windows else X.dtype.name, model.params.sizes
+        sizes = model.params.sizes
         announce(run_kernels(self.config, sizes, self.batch_size, [dtype], evaluated, self._updates, self._takes_csr))
         scale = pixel_scale_of(model.scaling, X)
         n_weights = n_products = sum(W.size for W in model.weights.read())
@@ -280,7 +278,7 @@ class Trainer:
 
     def _train_in_chunks(self, hyper: NDArray[np.float64], first: int) -> Iterator[int]:
         """Train for an epoch, chunk by chunk; yield the number of samples seen after each chunk."""
-        if not self._in_windows:
+        if self._takes_csr or not hasattr(self.X, "indptr"):
             data = self._kernel_data(self.X)
             if first > 0:  # draw the order, which otherwise the chunk with step 0 does
                 self._train_chunk(hyper, data, self.targets, self.order, 0, 0, self.config.shuffle, 0)

@@ -10,7 +10,7 @@ from fastmlp.config import Config
 from fastmlp.data import Dataset
 from fastmlp.errors import ConfigError
 from fastmlp.kernels.layout import SAMPLE_DTYPES
-from fastmlp.model.csr import keeps_zeros
+from fastmlp.model.csr import kernel_samples
 from fastmlp.model.parts import Scaling
 from fastmlp.settings import Precision
 from fastmlp.training.compatibility import n_outputs_of
@@ -137,15 +137,12 @@ def prepare_run(dataset: Dataset, *configs: Config, scaling: Scaling | None = No
     from fastmlp.model.compilation import prepare, run_kernels, unique  # imports Numba
 
     kernels = []
-    is_sparse = hasattr(dataset.X_train, "indptr")
-    in_windows = is_sparse and not keeps_zeros(scaling)  # made dense, in the dtype of the network
     for config in configs:
         held_out = dataset.X_train if config.early_stopping != "none" else None
         validation = held_out if dataset.X_val is None else dataset.X_val
-        trained = config.dtype if in_windows else dataset.X_train.dtype.name
+        trained, is_sparse = kernel_samples(dataset.X_train, scaling, config.dtype)
         evaluated = {X.dtype.name for X in (dataset.X_test, validation) if X is not None}
         sizes = dataset.n_features, *config.hidden, n_outputs_of(dataset, config)
         batch_size = min(config.batch_size, len(dataset.y_train))
-        takes_csr = is_sparse and not in_windows
-        kernels += run_kernels(config, sizes, batch_size, [trained], sorted(evaluated), is_sparse=takes_csr)
+        kernels += run_kernels(config, sizes, batch_size, [trained], sorted(evaluated), is_sparse=is_sparse)
     prepare(unique(kernels))
