@@ -199,11 +199,9 @@ class BaseMLP(CallbackSupport, BaseEstimator):
         return Samples(aligned(X), self._encode_validation_targets(y), None)
 
     def _validated_pair(self, X: Any, y: Any, reset: bool) -> tuple[Any, NDArray[Any]]:
-        """Samples and targets, checked as scikit-learn does; the targets dense. It refuses a sparse column."""
+        """Samples and targets, checked as scikit-learn does, which refuses a sparse column; other targets dense."""
         options = {**_X_OPTIONS, "multi_output": True, "y_numeric": self._is_numeric}
-        if issparse(y) and y.ndim == 2 and y.shape[1] == 1:
-            column_or_1d(y)
-        X, y = validate_data(self, X, y.toarray() if issparse(y) else y, reset=reset, **options)
+        X, y = validate_data(self, X, y.toarray() if issparse(y) and y.shape[-1] > 1 else y, reset=reset, **options)
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
     def _starting_params(self, sizes: tuple[int, ...], X: Any, is_continued: bool) -> Params:
@@ -308,10 +306,9 @@ class BaseMLP(CallbackSupport, BaseEstimator):
             check_is_fitted(self)
         # scikit-learn would at most refuse NaN and infinity, which the kernels look for: 50 us less for one sample.
         samples = None if hasattr(self, "feature_names_in_") else readable_in_place(X, self.n_features_in_)
-        is_checked = samples is None
         X = self._validated(X) if samples is None else samples
         outputs, _, findings = forward(self.model_, X, self.n_threads)
-        if findings & LARGE_SAMPLES and not is_checked:
+        if samples is not None and findings & LARGE_SAMPLES:
             self._validated(X)
         outputs = warn_if_not_finite(outputs, X) if findings & NON_FINITE_OUTPUTS else outputs
         if not self.repeats_:
