@@ -261,9 +261,8 @@ scale auto>
         raise AttributeError(f"{name}: a Dataset is immutable; make a new one, by Dataset(...) or dataset.replace(...)")
 
     def __repr__(self) -> str:
-        X, numbers = self.X_train, str(self.X_train.dtype)
-        if hasattr(X, "indptr"):
-            numbers = f"sparse {numbers}, {X.nnz / X.shape[0]:.3g} non-zeros per sample"
+        X, non_zeros = self.X_train, self._non_zeros
+        numbers = f"sparse {X.dtype}, {non_zeros}" if non_zeros else str(X.dtype)
         return (
             f"<Dataset {self.name or 'unnamed'}: {X.shape[0]} training and {len(self.y_test)} test samples, "
             f"{self.n_features} features ({numbers}), {self.n_classes} {self._kind}, scale {self.scale}>"
@@ -273,8 +272,8 @@ scale auto>
         X, sets = self.X_train, {"training": self.X_train, "validation": self.X_val, "test": self.X_test}
         sizes = {name: f"{samples.shape[0]:,}" for name, samples in sets.items() if samples is not None}
         features = f"{self.n_features:,} of {X.dtype}"
-        if hasattr(X, "indptr"):
-            features += f", sparse: {X.nnz / X.shape[0]:.3g} non-zeros per sample"
+        if self._non_zeros:
+            features += f", sparse: {self._non_zeros}"
         names = self.class_names if self.class_names is not None else self.classes
         listed = "" if names is None else f": {list_labels(names)}"
         rows = [("features", features), ("task", self.task), (self._kind, f"{self.n_classes:,}{listed}")]
@@ -360,6 +359,12 @@ scale auto>
         if classes is not None and classes.dtype.kind == "U":
             classes = classes.astype(object)
         return {name: y if classes is None else classes[y] for name, y in coded.items() if y is not None}
+
+    @property
+    def _non_zeros(self) -> str:
+        """How many non-zeros sparse training samples have; nothing for dense ones."""
+        X = self.X_train
+        return f"{X.nnz / X.shape[0]:.3g} non-zeros per sample" if hasattr(X, "indptr") else ""
 
     @property
     def _kind(self) -> str:
