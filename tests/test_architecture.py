@@ -82,6 +82,8 @@ NO_REFERENCE = {
         "non_zeros",
         "batch_values",
         "features_count",
+        "every_start",
+        "touched_starts",
         "whole_lines",
         "barrier_wait",
     },

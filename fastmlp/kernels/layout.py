@@ -162,7 +162,8 @@ FIRST_LAYER, BF16_FORWARD, BF16_BACKWARD, BF16_UPDATE = range(42, 46)
 # For sparse samples. CONVERT: address of the kernel that converts their values; 0 for dense samples. IS_SCALED: whether
 # their factors are other numbers than 1. Offsets in work: SAMPLE_ROWS, of the first layer's pre-activations or deltas
 # with samples as rows, their stride SAMPLE_STRIDE; VALUES, of the values of a batch, sample by sample; FEATURE_VALUES,
-# of the same, feature by feature. Offsets in entries: see `fastmlp.kernels.sparse.batch_group`.
+# of the same, feature by feature. Offsets in entries: see `features_count`, `touched_starts` and `batch_group` in
+# `fastmlp.kernels.sparse`.
 CONVERT, IS_SCALED, SAMPLE_ROWS, SAMPLE_STRIDE, VALUES, FEATURE_VALUES = range(46, 52)
 ENDS, TOUCHED, STARTS, PLACES = range(52, 56)
 N_COMMON_ENTRIES = 56

@@ -71,7 +71,11 @@ def test_the_non_zeros_of_a_batch_are_grouped_by_feature(engine, same_bits, dtyp
     ends, touched, starts, places = (net.entries[net.common[entry] :] for entry in range(at.ENDS, at.PLACES + 1))
     assert touched[: len(expected)].tolist() == [feature for feature, _, _ in expected]
     assert ends[:50].tolist() == X[order[2 : 2 + m]].astype(bool).sum(axis=0).tolist()
-    engine.call(sparse.batch_group, data, order, batch, net, np.int64(len(expected) * by_occurrence))
+    if by_occurrence:
+        engine.call(sparse.touched_starts, net, len(expected))
+    else:
+        engine.call(sparse.every_start, net, X.shape[1])
+    engine.call(sparse.batch_group, data, order, batch, net)
     for group, (feature, rows, positions) in enumerate(expected):
         start = starts[group] if by_occurrence else ends[feature - 1] if feature else 0
         part = slice(start, starts[group + 1] if by_occurrence else ends[feature])
