@@ -21,6 +21,7 @@ from fastmlp.io.atomic import write_atomic
 from fastmlp.model.model import Model
 from fastmlp.model.raw_row import Samples
 from fastmlp.notebook.figure import new_figure, without_pyplot
+from fastmlp.notebook.html import LOG_AXIS_RATIO, MAX_DRAWN
 from fastmlp.parallel import Threads
 from fastmlp.training.history import History
 from fastmlp.training.range_test import DIVERGED, RangeTest
@@ -47,9 +48,6 @@ _LINE_STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 #: Width of a legend below a figure, and of a legend entry's line sample with the gap behind it, in characters.
 _LEGEND_WIDTH, _SAMPLE_WIDTH = 120, 9
-#: Ratio of the largest to the smallest mean loss above which the axis is logarithmic: on a linear one, the failed runs
-#: would flatten all other lines.
-_LOG_AXIS_RATIO = 5.0
 #: Colour map of shares: one hue, whose lightness alone tells the share, and so in grey too. Text is white on cells
 #: darker than the given share.
 _SHARE_MAP, _WHITE_TEXT_SHARE = "Blues", 0.55
@@ -57,8 +55,6 @@ _SHARE_MAP, _WHITE_TEXT_SHARE = "Blues", 0.55
 _MAX_CLASSES_WITH_COUNTS, _MAX_CLASSES_WITH_NAMES = 20, 60
 #: Longest class name that is shown, in characters.
 _NAME_LENGTH = 24
-#: Largest magnitude that is drawn: beyond it, matplotlib's limits of axes overflow, and no figure is made.
-_MAX_DRAWN = 1e250
 
 
 def plot_history(history: History, axes: "Sequence[Axes] | None" = None) -> "tuple[Axes, Axes]":
@@ -438,7 +434,7 @@ def _plot_band(axes: "Axes", band: Band, style: dict[str, Any]) -> None:
 
 def _drawn(values: Sequence[float]) -> list[float]:
     """The values, clipped to the largest magnitude that is drawn; infinite ones stay, and are left out."""
-    return [max(-_MAX_DRAWN, min(value, _MAX_DRAWN)) if math.isfinite(value) else value for value in values]
+    return [max(-MAX_DRAWN, min(value, MAX_DRAWN)) if math.isfinite(value) else value for value in values]
 
 
 def _legend_below(axes: "Axes") -> None:
@@ -458,7 +454,7 @@ def _use_log_scale_if_wide(axes: "Axes", means: Sequence[float]) -> None:
     """Use a logarithmic scale, labelled with plain numbers, where the means span a wide range."""
     from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
-    if means and max(means) > _LOG_AXIS_RATIO * min(means) > 0:
+    if means and max(means) > LOG_AXIS_RATIO * min(means) > 0:
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_minor_locator(NullLocator())

@@ -21,9 +21,10 @@ STYLES = (
     ("#0072B2", "5 3"), ("#D55E00", "none"), ("#009E73", "8 3 2 3"), ("#CC79A7", "2 2"), ("#A87400", "10 4"),
     ("#3A93C8", "8 3 2 3 2 3"),
 )  # fmt: skip
-#: Ratio of the largest to the smallest value above which a chart for which that is allowed has a logarithmic axis.
+#: Ratio of the largest to the smallest value above which a chart for which that is allowed has a logarithmic axis: on a
+#: linear one, failed runs would flatten all other lines.
 LOG_AXIS_RATIO = 5.0
-#: Largest magnitude that is drawn: differences of larger ones overflow.
+#: Largest magnitude that is drawn: differences of larger ones overflow, here and in matplotlib's limits of axes.
 MAX_DRAWN = 1e250
 #: Maximum number of groups of neighbouring points of a line, of each of which the lowest and the highest are drawn.
 MAX_GROUPS = 60
